@@ -1,0 +1,41 @@
+"""What can go wrong, each with the exit status that stands for it.
+
+A failure is raised where it is understood and printed in one place (``__main__``), so its text names the
+thing, the place and the remedy by itself.
+"""
+
+
+class Failure(Exception):
+    """A failure that the user can do something about; ``str()`` of it is the whole message."""
+
+    exit_status = 70
+
+
+class UsageFailure(Failure):
+    """The command line or a setting asks for something that does not exist."""
+
+    exit_status = 2
+
+
+class ProxyUnreachable(Failure):
+    """No proxy was found, or the one that was named does not answer in time."""
+
+    exit_status = 3
+
+
+class KeyRefused(Failure):
+    """The proxy answered that the key is missing, wrong or not allowed."""
+
+    exit_status = 4
+
+
+class NotLiteLLM(Failure):
+    """Something answered, but not as LiteLLM does, or without a usable model."""
+
+    exit_status = 5
+
+
+class ConfigurationUnreadable(Failure):
+    """A configuration file of the user's cannot be read."""
+
+    exit_status = 6

@@ -1,0 +1,1 @@
+"""Everything that opencode-litellm emits, as Jinja templates. A package, so that editable installs find it."""
