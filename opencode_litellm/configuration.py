@@ -1,0 +1,268 @@
+"""The user's own opencode configuration: every layer, merged as opencode 1.18 merges them.
+
+Written from the embedded source of opencode 1.18.33 and held to its `debug config` by the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from opencode_litellm import jsonc, layers
+from opencode_litellm.errors import ConfigurationUnreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from opencode_litellm.jsonc import JSON
+
+    Section = dict[str, JSON]
+
+MARKER = "https://opencode.ai/config.json#opencode-litellm"
+USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"
+
+# What JavaScript's trim() removes; Python's strip() removes other characters.
+_JAVASCRIPT_SPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+_MARKDOWN = {"agent": True, "agents": True, "mode": False, "modes": False, "command": True, "commands": True}
+_FRONT_MATTER_MODEL = re.compile(
+    r"""^model[ \t]*:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'][^\n#]*))""", re.MULTILINE
+)
+_DEEPEST = 8  # folders; a link to a parent would be followed for ever
+_LOWEST = (layers.GLOBAL, layers.CUSTOM)
+
+
+class Configuration:
+    """What the user's configuration says, ours left out.
+
+    `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced. `written`: the same shape, where
+    a string that holds such a token is a `jsonc.Live` with the token as it was written, a relative path made
+    absolute. `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone. `sources`: which
+    files were there, as (kind, path). `environment_names` and `referenced_files`: what the tokens name.
+    `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
+    `markdown_files`: the agents, modes and commands that were read.
+    """
+
+    __slots__ = (
+        "environment_names",
+        "markdown_files",
+        "models_named",
+        "referenced_files",
+        "resolved",
+        "sources",
+        "upper",
+        "written",
+    )
+
+    def __init__(self) -> None:
+        self.resolved: Section = {}
+        self.written: Section = {}
+        self.upper: Section = {}
+        self.sources: list[tuple[str, str]] = []
+        self.environment_names: frozenset[str] = frozenset()
+        self.referenced_files: frozenset[str] = frozenset()
+        self.models_named: frozenset[str] = frozenset()
+        self.markdown_files: frozenset[str] = frozenset()
+
+
+def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -> Configuration:
+    """Return the configuration that opencode would see in `folder`, an absolute path, our deliveries left out.
+
+    `project` is that of `layers.files`. Raises `ConfigurationUnreadable` where opencode would not start: text
+    that is not JSONC, a `{file:}` that cannot be read, a file that is a folder.
+    """
+    configuration = Configuration()
+    variables: set[str] = set()
+    references: set[str] = set()
+    for kind, path in layers.files(environment, folder, project=project):
+        text = _inline(environment) if kind == layers.INLINE else _text(path)
+        if not text or _is_ours(text):
+            continue
+        base = folder if kind == layers.INLINE else os.path.dirname(path)
+        layer = _Layer(text, path, base, environment)
+        configuration.sources.append((kind, path))
+        variables |= layer.variables
+        references |= layer.references
+        configuration.resolved = merged(configuration.resolved, layer.resolved)
+        configuration.written = merged(configuration.written, layer.written)
+        if kind not in _LOWEST:
+            configuration.upper = merged(configuration.upper, layer.resolved)
+    markdown = dict(_markdown(layers.folders(environment, folder, project=project), folder))
+    configuration.environment_names = frozenset(variables)
+    configuration.referenced_files = frozenset(references)
+    configuration.markdown_files = frozenset(markdown)
+    configuration.models_named = frozenset(
+        {*_models_named(configuration.resolved), *filter(None, markdown.values())}
+    )
+    return configuration
+
+
+def merged(lower: Section, upper: Section) -> Section:
+    """Return `upper` over `lower`: objects key by key, all else replaced; `instructions` are joined."""
+    result = _deeply_merged(lower, upper)
+    below, above = lower.get("instructions"), upper.get("instructions")
+    if isinstance(below, list) and isinstance(above, list):
+        result["instructions"] = [*below, *(item for item in above if item not in below)]
+    return result
+
+
+def _deeply_merged(lower: Section, upper: Section) -> Section:
+    result = {**lower, **upper}
+    for key, above in upper.items():
+        below = lower.get(key)
+        if isinstance(below, dict) and isinstance(above, dict):
+            result[key] = _deeply_merged(below, above)
+    return result
+
+
+class _Layer:
+    """One text of configuration, in both readings."""
+
+    def __init__(self, text: str, source: str, folder: str, environment: Mapping[str, str]) -> None:
+        self.source = source
+        self.folder = folder
+        self.environment = environment
+        self.variables = set(jsonc.ENV.findall(text))
+        self.references: set[str] = set()
+        self.resolved = self._section(self._substituted(text))
+        self.written = self._written(text) if self.variables or self.references else self.resolved
+
+    def _section(self, text: str) -> Section:
+        try:
+            value = jsonc.parse(text)
+        except jsonc.JsoncError as error:
+            raise _unreadable(f"{self.source}:{error.line}:{error.column}", error.reason) from error
+        if not isinstance(value, dict):
+            raise _unreadable(f"{self.source}:1:1", "an object in braces is expected")
+        return value
+
+    def _written(self, text: str) -> Section:
+        try:
+            live = jsonc.parse_live(text, self._settled)
+        except jsonc.JsoncError:  # a variable's value holds part of the JSON: there is no live reading
+            return self.resolved
+        section = _aligned(self.resolved, live)
+        return section if isinstance(section, dict) else self.resolved
+
+    def _settled(self, token: str) -> tuple[str, str]:
+        """Return `token` as it can stand anywhere, and what it is replaced by."""
+        if token.startswith("{file:"):
+            path = self._with_variables(token)[len("{file:") : -1]
+            if not path.startswith("~/") and not os.path.isabs(path):
+                return "{file:" + os.path.join(self.folder, token[len("{file:") :]), self._substituted(token)
+        return token, self._substituted(token)
+
+    def _substituted(self, text: str) -> str:
+        """Return `text` as opencode has it when it begins to parse."""
+        text = self._with_variables(text)
+
+        def contents(match: re.Match[str]) -> str:
+            if jsonc.is_commented(text, match.start()):
+                return match.group()
+            return json.dumps(self._referenced(match.group()))[1:-1]
+
+        return jsonc.FILE.sub(contents, text)
+
+    def _with_variables(self, text: str) -> str:
+        return jsonc.ENV.sub(lambda match: self.environment.get(match[1]) or "", text)
+
+    def _referenced(self, token: str) -> str:
+        path = token[len("{file:") : -1]
+        if path.startswith("~/"):
+            path = os.path.join(layers.user_home(self.environment), path[2:])
+        path = os.path.normpath(os.path.join(self.folder, path))
+        self.references.add(path)
+        try:
+            return _decoded(path).strip(_JAVASCRIPT_SPACE)
+        except OSError as error:
+            raise _unreadable(self.source, f"{token}: {path}: {error.strerror}") from error
+
+
+def _aligned(resolved: JSON, written: JSON) -> JSON:
+    """Return `written` in the shape of `resolved`, which has the names of the fields and the last word."""
+    if isinstance(resolved, dict) and isinstance(written, dict) and len(resolved) == len(written):
+        pairs = zip(resolved.items(), written.values(), strict=True)
+        return {key: _aligned(value, other) for (key, value), other in pairs}
+    if isinstance(resolved, list) and isinstance(written, list) and len(resolved) == len(written):
+        return [_aligned(value, other) for value, other in zip(resolved, written, strict=True)]
+    return written if isinstance(resolved, str) and isinstance(written, jsonc.Live) else resolved
+
+
+def _unreadable(place: str, reason: str) -> ConfigurationUnreadable:
+    return ConfigurationUnreadable(
+        f"{place}: {reason}. opencode does not start with this either: correct it there."
+    )
+
+
+def _inline(environment: Mapping[str, str]) -> str:
+    text = environment.get(layers.INLINE_SOURCE, "")
+    return environment.get(USER_CONTENT, "") if _is_ours(text) else text
+
+
+def _is_ours(text: str) -> bool:
+    if "opencode-litellm" not in text:
+        return False
+    try:
+        value = jsonc.parse(text)
+    except jsonc.JsoncError:
+        return False
+    return isinstance(value, dict) and value.get("$schema") == MARKER
+
+
+def _text(path: str) -> str:
+    """Return the text of the file, empty when there is none that opencode could read."""
+    try:
+        return _decoded(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return ""
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+
+
+def _decoded(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read().decode("utf-8-sig", "replace")
+
+
+def _models_named(section: Section) -> Iterator[str]:
+    yield from _model(section.get("model"))
+    yield from _model(section.get("small_model"))
+    for group in ("agent", "agents", "mode", "command", "commands"):
+        entries = section.get(group)
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict):
+                yield from _model(entry.get("model"))
+
+
+def _model(value: JSON) -> Iterator[str]:
+    """Yield PROVIDER/MODEL from one of the forms that opencode 1.18 takes, those of opencode 2 included."""
+    if isinstance(value, dict):
+        value = f"{value.get('providerID')}/{value.get('model')}"
+    if isinstance(value, str) and value:
+        yield value.partition("#")[0]
+
+
+def _markdown(folders: Iterable[str], base: str) -> Iterator[tuple[str, str | None]]:
+    """Yield path and model of every agent, mode and command that is a Markdown file."""
+    for folder in folders:
+        for name, deep in _MARKDOWN.items():
+            for path in _markdown_files(os.path.join(base, folder, name), deep=deep):
+                yield path, _front_matter_model(_text(path))
+
+
+def _markdown_files(folder: str, *, deep: bool) -> Iterator[str]:
+    for parent, children, names in os.walk(folder, followlinks=True):
+        if not deep or parent.count(os.sep) - folder.count(os.sep) > _DEEPEST:
+            children.clear()
+        yield from (os.path.join(parent, name) for name in names if name.endswith(".md"))
+
+
+def _front_matter_model(text: str) -> str | None:
+    if not text.startswith("---"):
+        return None
+    match = _FRONT_MATTER_MODEL.search(text[3:].partition("\n---")[0])
+    return next(filter(None, match.groups())).strip() if match else None

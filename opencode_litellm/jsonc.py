@@ -1,0 +1,191 @@
+"""JSON with comments, read as opencode 1.18 reads its configuration, and JSON text that survives any shell.
+
+opencode replaces ``{env:NAME}`` and ``{file:PATH}`` in the raw text before it parses it. So a text of the
+user's has two readings: `parse` takes the tokens for plain text, `parse_live` keeps them as `Live` strings,
+and `dump` writes only the tokens of a `Live` string in a way that opencode would replace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeAlias
+
+    JSON: TypeAlias = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+ENV = re.compile(r"\{env:([^}]+)\}")
+FILE = re.compile(r"\{file:[^}]+\}")
+
+# opencode replaces variables first, so a path may be made of them: {file:{env:HOME}/key}.
+_TOKEN = re.compile(r"\{env:[^}]+\}|\{file:(?:\{env:[^}]+\}|[^}])+\}")
+_TOKENS = re.compile(f"({_TOKEN.pattern})")
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"?'
+_COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+# A comma straight after a bracket stays, for json to refuse: opencode takes [1,] but not [,].
+_COMMA = re.compile(rf"({_STRING}|[\[{{][ \t\r\n]*,)|,(?=[ \t\r\n]*[\]}}])", re.DOTALL)
+_NOT_NEWLINE = re.compile(r"[^\r\n]")
+
+# Backslash first: the others are written with one. The rest is what shells, cmd.exe and dotenv files act on.
+_ESCAPES = [
+    (rf"\{character}", f"\\u{ord(plain):04x}")
+    for character, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)
+]
+_SPECIAL = [(character, f"\\u{ord(character):04x}") for character in "{'$`!#%&<>|^;"]
+
+
+class JsoncError(ValueError):
+    """The text is not JSON as opencode accepts it: why, and where (`line` and `column` count from 1)."""
+
+    def __init__(self, reason: str, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}: {reason}")
+        self.reason = reason
+        self.line = line
+        self.column = column
+
+
+class Live(str):
+    """A string with tokens that opencode is meant to replace.
+
+    `parts` are plain text and tokens by turns, beginning and ending with text: a token among the plain text,
+    which somebody escaped on purpose, stays text. Made from a string alone, all of its tokens are live.
+    """
+
+    __slots__ = ("parts",)
+    parts: tuple[str, ...]
+
+    def __new__(cls, text: str, parts: Iterable[str] | None = None) -> Live:
+        live = super().__new__(cls, text)
+        live.parts = tuple(_TOKENS.split(text) if parts is None else parts)
+        return live
+
+
+def parse(text: str) -> JSON:
+    """Return the value that opencode 1.18 (jsonc-parser, trailing commas allowed) reads from `text`.
+
+    Comments and one trailing comma are accepted, and the byte-order mark that reading a file would have
+    removed. Numbers beyond a float's range are infinite, as in JavaScript. Raises `JsoncError` for what
+    opencode refuses and for what is nested too deeply for Python.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        return _loads(text)
+    except json.JSONDecodeError:
+        pass  # not plain JSON
+    try:
+        return _loads(_COMMA.sub(_blank, _COMMENT.sub(_blank, text)))
+    except json.JSONDecodeError as error:
+        raise JsoncError(error.msg, error.lineno, error.colno) from error
+
+
+def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None) -> JSON:
+    """Return what `parse` returns, with every string and key that holds a live token a `Live` one.
+
+    Tokens keep the spelling that they have in the text. `settle` is asked for the token to keep in its place
+    and for the text that takes its place outside of strings, where none can be kept. Raises `JsoncError`.
+    """
+    mark = os.urandom(16).hex()
+    kept: list[str] = []
+    replacements: list[str] = []
+
+    def placeholder(match: re.Match[str]) -> str:
+        token = match.group()
+        if token.startswith("{file:") and is_commented(text, match.start()):
+            return "{" + _TOKEN.sub(placeholder, token[1:])
+        keep, replacement = settle(token) if settle else (token, token)
+        kept.append(keep)
+        replacements.append(replacement)
+        return f"{mark}{len(kept) - 1:08}"
+
+    marked = _TOKEN.sub(placeholder, text)
+    if not kept:
+        return parse(text)
+    place = re.compile(mark + r"(\d{8})")
+    bare = re.compile(rf"({_STRING})|{place.pattern}", re.DOTALL)
+    uncommented = _COMMENT.sub(_blank, marked)
+    value = parse(bare.sub(lambda match: match[1] or replacements[int(match[2])], uncommented))
+
+    def alive(string: str) -> str:
+        parts = place.split(string)  # text and numbers by turns
+        if len(parts) == 1:
+            return string
+        parts[1::2] = [kept[int(number)] for number in parts[1::2]]
+        return Live("".join(parts), parts)
+
+    return _mapped(value, alive)
+
+
+def is_commented(text: str, offset: int) -> bool:
+    """Whether opencode leaves the ``{file:}`` at `offset` alone: its line begins with ``//``."""
+    return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("//")
+
+
+def dump(value: JSON) -> str:
+    """Return `value` as compact ASCII JSON that nothing on its way to opencode changes.
+
+    Inside strings, every escape and each character that a shell or opencode acts upon is written ``\\uXXXX``,
+    so that the text can stand between single quotes in any shell; the tokens of `Live` strings are written as
+    they are. Raises ValueError for NaN.
+    """
+    mark = os.urandom(16).hex()
+    tokens: list[str] = []
+
+    def marked(string: str) -> str:
+        if not isinstance(string, Live):
+            return string
+        tokens.extend(string.parts[1::2])
+        return mark.join(string.parts[::2])
+
+    text = json.dumps(_mapped(value, marked), separators=(",", ":"))
+    for escape, replacement in _ESCAPES:
+        text = text.replace(escape, replacement)
+    # With the escaped ones gone, every quote that is left begins or ends a string.
+    pieces = text.split('"')
+    strings = '"'.join(pieces[1::2])
+    for character, replacement in _SPECIAL:
+        strings = strings.replace(character, replacement)
+    pieces[1::2] = strings.split('"') if len(pieces) > 1 else []
+    pieces[::2] = '"'.join(pieces[::2]).replace("Infinity", "1e999").split('"')
+    text = '"'.join(pieces)
+    if not tokens:
+        return text
+    return "".join(part for pair in zip(text.split(mark), [*tokens, ""], strict=True) for part in pair)
+
+
+def _loads(text: str) -> JSON:
+    try:
+        value: JSON = json.loads(text, parse_constant=_refuse_constant, parse_int=int)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError as error:
+        raise JsoncError("nested too deeply", 1, 1) from error
+    except ValueError:  # Python limits how long an integer it reads
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=float)
+    return value
+
+
+def _refuse_constant(name: str) -> JSON:
+    raise JsoncError(f"{name} is not JSON", 1, 1)
+
+
+def _blank(match: re.Match[str]) -> str:
+    """Replace a comment or comma with spaces, so that what follows keeps its place."""
+    text = match.group()
+    if match.group(1) is not None or (text.startswith("/*") and not text.endswith("*/", 2)):
+        return text
+    return _NOT_NEWLINE.sub(" ", text)
+
+
+def _mapped(value: JSON, change: Callable[[str], str]) -> JSON:
+    """Return `value` with `change` applied to every string and key."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mapped(item, change) for item in value]
+    return value
