@@ -1,0 +1,123 @@
+"""The shells and file formats that assignments are written for, each with its own way to quote a value."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from . import jsonc
+from .errors import UsageFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell, or a file format that carries assignments as a shell does.
+
+    What it emits stands in ``templates/<name>.j2``. ``word`` writes a value so that exactly that value is
+    read back, and raises UsageFailure for one that cannot be written. ``programs`` are the names under which
+    the shell's processes run. ``snippet`` tells whether the template holds a wrapper for ``init`` too.
+    """
+
+    name: str
+    word: Callable[[str], str]
+    programs: frozenset[str] = frozenset()
+    snippet: bool = False
+
+
+def _posix_word(value: str) -> str:
+    # Not shlex.quote, which leaves "=ls" bare: zsh expands that to /bin/ls.
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _fish_word(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _pwsh_word(value: str) -> str:
+    """Quote printable ASCII, and write the rest as numbers of UTF-16 code units.
+
+    ``Invoke-Expression (& tool | Out-String)`` reads bytes in the console's encoding and joins lines anew, so
+    neither a line break nor ``é`` is safe there; and U+2018 to U+201B end a string as ``'`` does.
+    """
+    parts = []
+    for match in re.finditer(r"([ -~]+)|[^ -~]+", value):
+        if match[1]:
+            parts.append("'" + value[match.start() : match.end()].replace("'", "''") + "'")
+        else:
+            units = match[0].encode("utf-16-be", "surrogatepass")
+            parts += [f"[char]{units[at] * 256 + units[at + 1]}" for at in range(0, len(units), 2)]
+    if len(parts) == 1 and parts[0].startswith("'"):
+        return parts[0]
+    return f"(-join ({', '.join(parts)}))" if parts else "''"
+
+
+def _dotenv_word(value: str) -> str:
+    """Leave a value bare where python-dotenv, Node and Docker read it alike, else quote it for the first two.
+
+    Docker takes a line as it stands, quotes included. python-dotenv expands ``${X}`` even between quotes.
+    """
+    if value.isprintable() and not re.search(r"^['\"`\s]|#|\$\{|\s$", value):
+        return value
+    if re.search(r"'|\r|\$\{|\\\\|\\$", value):
+        raise UsageFailure(f"dotenv has no way to write this value, choose another format: {value[:200]!r}")
+    return f"'{value}'"
+
+
+def _github_word(value: str) -> str:
+    # The delimiter is drawn after the value is known, so the value cannot hold it.
+    delimiter = f"end-{secrets.token_hex(16)}"
+    return f"<<{delimiter}\n{value}\n{delimiter}"
+
+
+FORMATS: Final[Mapping[str, Shell]] = {
+    shell.name: shell
+    for shell in (
+        Shell("bash", _posix_word, frozenset({"bash"}), snippet=True),
+        Shell("zsh", _posix_word, frozenset({"zsh"}), snippet=True),
+        Shell("fish", _fish_word, frozenset({"fish"}), snippet=True),
+        Shell("pwsh", _pwsh_word, frozenset({"pwsh", "powershell"}), snippet=True),
+        Shell("posix", _posix_word, frozenset({"sh", "dash", "ash", "ksh"})),
+        Shell("json", jsonc.dump),
+        Shell("dotenv", _dotenv_word),
+        Shell("github", _github_word),
+    )
+}
+
+SHELLS: Final[Mapping[str, Shell]] = {name: shell for name, shell in FORMATS.items() if shell.snippet}
+
+# What no shell lets a command be called, and what the snippets themselves call.
+_RESERVED = frozenset(
+    (
+        "and begin break builtin case command continue coproc do done elif else end esac eval exec false fi for "
+        "foreach function functions hash if in local nocorrect noglob not or repeat return select set status "
+        "switch test then time true until whence while Get-Command Set-Alias opencode-litellm "
+        "opencode-with-litellm"
+    ).split()
+)
+
+
+def command_name(text: str) -> str:
+    """Return ``text`` when every shell takes it as the name of a command, else raise UsageFailure."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text in _RESERVED:
+        raise UsageFailure(f"--cmd wants a plain word that is free, such as oc, not {text[:100]!r}")
+    return text
+
+
+def detect(among: Mapping[str, Shell] = SHELLS) -> str:
+    """Return which of ``among`` runs us, by looking at our parent processes; UsageFailure when none does."""
+    import shellingham  # type: ignore[import-untyped]  # it ships no types
+
+    names = " | ".join(among)
+    try:
+        program, _ = shellingham.detect_shell()
+    except (OSError, RuntimeError) as error:
+        raise UsageFailure(f"the shell cannot be detected from here; name it: {names}") from error
+    for shell in among.values():
+        if program in shell.programs:
+            return shell.name
+    raise UsageFailure(f"this shell is {program}, which is not supported; name the one you mean: {names}")
