@@ -39,8 +39,8 @@ _LOWEST = (layers.GLOBAL, layers.CUSTOM)
 class Configuration:
     """What the user's configuration says, ours left out.
 
-    `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced. `written`: the same shape, where
-    a string that holds such a token is a `jsonc.Live` with the token as it was written, a relative path made
+    `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced. `written`: the same shape,
+    where a string that holds such a token is a `jsonc.Live` with the token as it was written, a relative path made
     absolute. `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone. `sources`: which
     files were there, as (kind, path). `environment_names` and `referenced_files`: what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
@@ -70,7 +70,7 @@ class Configuration:
 
 
 def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -> Configuration:
-    """Return the configuration that opencode would see in `folder`, an absolute path, our deliveries left out.
+    """Return the configuration that opencode would see in the absolute `folder`, our deliveries left out.
 
     `project` is that of `layers.files`. Raises `ConfigurationUnreadable` where opencode would not start: text
     that is not JSONC, a `{file:}` that cannot be read, a file that is a folder.
@@ -151,9 +151,10 @@ class _Layer:
     def _settled(self, token: str) -> tuple[str, str]:
         """Return `token` as it can stand anywhere, and what it is replaced by."""
         if token.startswith("{file:"):
-            path = self._with_variables(token)[len("{file:") : -1]
+            path, written = self._with_variables(token)[len("{file:") : -1], token[len("{file:") : -1]
             if not path.startswith("~/") and not os.path.isabs(path):
-                return "{file:" + os.path.join(self.folder, token[len("{file:") :]), self._substituted(token)
+                absolute = os.path.normpath(os.path.join(self.folder, written))
+                return "{file:" + absolute + "}", self._substituted(token)
         return token, self._substituted(token)
 
     def _substituted(self, text: str) -> str:
