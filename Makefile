@@ -1,0 +1,88 @@
+# Everything that is installed stays in this folder: .venv has the product and what its tests import, .tools the
+# pinned LiteLLM and opencode. PYTHON says which Python to use; 3.10 is the oldest.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv/.made
+PRODUCT := .venv/.product
+TESTS := .venv/.tests
+LITELLM := .tools/litellm/.made
+NODE := .tools/node/.made
+
+# Quiet twice: warnings about how this machine reaches its registry are nothing to read here.
+PIP := -m pip --disable-pip-version-check --no-cache-dir -qq
+
+.PHONY: help demo test bench lint types check setup clean pins
+
+help:
+	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
+	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
+	@echo "make bench  measure what a launch costs"
+	@echo "make check  lint, types and test"
+	@echo "make clean  remove all that make has put into this folder"
+
+# A make of its own, so that the three big installations run side by side.
+setup-demo:
+	@$(MAKE) --no-print-directory -j3 $(PRODUCT) $(LITELLM) $(NODE)
+
+setup:
+	@$(MAKE) --no-print-directory -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE)
+
+demo: setup-demo
+	@.venv/bin/python tests/demo.py
+
+test: setup
+	@.venv/bin/python -m pytest -n 2 $(ARGS)
+
+bench: setup
+	@.venv/bin/python tests/bench.py $(ARGS)
+
+lint: $(TESTS)
+	@.venv/bin/ruff check .
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "lint: no shellcheck here" >&2; fi
+
+types: $(PRODUCT) $(TESTS)
+	@.venv/bin/mypy
+
+check: lint types test
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+$(PRODUCT): $(VENV) setup.cfg pyproject.toml
+	@echo "Setting up: opencode-litellm, into .venv"
+	@.venv/bin/python $(PIP) install --editable .
+	@touch $@
+
+# After the product, because two pips at once would get into each other's way in one environment.
+$(TESTS): $(PRODUCT) tests/world/tests.txt
+	@echo "Setting up: what the tests need, into .venv"
+	@.venv/bin/python $(PIP) install --requirement tests/world/tests.txt
+	@touch $@
+
+$(LITELLM): $(VENV) tests/world/litellm.txt
+	@echo "Setting up: LiteLLM, into .tools/litellm (about a minute)"
+	@.venv/bin/python -m venv --clear .tools/litellm
+	@.tools/litellm/bin/python $(PIP) install --requirement tests/world/litellm.txt
+	@touch $@
+
+$(NODE): tests/world/package.json
+	@echo "Setting up: opencode, into .tools/node"
+	@mkdir -p .tools/node
+	@cp tests/world/package.json .tools/node/
+	@npm install --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-audit --no-fund --loglevel=error
+	@rm -rf .tools/node/.cache
+	@touch $@
+
+# Chooses the newest versions again that the .in files allow; for every Python from 3.10 at once.
+pins: $(TESTS)
+	@.venv/bin/python $(PIP) install uv
+	@cd tests/world && for name in litellm tests; do \
+	    ../../.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
+	        --upgrade "$$name.in" --output-file "$$name.txt"; done
+
+clean:
+	rm -rf .venv .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,100 @@
+"""What the tests stand on: real programs, a home of one's own, servers that misbehave on request.
+
+A tool that is missing skips the tests that need it, with the reason; in CI it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from world import tools
+from world.home import make_home
+from world.litellm import LiteLLM
+from world.opencode import Opencode
+from world.stub import StubProxy
+from world.terminal import Terminal
+from world.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Iterator[None]:
+    """Turn a missing tool into a skip that says why; in CI nothing may be missing."""
+    try:
+        return (yield)
+    except tools.ToolMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    """Return the stand-in model vendor behind ``litellm``; its ``requests`` grow over the whole session."""
+    with Upstream() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def litellm(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[LiteLLM]:
+    """Return a real LiteLLM that serves `world/catalogue.yaml`: ``url`` (without ``/v1``) and ``key``."""
+    with LiteLLM(tmp_path_factory.mktemp("litellm"), upstream.root) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """Return the whole environment of somebody with an empty home: ``Path(home["HOME"])`` is the folder."""
+    return make_home(tmp_path / "home")
+
+
+@pytest.fixture
+def stub_proxy() -> Iterator[Callable[..., StubProxy]]:
+    """Return a maker of scriptable proxies: ``stub_proxy(["gpt-4o"], key="sk-right", prefix="/team")``."""
+    with ExitStack() as stack:
+
+        def make(*arguments: Any, **options: Any) -> StubProxy:
+            proxy: StubProxy = stack.enter_context(StubProxy(*arguments, **options))
+            return proxy
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def opencode() -> Opencode:
+    """Return the real opencode: ``opencode.models(home)``, ``opencode.debug_config(home, folder)``."""
+    tools.installed(tools.OPENCODE)
+    return Opencode()
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Return a maker of terminals: ``terminal(["opencode"], home, folder)``, then ``wait_for``, ``type``."""
+    tools.program("tmux")
+    with ExitStack() as stack:
+
+        def open_terminal(*arguments: Any, **options: Any) -> Terminal:
+            return stack.enter_context(Terminal(*arguments, **options))
+
+        yield open_terminal
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], Path]:
+    """Return the finder of a shell or another program of the system's: ``program("fish")``."""
+
+    def find(name: str) -> Path:
+        try:
+            return tools.program(name)
+        except tools.ToolMissing as missing:
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
+            pytest.skip(str(missing))
+
+    return find

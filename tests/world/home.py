@@ -1,0 +1,49 @@
+"""A home folder of one's own: no configuration, no cache, no key, and a PATH with little on it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from . import tools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+# opencode asks nobody for a newer self or for a newer list of the world's models.
+QUIET_OPENCODE = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+_FOLDERS = {
+    "XDG_CONFIG_HOME": ".config",
+    "XDG_CACHE_HOME": ".cache",
+    "XDG_DATA_HOME": ".local/share",
+    "XDG_STATE_HOME": ".local/state",
+    "TMPDIR": "tmp",
+}
+
+
+def make_home(folder: Path, *, shells: Iterable[Path] = ()) -> dict[str, str]:
+    """Make a home in an empty folder and return the whole environment of somebody who lives there.
+
+    ``bin`` in it comes first on PATH and has links to our console scripts, to opencode where it is installed,
+    and to ``shells`` that live outside the system's folders.
+    """
+    programs = folder / "bin"
+    programs.mkdir(parents=True)
+    for name in tools.CONSOLE_SCRIPTS:
+        (programs / name).symlink_to(tools.console_script(name))
+    if tools.OPENCODE.exists():
+        (programs / "opencode").symlink_to(tools.OPENCODE)
+    for shell in shells:
+        (programs / shell.name).symlink_to(shell)
+    for name in _FOLDERS.values():
+        (folder / name).mkdir(parents=True)
+    return {
+        "HOME": str(folder),
+        "PATH": os.pathsep.join((str(programs), *SYSTEM_PATH)),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        **{variable: str(folder / name) for variable, name in _FOLDERS.items()},
+        **QUIET_OPENCODE,
+    }

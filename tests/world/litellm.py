@@ -1,0 +1,114 @@
+"""The real LiteLLM, serving `catalogue.yaml` on a free loopback port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import tools
+from .server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CATALOGUE = Path(__file__).with_name("catalogue.yaml")
+KEY = "sk-litellm-of-the-tests"
+_PATIENCE = 120  # seconds; it is up after 3 on an idle machine, after 20 on a busy one
+
+
+class LiteLLM:
+    """A proxy that lives as long as the ``with`` block.
+
+    ``url`` is without ``/v1``, ``key`` is its master key. It has no database, so it answers a wrong key with
+    status 400 (``no_db_connection``), a missing one with 401.
+    """
+
+    def __init__(self, folder: Path, stand_in: str, *, catalogue: Path = CATALOGUE, key: str = KEY) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.key = key
+        self.log = folder / "litellm.log"
+        self._command = [
+            str(tools.installed(tools.LITELLM)),
+            "--config", str(catalogue),
+            "--host", "127.0.0.1",
+            "--port", str(self.port),
+        ]  # fmt: skip
+        self._environment = {
+            "HOME": str(folder),
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "LITELLM_MASTER_KEY": key,
+            "STAND_IN_URL": f"{stand_in}/v1",
+            # Nothing is fetched: no price table, no telemetry.
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_TELEMETRY": "False",
+            "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+        }
+
+    def __enter__(self) -> LiteLLM:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the program that make installed
+                self._command,
+                cwd=self.log.parent,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A group of its own, so that its workers end with it and Ctrl-C reaches it through us alone.
+                start_new_session=True,
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Any:
+        """Return the parsed answer of a ``GET`` with the master key."""
+        asked = urllib.request.Request(  # noqa: S310 - our own loopback URL
+            self.url + path, headers={"Authorization": f"Bearer {self.key}", **(headers or {})}
+        )
+        with _DIRECT.open(asked, timeout=30) as answer:
+            return json.load(answer)
+
+    def close(self) -> None:
+        """End it and all that it started."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                break
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"LiteLLM ended at its start:\n{self._last_words()}")
+            try:
+                with _DIRECT.open(f"{self.url}/health/liveliness", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError(f"LiteLLM is not up after {_PATIENCE} s:\n{self._last_words()}")
+
+    def _last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+
+# No HTTP proxy of the machine's comes between.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,0 +1,124 @@
+"""The real opencode, run to its end and read back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_PATIENCE = 90  # seconds; a start takes 1 to 4
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    command: list[str],
+    environment: Mapping[str, str],
+    folder: Path | str | None = None,
+    *,
+    given: bytes = b"",
+    timeout: float = _PATIENCE,
+) -> Finished:
+    """Run a program found on the environment's own PATH; ``folder`` is its HOME unless said otherwise.
+
+    Its output goes through files, because opencode 1.18 cuts what it writes into a pipe at 64 KiB.
+    """
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        process = subprocess.run(  # noqa: S603 - the tests' own commands
+            # env(1) looks the program up on the PATH that it is given; subprocess would use ours.
+            ["/usr/bin/env", *command],
+            env=environment,
+            cwd=folder or environment["HOME"],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            timeout=timeout,
+            check=False,
+        )
+        stdout.seek(0)
+        stderr.seek(0)
+        return Finished(
+            process.returncode, stdout.read().decode(errors="replace"), stderr.read().decode(errors="replace")
+        )
+
+
+class Opencode:
+    """Runs opencode; ``program`` is ``opencode``, or ``opencode-with-litellm`` to go through a launch."""
+
+    def __call__(
+        self,
+        environment: Mapping[str, str],
+        *arguments: str,
+        folder: Path | str | None = None,
+        program: str = "opencode",
+        timeout: float = _PATIENCE,
+    ) -> Finished:
+        """Run it with these arguments."""
+        return run([program, *arguments], environment, folder, timeout=timeout)
+
+    def debug_config(
+        self, environment: Mapping[str, str], folder: Path | str | None = None, *, program: str = "opencode"
+    ) -> dict[str, Any]:
+        """Return the configuration as opencode merged it."""
+        finished = self(environment, "debug", "config", folder=folder, program=program)
+        assert finished.status == 0, finished
+        merged: dict[str, Any] = json.loads(finished.stdout)
+        return merged
+
+    def models(
+        self,
+        environment: Mapping[str, str],
+        folder: Path | str | None = None,
+        provider: str = "litellm",
+        *,
+        program: str = "opencode",
+    ) -> dict[str, dict[str, Any]]:
+        """Return a provider's models as opencode understood them, by id; none when it does not know it."""
+        finished = self(environment, "models", provider, "--verbose", folder=folder, program=program)
+        if finished.status and f"Provider not found: {provider}" in finished.stderr:
+            return {}
+        assert finished.status == 0, finished
+        return dict(_parsed(finished.stdout, provider))
+
+    def run(
+        self,
+        environment: Mapping[str, str],
+        model: str,
+        prompt: str,
+        folder: Path | str | None = None,
+        *,
+        program: str = "opencode",
+    ) -> Finished:
+        """Put one question to a model, such as ``litellm/gpt-4o``."""
+        return self(environment, "run", "-m", model, prompt, folder=folder, program=program)
+
+
+def _parsed(text: str, provider: str) -> list[tuple[str, dict[str, Any]]]:
+    # A line `provider/id`, then the model as indented JSON, then the next.
+    decoder = json.JSONDecoder()
+    models = []
+    while text.strip():
+        line, _, text = text.lstrip().partition("\n")
+        model, end = decoder.raw_decode(text)
+        models.append((line.removeprefix(f"{provider}/"), model))
+        text = text[end:]
+    return models

@@ -1,0 +1,72 @@
+"""A terminal of its own, in tmux: for programs that a person looks at."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from . import tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Terminal:
+    """A program in a terminal, as long as the ``with`` block."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path | str | None = None,
+        *,
+        columns: int = 120,
+        rows: int = 40,
+    ) -> None:
+        # A tmux server of its own: it lends its environment to nobody and ends with its only session.
+        self._tmux = [str(tools.program("tmux")), "-L", f"opencode-litellm-{uuid.uuid4().hex}", "-f", "/dev/null"]
+        settings = [f"{name}={value}" for name, value in environment.items()]
+        inner = shlex.join(["env", "-i", *settings, *command])
+        self._start = ["new-session", "-d", "-x", str(columns), "-y", str(rows), inner]
+        self._folder = folder or environment["HOME"]
+
+    def __enter__(self) -> Terminal:
+        self._do("set-option", "-g", "remain-on-exit", "on", ";", *self._start, start=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do("kill-server", check=False)
+
+    def type(self, text: str) -> None:
+        """Type characters as they are."""
+        self._do("send-keys", "-l", "--", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys by tmux's names: ``Enter``, ``Escape``, ``Down``, ``C-x``, ``C-c``."""
+        self._do("send-keys", *keys)
+
+    def screen(self) -> str:
+        """Return what stands on the screen, without trailing blanks."""
+        return "\n".join(line.rstrip() for line in self._do("capture-pane", "-p").splitlines()).rstrip()
+
+    def wait_for(self, text: str, *, seconds: float = 30) -> str:
+        """Return the screen once it shows ``text``; fail with the screen when it does not in time."""
+        deadline = time.monotonic() + seconds
+        while text not in (screen := self.screen()):
+            assert time.monotonic() < deadline, f"no {text!r} after {seconds} s on this screen:\n{screen}"
+            time.sleep(0.1)
+        return screen
+
+    def _do(self, *command: str, check: bool = True, start: bool = False) -> str:
+        done = subprocess.run(  # noqa: S603 - tmux, driven by the tests
+            [*self._tmux, *(["start-server", ";"] if start else []), *command],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=check,
+        )
+        return done.stdout
