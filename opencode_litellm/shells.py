@@ -90,20 +90,17 @@ FORMATS: Final[Mapping[str, Shell]] = {
 
 SHELLS: Final[Mapping[str, Shell]] = {name: shell for name, shell in FORMATS.items() if shell.snippet}
 
-# What no shell lets a command be called, and what the snippets themselves call.
-_RESERVED = frozenset(
-    (
-        "and begin break builtin case command continue coproc do done elif else end esac eval exec false fi for "
-        "foreach function functions hash if in local nocorrect noglob not or repeat return select set status "
-        "switch test then time true until whence while Get-Command Set-Alias opencode-litellm "
-        "opencode-with-litellm"
-    ).split()
-)
+# What some shell keeps for itself, and what the snippets call.
+_TAKEN = """
+    and begin break builtin case command continue coproc do done elif else end esac eval exec false fi for foreach
+    function functions hash if in local nocorrect noglob not or repeat return select set status switch test then
+    time true until whence while get-command set-alias opencode-litellm opencode-with-litellm
+"""
 
 
 def command_name(text: str) -> str:
     """Return ``text`` when every shell takes it as the name of a command, else raise UsageFailure."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text in _RESERVED:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text.lower() in _TAKEN.split():
         raise UsageFailure(f"--cmd wants a plain word that is free, such as oc, not {text[:100]!r}")
     return text
 

@@ -1,0 +1,342 @@
+"""The snippets of ``init``, in the shells that they are for."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from opencode_litellm import rendering
+from opencode_litellm.errors import UsageFailure
+from opencode_litellm.shells import SHELLS
+from real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOOL = "opencode-with-litellm"
+
+ARGUMENTS = [
+    "run",
+    "two words",
+    "",
+    "--",
+    "-v",
+    "--model=litellm/gpt-4o",
+    "-foo:bar",
+    "line\nbreak",
+    "\ttab and trailing space ",
+    "it's \"quoted\"",
+    "back\\slash\\",
+    "*",
+    "[a-z]?",
+    "~",
+    "=ls",
+    "$HOME",
+    "$(id)",
+    "`id`",
+    "!!",
+    "#no comment",
+    "%PATH%",
+    "{a,b}",
+    "a;b&c|d<e>f",
+    "@args",
+    "été 模型 🙂",
+    "\u2019curly\u2018",
+    "--",
+]
+
+every_shell = pytest.mark.parametrize("shell", [pytest.param(WITH_SNIPPET[name], id=name) for name in SHELLS])
+every_function = pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH, FISH)])
+every_command = pytest.mark.parametrize("command", ["opencode", "oc"])
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    """A PATH on which nothing is but an opencode that records its calls."""
+    programs = Programs(tmp_path)
+    programs.add("opencode")
+    return programs
+
+
+def line(shell: RealShell, command: str, arguments: list[str]) -> str:
+    """Return a command line of this shell."""
+    return " ".join([command, *map(SHELLS[shell.name].word, arguments)]) + "\n"
+
+
+def init(shell: RealShell, folder: Path, command: str = "opencode") -> str:
+    """Return what stands in the user's rc file."""
+    return shell.evaluates(rendering.snippet(shell.name, command, {"HOME": str(folder)}), folder, command)
+
+
+def outcome(process: subprocess.CompletedProcess[bytes]) -> tuple[int, bytes, bytes]:
+    return process.returncode, process.stdout, process.stderr
+
+
+@every_command
+@every_shell
+def test_evaluating_it_twice_is_silent_and_starts_nothing(
+    shell: RealShell, command: str, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL)
+    script = 2 * init(shell, tmp_path, command)
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"", b"")
+    assert outcome(shell.run(script, tmp_path, {"PATH": "/nonexistent"})) == (0, b"", b"")
+    assert programs.calls() == []
+
+
+@every_command
+@every_shell
+def test_arguments_arrive_as_they_were_given(
+    shell: RealShell, command: str, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL)
+    script = 2 * init(shell, tmp_path, command) + line(shell, command, ARGUMENTS) + f"{command} -foo:bar -v -- --\n{command}\n"
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"", b"")
+    assert programs.calls() == [
+        Call(TOOL, ARGUMENTS),
+        Call(TOOL, ["-foo:bar", "-v", "--", "--"]),
+        Call(TOOL),
+    ]
+
+
+@every_shell
+def test_another_command_leaves_opencode_plain(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+    programs.add(TOOL)
+    shell.run(init(shell, tmp_path, "oc") + "opencode a\noc b\n", tmp_path, programs.environment)
+    assert programs.calls() == [Call("opencode", ["a"]), Call(TOOL, ["b"])]
+
+
+@every_shell
+@pytest.mark.parametrize("status", [0, 1, 3, 130, 255])
+def test_the_exit_status_is_the_program_s(
+    shell: RealShell, status: int, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL, then=f"exit {status}")
+    ignore_errors = "" if shell in (FISH, PWSH) else "set +e\n"
+    script = init(shell, tmp_path) + f"{ignore_errors}opencode\nexit {shell.status}\n"
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (status, b"", b"")
+
+
+@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH)])
+def test_a_failure_ends_a_strict_script_with_that_status(
+    shell: RealShell, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL, then="exit 3")
+    script = init(shell, tmp_path) + "opencode || echo caught $?\nopencode\necho never"
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (3, b"caught 3\n", b"")
+
+
+@every_shell
+def test_a_failure_shows_in_what_the_shell_asks_first(
+    shell: RealShell, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL, then="exit 3")
+    question = {
+        "pwsh": "opencode\nif ($?) { 'worked' } else { 'failed' }\n",
+        "fish": "if opencode; echo worked; else; echo failed; end\n",
+    }.get(shell.name, "if opencode; then echo worked; else echo failed; fi\n")
+    script = init(shell, tmp_path) + question
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"failed\n", b"")
+
+
+@every_function
+def test_death_by_a_signal_shows_as_it_would_without_us(
+    shell: RealShell, tmp_path: Path, programs: Programs
+) -> None:
+    for name in ("opencode", TOOL):
+        programs.add(name, then="kill -TERM $$")
+    ignore_errors = "" if shell is FISH else "set +e\n"
+    call = f"{ignore_errors}opencode\nexit {shell.status}\n"
+    plain = shell.run(call, tmp_path, programs.environment)
+    wrapped = shell.run(init(shell, tmp_path) + call, tmp_path, programs.environment)
+    assert (plain.returncode, wrapped.returncode) == (143, 143)
+
+
+@every_shell
+def test_bytes_reach_its_standard_input(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+    programs.add(TOOL)
+    everything = bytes(range(256)) * 300
+    (tmp_path / "bytes").write_bytes(everything)
+    script = init(shell, tmp_path) + "opencode inherited\n/bin/cat bytes | opencode piped\n"
+    assert outcome(shell.run(script, tmp_path, programs.environment, stdin=b"\xff\r\n\x00")) == (0, b"", b"")
+    assert programs.calls() == [
+        Call(TOOL, ["inherited"], b"\xff\r\n\x00"),
+        Call(TOOL, ["piped"], everything),
+    ]
+
+
+@every_command
+@every_shell
+def test_without_the_tool_it_is_plain_opencode(
+    shell: RealShell, command: str, tmp_path: Path, programs: Programs
+) -> None:
+    script = init(shell, tmp_path, command) + line(shell, command, ARGUMENTS)
+    assert outcome(shell.run(script, tmp_path, programs.environment, stdin=b"\xff")) == (0, b"", b"")
+    assert programs.calls() == [Call("opencode", ARGUMENTS, b"\xff")]
+
+
+@every_function
+def test_the_tool_may_go_and_come_while_the_shell_runs(
+    shell: RealShell, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL)
+    script = init(shell, tmp_path) + (
+        f"opencode a\n/bin/mv bin/{TOOL} away\nopencode b\n/bin/mv away bin/{TOOL}\nopencode c\n"
+    )
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"", b"")
+    assert programs.calls() == [Call(TOOL, ["a"]), Call("opencode", ["b"]), Call(TOOL, ["c"])]
+
+
+@every_function
+def test_without_its_interpreter_it_is_plain_opencode(
+    shell: RealShell, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add_broken(TOOL)
+    programs.add_broken("opencode-litellm")
+    script = init(shell, tmp_path) + line(shell, "opencode", ARGUMENTS)
+    process = shell.run(script, tmp_path, programs.environment, stdin=b"\xff")
+    # What the shell says of the broken script is worth knowing; there is nothing else.
+    assert (process.returncode, process.stdout, process.stderr.count(TOOL.encode())) == (0, b"", 1)
+    assert programs.calls() == [Call("opencode", ARGUMENTS, b"\xff")]
+
+
+@every_function
+@pytest.mark.parametrize("status", [126, 127])
+def test_a_program_that_ends_like_a_missing_one_is_not_started_twice(
+    shell: RealShell, status: int, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL, then=f"exit {status}")
+    programs.add("opencode-litellm", then="echo opencode-litellm, version 1")
+    script = init(shell, tmp_path) + "opencode a\n" + ("exit $status\n" if shell is FISH else "")
+    assert outcome(shell.run(script, tmp_path, programs.environment, stdin=b"rest")) == (status, b"", b"")
+    assert programs.calls() == [Call(TOOL, ["a"], b"rest"), Call("opencode-litellm", ["--version"])]
+
+
+@every_function
+def test_with_neither_program_the_shell_says_so(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+    (programs.path / "opencode").unlink()
+    script = init(shell, tmp_path) + "opencode\n" + ("exit $status\n" if shell is FISH else "")
+    process = shell.run(script, tmp_path, programs.environment)
+    assert (process.returncode, process.stdout) == (127, b"")
+    assert b"opencode" in process.stderr
+
+
+@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH)])
+def test_an_alias_of_that_name_goes_on_working(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+    programs.add(TOOL)
+    aliases = "shopt -s expand_aliases\n" if shell is BASH else ""
+    alias = "alias opencode='opencode --print-logs' command=false builtin=false\n"
+    script = aliases + alias + 2 * init(shell, tmp_path) + "eval 'opencode a'\n"
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"", b"")
+    assert programs.calls() == [Call(TOOL, ["--print-logs", "a"])]
+
+
+@pytest.mark.parametrize(
+    ("shell", "definition"),
+    [
+        pytest.param(FISH, "alias opencode 'opencode --print-logs'\n", id="fish alias"),
+        pytest.param(PWSH, "Set-Alias -Name opencode -Value Get-Date -Option ReadOnly\n", id="pwsh alias"),
+        pytest.param(PWSH, "function opencode { 'a function' }\n", id="pwsh function"),
+        pytest.param(BASH, "function opencode { echo a function; }\n", id="bash function"),
+        pytest.param(ZSH, "function opencode { echo a function; }\n", id="zsh function"),
+    ],
+)
+def test_what_had_that_name_and_cannot_call_us_gives_way(
+    shell: RealShell, definition: str, tmp_path: Path, programs: Programs
+) -> None:
+    programs.add(TOOL)
+    script = definition + 2 * init(shell, tmp_path) + "opencode a\n"
+    assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"", b"")
+    assert programs.calls() == [Call(TOOL, ["a"])]
+
+
+def test_pwsh_evaluates_it_from_within_a_function(tmp_path: Path, programs: Programs) -> None:
+    programs.add(TOOL)
+    script = "function start { " + init(PWSH, tmp_path) + " }\nstart\nopencode a\n"
+    assert outcome(PWSH.run(script, tmp_path, programs.environment)) == (0, b"", b"")
+    assert programs.calls() == [Call(TOOL, ["a"])]
+
+
+# The first of each pair switches every option of the shell in turn, but for those that end it or make it talk.
+EVERY_OPTION = {
+    "bash": """
+for option in $(shopt -p | /bin/cat | while read -r _ _ name; do echo "$name"; done); do
+  (shopt -s "$option"; try "$option"); (shopt -u "$option"; try "no$option")
+done
+for option in $(set -o | while read -r name _; do echo "$name"; done); do
+  case $option in noexec | onecmd | verbose | xtrace | interactive-comments) continue ;; esac
+  (set -o "$option"; try "$option"); (set +o "$option"; try "no$option")
+done
+""",
+    "zsh": """
+for option in ${(k)options}; do
+  case $option in
+    exec|interactive|login|stdin|shinstdin|singlecommand|onecmd|privileged|restricted|verbose|xtrace|sourcetrace|zle|monitor)
+      continue ;;
+  esac
+  (setopt "$option" && try "$option"); (unsetopt "$option" && try "no$option")
+done
+""",
+}
+
+
+@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH)])
+def test_no_option_of_the_shell_disturbs_it(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+    programs.add(TOOL, then='echo "$1"')
+    attempt = f"try () {{\n{init(shell, tmp_path)}opencode \"$1\" 'two words' '*' ''\n}}\n"
+    process = shell.run("set +eu\n" + attempt + EVERY_OPTION[shell.name], tmp_path, programs.environment)
+    assert process.stderr == b""
+    options = process.stdout.decode().split()
+    assert len(options) > 80
+    assert programs.calls() == [Call(TOOL, [option, "two words", "*", ""]) for option in options]
+
+
+LINTERS = [
+    ("bash", ["bash", "-n"]),
+    ("bash", ["shellcheck", "--norc", "--enable=all", "--shell=bash"]),
+    ("bash", ["shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=bash"]),
+    ("zsh", ["zsh", "-n"]),
+    # Neither knows zsh, of which the snippet uses nothing that bash lacks but "whence".
+    ("zsh", ["shellcheck", "--norc", "--shell=bash"]),
+    ("zsh", ["shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=bash"]),
+    ("fish", ["fish", "--no-execute"]),
+    ("fish", ["fish_indent", "--check"]),
+]
+
+
+@every_command
+@pytest.mark.parametrize(("name", "linter"), [pytest.param(*row, id=row[1][0]) for row in LINTERS])
+def test_linters_have_nothing_to_say(name: str, linter: list[str], command: str, tmp_path: Path) -> None:
+    path = tmp_path / f"snippet.{name}"
+    path.write_text(rendering.snippet(name, command, {"HOME": str(tmp_path)}))
+    process = subprocess.run([tool(linter[0]), *linter[1:], str(path)], capture_output=True, check=False)
+    assert outcome(process) == (0, b"", b"")
+
+
+@every_command
+@every_shell
+def test_it_is_the_same_ascii_text_on_every_host(shell: RealShell, command: str, tmp_path: Path) -> None:
+    text = rendering.snippet(shell.name, command, {"HOME": str(tmp_path)})
+    assert text == rendering.snippet(shell.name, command, {"HOME": "/elsewhere", "PATH": "/x", "SHELL": "/bin/y"})
+    assert text.isascii()
+    assert text.isprintable() is False
+    assert set(text) - {"\n"} == {character for character in text if character.isprintable()}
+    assert text.endswith("\n")
+    assert "/" not in text.replace("/dev/null", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "two words", "-x", "a;b", "$(id)", "a'b", "9a", "é", "a\n", "a/b", "a" * 101, "if", "end", "command", "FUNCTION", TOOL],
+)
+def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageFailure, match="^--cmd wants a plain word"):
+        rendering.snippet("bash", name, {"HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", ["posix", "json", "tcsh", "", "../bash"])
+def test_there_is_none_for_other_shells(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageFailure) as caught:
+        rendering.snippet(name, "opencode", {"HOME": str(tmp_path)})
+    assert str(caught.value) == f"there is nothing for {name!r}; choose one of: bash | zsh | fish | pwsh"
