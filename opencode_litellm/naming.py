@@ -1,0 +1,235 @@
+"""Names for the picker, spelled as the makers of the models spell them.
+
+``us.anthropic.claude-3-5-sonnet-20241022-v2:0`` becomes ``Claude 3.5 Sonnet``: the way to a model (providers,
+regions, accounts, ARNs) and the date of its release go; what tells it from another model (versions, sizes,
+quantisations, variants) stays. Stamps of three or four digits stay too: DeepSeek, Mistral and Qwen name their
+releases by them (``DeepSeek R1 0528``). Ids are somebody else's data: any text gives one printable line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Characters. A name, its id in brackets and a number stay under 200 together.
+_LONGEST_NAME = 68
+_LONGEST_ID = 120
+_LONGEST_OWNER = 68
+# An id that is longer than any real one is read no further than this.
+_READ = 500
+
+# Words whose spelling is more than a capital first letter; their digits follow at once (``Qwen3``).
+_SPELLINGS = {
+    word.lower(): word
+    for line in (
+        "AI AI21 AirX ALIA ALLaM API ASR AssemblyAI ATC AutoGLM AWQ BGE BitNet C4AI ChatDolphin ChatGPT",
+        "CLI CoBuddy CodeGeeX CodeGemma CodeLlama CodeQwen ConversationalAI DALL DBRX DeepHermes DeepSeek",
+        "DPO DuckDuckGo ERNIE EXL2 FIM FireFunction FireLLaVA FireSearch FlashX FLUX GGUF GigaChat GLM",
+        "GPT GPTQ GTE ICL InternLM InternVL KAT LearnLM LFM LlamaGuard LLaVA LLM LongCat LoRA MAI MedLM",
+        "MiMo MiniCPM MiniMax MLX MoE MTP MythoMax NVIDIA OCR olmOCR OpenAI OpenChat OpenHermes OpenOrca",
+        "OpenRouter OpenThinker OSS PaddleOCR PaLM PPLX PSE QwQ SAM SDK SDXL SEA SearXNG SQL SSD",
+        "StarCoder STT SWE TEE TTM TTS UAE VLM WizardCoder WizardLM xAI XXL",
+        "Go Hy My No On Or So Up We Yi and by in of to with",
+    )
+    for word in line.split()
+} | {"ft": "Fine-tuned", "moonshotai": "Moonshot AI", "zai": "Z.ai"}
+
+# Families that are written apart from their number, also where the id is not (``llama3``: ``Llama 3``).
+_SPACED = {
+    "claude", "dolphin", "gemini", "gemma", "glm", "gpt", "grok", "hermes", "imagen", "large", "llama",
+    "nova", "openhermes", "phi", "veo",
+}
+
+# First words that mean little without the maker or product before them (``deepseek.r1``, ``tavily/search``).
+_DEPENDENT = re.compile(
+    r"(?i:[rkmh]?\d[\d.]*|v\d+(?:\.\d+)*|auto|base|best|chat|community|default|dev|edit|embed|fast|flare|kontext"
+    r"|large|latest|medium|mini|parse|preset|preview|pro|rerank|routers|schnell|search|small|speech|sunburst"
+    r"|(?:text|image|reference)-to-\w+|turbo|ultra)(?![^\W_]|\.\d)"
+)
+
+_REGIONS = {"ap", "apac", "au", "ca", "eu", "global", "il", "in", "jp", "me", "mx", "sa", "us", "us-gov"}
+# What stands before a point in the ids of Bedrock and of those that imitate it.
+_PREFIXES = _REGIONS | {
+    "ai", "ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "luma", "meta", "minimax",
+    "mistral", "moonshot", "moonshotai", "nvidia", "openai", "qwen", "stability", "system", "twelvelabs",
+    "writer", "xai", "zai",
+}
+# A maker or host in front of a family that says it all by itself; FW is Azure's mark for Fireworks.
+_REDUNDANT = re.compile(
+    r"(?i)(?:(?:alibaba|amazon|anthropic|cohere|databricks|fw|google|ibm|meta|microsoft|moonshotai|nvidia|openai|xai"
+    r"|xiaomi|zai)[-_])+(?=claude|chatgpt|codellama|command|deepseek|gemini|gemma|glm|gpt|granite|grok|imagen"
+    r"|inkling|kimi|llama|mai|mimo|minimax|mistral|nemotron|nova|o\d|phi|qwen|titan)"
+)
+_ARN = re.compile(r"arn:[^/]*:(?=[\w-]+/)")
+_OPAQUE = re.compile(r"(?=.*\d)[0-9a-z]{8,}")
+
+_DATE = re.compile(
+    r"[-_@ ](?:20[12]\d([-_.]?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12]\d|3[01]))?"  # 20241022, 2024-10-22
+    r"|(?:0[1-9]|1[0-2])-20[12]\d"  # 08-2024
+    r"|2\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"  # 251201
+    r"|(?:(?<=preview-)|(?<=exp-))(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"  # preview-05-06
+    r")(?![\da-zA-Z])"
+)
+# Bedrock's own count of revisions, after the maker's version: -v1:0, -v1, -1:0, :0.
+_REVISION = re.compile(r"(-20\d{6})?(?:-v(\d+)(?::(\d+))?|(?:-1)?:0)(?=$|:\d+k$)")
+# Versions: 2p5 (Fireworks); 4-5, 3_1 and llama3-2, but neither 3-8b nor Q8_0; 0-6b.
+_POINT = re.compile(
+    r"(?<![\d.qQ])\d{1,2}(?:-?p(?=\d)|[-_](?=\d\d?(?<!0\d)(?![\da-zA-Z.])|(?<=[-_]0.)\d[bB]))"
+)
+# gpt-35, gemini-25, qwen25; llama-v3.
+_SQUEEZED = re.compile(r"(?i)((?:gpt-|gemini-|qwen)[2-9])(?=[1-9](?![\da-z.]))")
+_LONE_V = re.compile(r"(?i)(llama-|claude-|qwen-)v(?=\d)")
+
+_WORD = re.compile(r"[iI]?[qQ]\d(?:_[a-zA-Z0-9]{1,3})+(?![a-zA-Z0-9])|(?:[^\s\-_@:.]|\.(?=\d))+")
+# 70b, a22b, e4b, 128k, 4.5v; fp8, int4, nvfp4, w4a16, q4_k_m; r1, k2.5; vl.
+_CAPITALS = re.compile(
+    r"\d+(?:\.\d+)?[bekmtv]|(?:i?q|fp|int|bf|nvfp|mxfp|w)\d+\w*|[a-np-uw-z]\d+(?:\.\d+)?[bv]?|[a-z]{2}"
+)
+_SMALL = re.compile(r"[ov]\d[\d.]*|\do")
+# 8x7b.
+_MIXTURE = re.compile(r"\d+x\d+(?:\.\d+)?b")
+_NUMBERED = re.compile(r"([a-z]{2,})([\d.]+.*)")
+# GPT-4o, GPT-OSS, Non-Reasoning, DALL-E, SEA-LION.
+_HYPHENATED = re.compile(r"(?<=GPT|Non|ALL|SEA) (?=\d|OSS|Reasoning|Thinking|E\b|LION)")
+
+
+def display_names(ids: Iterable[str]) -> dict[str, str]:
+    """Give every id a name of its own for the picker.
+
+    Takes the ids of one catalogue in any order; returns id -> name, sorted by id, each name printable, on one
+    line, of at most 200 characters. Names that are equal but for case get their id in brackets, all of them,
+    so that none depends on the order in which a proxy lists its models. Never raises.
+    """
+    names = {model_id: _name(model_id) for model_id in sorted(set(ids))}
+    shared = Counter(name.casefold() for name in names.values())
+    taken: set[str] = set()
+    repeated: Counter[str] = Counter()
+    for model_id, name in names.items():
+        full = shown = f"{name} [{_legible(model_id)}]" if shared[name.casefold()] > 1 else name
+        # Ids that differ only where they were shortened, or one that spells out what another is called.
+        while (key := shown.casefold()) in taken:
+            repeated[full] += 1
+            shown = f"{full} ({repeated[full] + 1})"
+        taken.add(key)
+        names[model_id] = shown
+    return names
+
+
+def owner(model_id: str, litellm_provider: str | None) -> str | None:
+    """Say whose model it is, for ``organizationOwner``: a lower-case word such as ``anthropic``.
+
+    LiteLLM's provider comes first, then the id's own prefix (``anthropic/…``, Bedrock's ``us.anthropic.…``).
+    None when neither says anything (an ARN does not); printable, on one line, of at most 68 characters.
+    """
+    source = litellm_provider or ""
+    if not source.strip():
+        source, *own = _segments(_printable(model_id[:_READ]))
+        source = source if own and not model_id.startswith("arn:") else ""
+    return _shortened(_printable(source[:_READ]).strip().lower(), _LONGEST_OWNER) or None
+
+
+def _name(model_id: str) -> str:
+    """Name an id without regard to the others of its catalogue."""
+    text = _own_part(_printable(model_id[:_READ]))
+    words = [_spelled(word) for word in _WORD.findall(_tidied(text))]
+    name = _HYPHENATED.sub("-", " ".join(words))
+    if "DeepSeek" in name or "MiMo" in name:
+        name = name.replace(" v", " V")
+    return _shortened(name or text.strip() or "Unnamed", _LONGEST_NAME)
+
+
+def _segments(text: str) -> list[str]:
+    """Split an id into the steps of its way, a Bedrock id's ``us.anthropic.`` among them."""
+    if "arn:" in text:
+        text = _ARN.sub("/", text)
+    # Fireworks names a deployment as MODEL#DEPLOYMENT.
+    *before, last = [part for part in (text.partition("#")[0] or text).split("/") if part.strip()] or [""]
+    while "." in last:
+        head, _, tail = last.partition(".")
+        if not tail or head.lower() not in _PREFIXES:
+            break
+        if head.lower() not in _REGIONS:
+            before.append(head)
+        last = tail
+    return [*before, last]
+
+
+def _own_part(text: str) -> str:
+    """Leave out the way to a model, but for what its name makes no sense without."""
+    segments = _segments(text)
+    own = segments.pop()
+    opaque = "arn:" in text and _OPAQUE.fullmatch(own)
+    own = _without_revision(own, bedrock=text.endswith("." + own))
+    while segments and (opaque or _DEPENDENT.match(own)) and not own.startswith(segments[-1]):
+        own, opaque = f"{segments.pop()}-{own}", None
+    return own
+
+
+def _without_revision(text: str, *, bedrock: bool) -> str:
+    """Drop Bedrock's revision where a version or a date says more; ``claude-v2:1`` is a version."""
+    found = _REVISION.search(text) if bedrock or ":" in text else None
+    if not found or not (bedrock or found[3]):
+        return text
+    dated, version, minor = found.groups()
+    before = text[: found.start()]
+    if dated or not version or (version == "1" and minor in (None, "0") and any(map(str.isdigit, before))):
+        kept = ""
+    else:
+        kept = f"-v{version}" if minor in (None, "0") else f"-v{version}.{minor}"
+    return before + kept + text[found.end() :]
+
+
+def _tidied(text: str) -> str:
+    """Take dates and marks of hosting out, and write versions with a point."""
+    text = _DATE.sub("", text).removesuffix("-maas").removesuffix("@default")
+    text = _POINT.sub(_pointed, text)
+    if "-v" in text:
+        text = _LONE_V.sub(r"\1", text)
+    if redundant := _REDUNDANT.match(text):
+        text = text[redundant.end() :]
+    return _SQUEEZED.sub(_pointed, text)
+
+
+def _pointed(found: re.Match[str]) -> str:
+    return found[0].rstrip("-_p") + "."
+
+
+@lru_cache(maxsize=4096)
+def _spelled(word: str) -> str:
+    """Spell one word of an id."""
+    lower = word.lower()
+    if lower in _SPELLINGS:
+        return _SPELLINGS[lower]
+    if _MIXTURE.fullmatch(lower):
+        return lower.replace("b", "B")
+    if _SMALL.fullmatch(lower):
+        return lower
+    if _CAPITALS.fullmatch(lower):
+        return word.upper()
+    if numbered := _NUMBERED.fullmatch(lower):
+        family, number = numbered.groups()
+        return f"{_spelled(word[: len(family)])}{' ' if family in _SPACED else ''}{_spelled(number)}"
+    return word[:1].upper() + word[1:]
+
+
+def _printable(text: str) -> str:
+    """Put a space for each control, format or otherwise invisible character."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
+
+
+def _legible(model_id: str) -> str:
+    """Write an id so that what can't be seen in it shows."""
+    text = model_id if len(model_id) <= 2 * _READ else model_id[:_READ] + model_id[-_READ:]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    half = _LONGEST_ID // 2
+    return text if len(text) <= _LONGEST_ID else f"{text[:half]}…{text[1 - half:]}"
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
