@@ -29,8 +29,10 @@ _JAVASCRIPT_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
 _MARKDOWN = {"agent": True, "agents": True, "mode": False, "modes": False, "command": True, "commands": True}
+# One line of YAML, as every such file has it; a block or a flow mapping would not be seen.
 _FRONT_MATTER_MODEL = re.compile(
-    r"""^model[ \t]*:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'][^\n#]*))""", re.MULTILINE
+    r"""^["']?model["']?[ \t]*:[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'>|].*?))[ \t]*(?:[ \t]\#.*)?\r?$""",
+    re.MULTILINE,
 )
 _DEEPEST = 8  # folders; a link to a parent would be followed for ever
 _LOWEST = (layers.GLOBAL, layers.CUSTOM)
@@ -39,12 +41,14 @@ _LOWEST = (layers.GLOBAL, layers.CUSTOM)
 class Configuration:
     """What the user's configuration says, ours left out.
 
-    `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced. `written`: the same shape,
-    where a string that holds such a token is a `jsonc.Live` with the token as it was written, a relative path made
-    absolute. `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone. `sources`: which
-    files were there, as (kind, path). `environment_names` and `referenced_files`: what the tokens name.
+    `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced.
+    `written`: the same shape, where a string that holds such a token is a `jsonc.Live` with the token as it was
+    written, a relative path made absolute; a plain string stands literally in the user's files.
+    `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone.
+    `sources`: the (kind, path) of the layers that were there.
+    `environment_names`, `referenced_files` (absolute): what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
-    `markdown_files`: the agents, modes and commands that were read.
+    `markdown_files`: the agents, modes and commands that were read for it.
     """
 
     __slots__ = (
@@ -174,13 +178,14 @@ class _Layer:
     def _referenced(self, token: str) -> str:
         path = token[len("{file:") : -1]
         if path.startswith("~/"):
-            path = os.path.join(layers.user_home(self.environment), path[2:])
+            path = os.path.join(layers.home(self.environment), path[2:])
         path = os.path.normpath(os.path.join(self.folder, path))
         self.references.add(path)
         try:
             return _decoded(path).strip(_JAVASCRIPT_SPACE)
-        except OSError as error:
-            raise _unreadable(self.source, f"{token}: {path}: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise _unreadable(self.source, f"{token}: {path}: {reason}") from error
 
 
 def _aligned(resolved: JSON, written: JSON) -> JSON:
@@ -218,7 +223,7 @@ def _text(path: str) -> str:
     """Return the text of the file, empty when there is none that opencode could read."""
     try:
         return _decoded(path)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, PermissionError):
         return ""
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
@@ -226,7 +231,7 @@ def _text(path: str) -> str:
 
 def _decoded(path: str) -> str:
     with open(path, "rb") as file:
-        return file.read().decode("utf-8-sig", "replace")
+        return jsonc.decode(file.read())
 
 
 def _models_named(section: Section) -> Iterator[str]:
@@ -266,4 +271,4 @@ def _front_matter_model(text: str) -> str | None:
     if not text.startswith("---"):
         return None
     match = _FRONT_MATTER_MODEL.search(text[3:].partition("\n---")[0])
-    return next(filter(None, match.groups())).strip() if match else None
+    return next(filter(None, match.groups())) if match else None

@@ -64,14 +64,18 @@ class Live(str):
         return live
 
 
+def decode(data: bytes) -> str:
+    """Return the text of a file as opencode reads it: one byte-order mark less, bad bytes as U+FFFD."""
+    return data.decode("utf-8-sig", "replace")
+
+
 def parse(text: str) -> JSON:
     """Return the value that opencode 1.18 (jsonc-parser, trailing commas allowed) reads from `text`.
 
-    Comments and one trailing comma are accepted, and the byte-order mark that reading a file would have
-    removed. Numbers beyond a float's range are infinite, as in JavaScript. Raises `JsoncError` for what
-    opencode refuses and for what is nested too deeply for Python.
+    Comments and one trailing comma are accepted; a byte-order mark is only where `decode` removes it. Numbers
+    beyond a float's range are infinite, as in JavaScript. Raises `JsoncError` for what opencode refuses and
+    for what is nested too deeply for Python.
     """
-    text = text.removeprefix("\ufeff")
     try:
         return _loads(text)
     except json.JSONDecodeError:

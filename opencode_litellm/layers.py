@@ -32,7 +32,7 @@ def files(environment: Mapping[str, str], folder: str, *, project: bool = True) 
     of its variable. `folder` is the absolute working directory; without `project`, what lies in it and above
     it is left out.
     """
-    config = config_folder(environment)
+    config = os.path.join(folder, config_folder(environment))
     found = [(GLOBAL, os.path.join(config, name)) for name in ("config.json", *_NAMES)]
     if custom := environment.get("OPENCODE_CONFIG"):
         found.append((CUSTOM, os.path.join(folder, custom)))
@@ -57,7 +57,7 @@ def folders(environment: Mapping[str, str], folder: str, *, project: bool = True
     found = [config_folder(environment)]
     if project and not _disabled(environment):
         found += [os.path.join(parent, ".opencode") for parent in _upward(folder)]
-    found.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or _home(environment), ".opencode"))
+    found.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or home(environment), ".opencode"))
     if directory := environment.get("OPENCODE_CONFIG_DIR"):
         found.append(directory)
     # A folder that is found twice keeps its first place.
@@ -100,18 +100,19 @@ def state_folder(environment: Mapping[str, str]) -> str:
     return _xdg(environment, "XDG_STATE_HOME", os.path.join(".local", "state"), "opencode-litellm")
 
 
-def user_home(environment: Mapping[str, str]) -> str:
+def home(environment: Mapping[str, str]) -> str:
     """Return the folder that `~` stands for in opencode's configuration."""
-    return _home(environment)
+    if folder := environment.get("USERPROFILE" if sys.platform == "win32" else "HOME"):
+        return folder
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
+    import pwd  # hardly ever needed, and not there on Windows
 
-
-def _home(environment: Mapping[str, str]) -> str:
-    variable = "USERPROFILE" if sys.platform == "win32" else "HOME"
-    return environment.get(variable) or os.path.expanduser("~")
+    return pwd.getpwuid(os.getuid()).pw_dir
 
 
 def _xdg(environment: Mapping[str, str], variable: str, default: str, *names: str) -> str:
-    base = environment.get(variable) or os.path.join(_home(environment), default)
+    base = environment.get(variable) or os.path.join(home(environment), default)
     return os.path.join(base, *names)
 
 
@@ -120,14 +121,32 @@ def _disabled(environment: Mapping[str, str]) -> bool:
 
 
 def _upward(folder: str) -> Iterator[str]:
-    """Yield `folder` and those above it, up to the git root, or to the system's root outside a repository.
+    """Yield `folder` and those above it, up to the git root, or to the system's root outside of a repository.
 
-    opencode asks git for the root; a folder with a `.git` is what git would find, without starting a process.
+    opencode asks git, which costs a process. We look for what git would find; that it may refuse a repository
+    of another user, we don't see.
     """
     parents = [folder]
     while (parent := os.path.dirname(parents[-1])) != parents[-1]:
         parents.append(parent)
     for index, parent in enumerate(parents):
-        if os.path.exists(os.path.join(parent, ".git")):
+        git = os.path.join(parent, ".git")
+        if os.path.isfile(git):
+            return iter(parents[: index + 1] if _is_repository(_linked(git)) else parents)
+        if _is_repository(git):
             return iter(parents[: index + 1])
     return iter(parents)
+
+
+def _is_repository(git: str) -> bool:
+    return os.path.exists(os.path.join(git, "HEAD"))
+
+
+def _linked(git: str) -> str:
+    """Return the repository that the `.git` file of a worktree or submodule names; empty: it names none."""
+    try:
+        with open(git, encoding="utf-8", errors="surrogateescape") as file:
+            label, _, path = file.read().rstrip("\r\n").partition(": ")
+    except OSError:
+        return ""
+    return os.path.join(os.path.dirname(git), path) if label == "gitdir" else ""
