@@ -38,8 +38,14 @@ def configure(home: dict[str, str], base_url: str, key: str, *models: str, npm: 
 def test_litellm_serves_every_mode_of_the_catalogue(litellm: LiteLLM) -> None:
     ids = {row["id"] for row in litellm.get("/v1/models")["data"]}
     modes = {row["mode"] for row in litellm.get("/model_group/info")["data"]}
+    deployments = [row["model_name"] for row in litellm.get("/v1/model/info")["data"]]
     assert len(ids) >= 40
-    assert modes == set()
+    assert modes == {
+        None, "chat", "responses", "completion", "embedding", "image_generation", "audio_transcription",
+        "audio_speech", "rerank", "moderation", "ocr", "video_generation", "realtime", "search",
+    }  # fmt: skip
+    assert deployments.count("balanced") == 3
+    assert "house/*" in deployments
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("sk-wrong", 400)])
@@ -79,7 +85,7 @@ def test_a_tool_call_of_the_stand_in_is_carried_out_and_answered(
     note = Path(home["HOME"], "note.txt")
     note.write_text("the-content-of-the-note\n")
     before = len(upstream.requests)
-    finished = opencode.run(home, f"litellm/{model}", f'call read {{"filePath": "{note}"}}')
+    finished = opencode.run(home, f"litellm/{model}", f"call read filePath={note}")
     asked = [request for request in upstream.requests[before:] if request.path == path]
     assert (finished.status, finished.stdout.strip()) == (0, "hello from upstream"), finished
     assert any(b"the-content-of-the-note" in request.body for request in asked)

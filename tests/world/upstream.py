@@ -1,7 +1,7 @@
 """A stand-in for a model vendor: OpenAI's chat completions and responses, streamed or not, on loopback.
 
-It answers ``text``. A user message that holds ``call TOOL {"json": "arguments"}`` makes it call that tool, when
-the request offers it; the answer to the tool's result is ``text`` again.
+It answers ``text``. A user message that holds ``call TOOL NAME=VALUE`` makes it call that tool with that argument,
+when the request offers it; the answer to the tool's result is ``text`` again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
 
-_CALL = re.compile(r"call (\w+) (\{.*\})", re.DOTALL)
+# opencode puts a prompt with blanks into quotes, hence no quotes in here.
+_CALL = re.compile(r'call (\w+) (\w+)=([^\s"]+)')
 _CREATED = 1_700_000_000
 _USAGE_CHAT = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 _USAGE_RESPONSES = {
@@ -132,7 +133,7 @@ def _wanted_call(message: dict[str, Any], offered: set[str]) -> tuple[str, str] 
     content = message["content"]
     text = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
     found = _CALL.search(text)
-    return (found[1], found[2]) if found and found[1] in offered else None
+    return (found[1], json.dumps({found[2]: found[3]})) if found and found[1] in offered else None
 
 
 def _answer(connection: BaseHTTPRequestHandler, asked: dict[str, Any], whole: dict[str, Any], events: Any) -> None:
