@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from world.upstream import Upstream
 
 
-def configure(home: dict[str, str], base_url: str, key: str, *models: str, npm: str = "@ai-sdk/openai-compatible") -> None:
+def configure(
+    home: dict[str, str], base_url: str, key: str, *models: str, npm: str = "@ai-sdk/openai-compatible"
+) -> None:
     folder = Path(home["XDG_CONFIG_HOME"], "opencode")
     folder.mkdir()
     provider = {
@@ -49,7 +51,9 @@ def test_litellm_serves_every_mode_of_the_catalogue(litellm: LiteLLM) -> None:
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("sk-wrong", 400)])
-def test_litellm_without_a_database_refuses_a_key_in_its_own_way(litellm: LiteLLM, key: str | None, status: int) -> None:
+def test_litellm_without_a_database_refuses_a_key_in_its_own_way(
+    litellm: LiteLLM, key: str | None, status: int
+) -> None:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     asked = urllib.request.Request(f"{litellm.url}/v1/models", headers=headers)
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -79,7 +83,13 @@ def test_a_mocked_model_answers_opencode_through_litellm(
     ],
 )
 def test_a_tool_call_of_the_stand_in_is_carried_out_and_answered(
-    litellm: LiteLLM, upstream: Upstream, opencode: Opencode, home: dict[str, str], model: str, npm: str, path: str
+    litellm: LiteLLM,
+    upstream: Upstream,
+    opencode: Opencode,
+    home: dict[str, str],
+    model: str,
+    npm: str,
+    path: str,
 ) -> None:
     configure(home, f"{litellm.url}/v1", litellm.key, model, npm=npm)
     note = Path(home["HOME"], "note.txt")
@@ -127,7 +137,9 @@ def test_a_stub_misbehaves_as_scripted(stub_proxy: Callable[..., StubProxy]) -> 
         urllib.request.urlopen(f"{stub.url}/mute", timeout=0.2)
 
 
-def test_a_terminal_shows_what_a_person_would_see(terminal: Callable[..., Terminal], home: dict[str, str]) -> None:
+def test_a_terminal_shows_what_a_person_would_see(
+    terminal: Callable[..., Terminal], home: dict[str, str]
+) -> None:
     screen = terminal(["sh", "-c", "read line; echo got $line; sleep 60"], home)
     screen.type("a 'b' ; c")
     screen.press("Enter")

@@ -43,7 +43,7 @@ def run(
     ):
         stdin.write(given)
         stdin.seek(0)
-        process = subprocess.run(  # noqa: S603 - the tests' own commands
+        process = subprocess.run(
             # env(1) looks the program up on the PATH that it is given; subprocess would use ours.
             ["/usr/bin/env", *command],
             env=environment,

@@ -1,7 +1,8 @@
 """A proxy that looks like LiteLLM from outside and misbehaves on request.
 
-For what the real one cannot be made to do: to be slow, mute, huge or hostile, to refuse, to redirect, to change
-its mind between two launches. It speaks inference too (`Upstream`), so what opencode sends to a proxy can be seen.
+For what the real one cannot be made to do: to be slow, mute, huge or hostile, to refuse, to redirect, to
+change its mind between two launches. It speaks inference too (`Upstream`), so what opencode sends to a proxy
+can be seen.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _REFUSAL = {
 class Answer:
     """What a path answers.
 
-    ``delay`` is seconds before the first byte, ``dribble`` seconds after each byte of the body, ``mute`` never
-    to answer at all, ``endless`` to repeat the body until the client leaves, ``raw`` to write the body alone,
+    ``delay`` is seconds before the first byte, ``dribble`` seconds after each byte of the body. ``mute`` is
+    never to answer, ``endless`` to repeat the body until the client leaves, ``raw`` to write the body alone,
     without any HTTP around it.
     """
 
@@ -56,7 +57,7 @@ class StubProxy(Upstream):
     """A scriptable LiteLLM.
 
     ``models`` are the ids of ``/v1/models``; the two info endpoints answer 404 until they are scripted. With
-    ``key`` set, everything but the identity check wants it. ``prefix`` is the path that everything stands under.
+    ``key`` set, everything but the identity check wants it. ``prefix`` is the path that all stands under.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class StubProxy(Upstream):
         ]
         self.answer(MODELS, {"data": rows, "object": "list"})
 
-    def answer(  # noqa: PLR0913 - all but two are keywords, and each is one way to misbehave
+    def answer(
         self,
         path: str,
         body: object = b"",
@@ -98,9 +99,7 @@ class StubProxy(Upstream):
     ) -> None:
         """Script a path, or with ``"*"`` every path; bytes are sent as they are, anything else as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
-        answer = Answer(
-            content, status, headers or {}, content_type, delay, dribble, mute, endless, raw
-        )
+        answer = Answer(content, status, headers or {}, content_type, delay, dribble, mute, endless, raw)
         if path == "*":
             self.everywhere = answer
         else:

@@ -28,7 +28,13 @@ class Terminal:
         rows: int = 40,
     ) -> None:
         # A tmux server of its own: it lends its environment to nobody and ends with its only session.
-        self._tmux = [str(tools.program("tmux")), "-L", f"opencode-litellm-{uuid.uuid4().hex}", "-f", "/dev/null"]
+        self._tmux = [
+            str(tools.program("tmux")),
+            "-L",
+            f"opencode-litellm-{uuid.uuid4().hex}",
+            "-f",
+            "/dev/null",
+        ]
         settings = [f"{name}={value}" for name, value in environment.items()]
         inner = shlex.join(["env", "-i", *settings, *command])
         self._start = ["new-session", "-d", "-x", str(columns), "-y", str(rows), inner]
@@ -62,7 +68,7 @@ class Terminal:
         return screen
 
     def _do(self, *command: str, check: bool = True, start: bool = False) -> str:
-        done = subprocess.run(  # noqa: S603 - tmux, driven by the tests
+        done = subprocess.run(
             [*self._tmux, *(["start-server", ";"] if start else []), *command],
             cwd=self._folder,
             capture_output=True,

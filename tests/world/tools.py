@@ -16,14 +16,14 @@ SCRIPTS = Path(sys.executable).parent
 CONSOLE_SCRIPTS = ("opencode-litellm", "opencode-with-litellm")
 
 
-class ToolMissing(Exception):
+class ToolMissingError(Exception):
     """A program that a test or the demo needs is not on this machine; ``str()`` of it says how to get it."""
 
 
 def installed(path: Path) -> Path:
     """Return a program of ours that ``make setup`` installs."""
     if not path.exists():
-        raise ToolMissing(f"{path.relative_to(PROJECT)} is not there: run `make setup` first")
+        raise ToolMissingError(f"{path.relative_to(PROJECT)} is not there: run `make setup` first")
     return path
 
 
@@ -31,14 +31,14 @@ def console_script(name: str) -> Path:
     """Return one of our own console scripts, as installed beside this interpreter."""
     path = SCRIPTS / name
     if not path.exists():
-        raise ToolMissing(f"{path} is not there: run `make setup` first")
+        raise ToolMissingError(f"{path} is not there: run `make setup` first")
     return path
 
 
 def program(name: str) -> Path:
     """Return a program of the system's, such as a shell or tmux."""
-    # The .ci/run of this project puts PowerShell there; on a developer's machine it may not be on PATH either.
+    # Where .ci/run puts PowerShell; that folder is on few PATHs by itself.
     path = shutil.which(name, path=os.pathsep.join((os.environ["PATH"], str(Path.home() / ".local/bin"))))
     if path is None:
-        raise ToolMissing(f"{name} is not installed here")
+        raise ToolMissingError(f"{name} is not installed here")
     return Path(path)

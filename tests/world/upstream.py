@@ -1,7 +1,7 @@
 """A stand-in for a model vendor: OpenAI's chat completions and responses, streamed or not, on loopback.
 
-It answers ``text``. A user message that holds ``call TOOL NAME=VALUE`` makes it call that tool with that argument,
-when the request offers it; the answer to the tool's result is ``text`` again.
+It answers ``text``. A user message that holds ``call TOOL NAME=VALUE`` makes it call that tool with that
+argument, when the request offers it; the answer to the tool's result is ``text`` again.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def _wanted_call(message: dict[str, Any], offered: set[str]) -> tuple[str, str] 
     return (found[1], json.dumps({found[2]: found[3]})) if found and found[1] in offered else None
 
 
-def _answer(connection: BaseHTTPRequestHandler, asked: dict[str, Any], whole: dict[str, Any], events: Any) -> None:
+def _answer(
+    connection: BaseHTTPRequestHandler, asked: dict[str, Any], whole: dict[str, Any], events: Any
+) -> None:
     if not asked.get("stream"):
         send_json(connection, whole)
         return
