@@ -28,7 +28,7 @@ def pytest_fixture_setup() -> Iterator[None]:
     """Turn a missing tool into a skip that says why; in CI nothing may be missing."""
     try:
         return (yield)
-    except tools.ToolMissingError as missing:
+    except tools.ToolMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
         pytest.skip(str(missing))
@@ -92,7 +92,7 @@ def program() -> Callable[[str], Path]:
     def find(name: str) -> Path:
         try:
             return tools.program(name)
-        except tools.ToolMissingError as missing:
+        except tools.ToolMissing as missing:
             if os.environ.get("CI") == "true":
                 pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
             pytest.skip(str(missing))

@@ -16,14 +16,14 @@ SCRIPTS = Path(sys.executable).parent
 CONSOLE_SCRIPTS = ("opencode-litellm", "opencode-with-litellm")
 
 
-class ToolMissingError(Exception):
+class ToolMissing(Exception):  # noqa: N818 - a state of the machine; `errors.py` names them the same way
     """A program that a test or the demo needs is not on this machine; ``str()`` of it says how to get it."""
 
 
 def installed(path: Path) -> Path:
     """Return a program of ours that ``make setup`` installs."""
     if not path.exists():
-        raise ToolMissingError(f"{path.relative_to(PROJECT)} is not there: run `make setup` first")
+        raise ToolMissing(f"{path.relative_to(PROJECT)} is not there: run `make setup` first")
     return path
 
 
@@ -31,7 +31,7 @@ def console_script(name: str) -> Path:
     """Return one of our own console scripts, as installed beside this interpreter."""
     path = SCRIPTS / name
     if not path.exists():
-        raise ToolMissingError(f"{path} is not there: run `make setup` first")
+        raise ToolMissing(f"{path} is not there: run `make setup` first")
     return path
 
 
@@ -40,5 +40,5 @@ def program(name: str) -> Path:
     # Where .ci/run puts PowerShell; that folder is on few PATHs by itself.
     path = shutil.which(name, path=os.pathsep.join((os.environ["PATH"], str(Path.home() / ".local/bin"))))
     if path is None:
-        raise ToolMissingError(f"{name} is not installed here")
+        raise ToolMissing(f"{name} is not installed here")
     return Path(path)
