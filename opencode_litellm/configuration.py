@@ -28,7 +28,7 @@ _JAVASCRIPT_SPACE = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-_MARKDOWN = {"agent": True, "agents": True, "mode": False, "modes": False, "command": True, "commands": True}
+MARKDOWN_FOLDERS = {"agent": True, "agents": True, "mode": False, "modes": False, "command": True, "commands": True}
 # One line of YAML, as every such file has it; a block or a flow mapping would not be seen.
 _FRONT_MATTER_MODEL = re.compile(
     r"""^["']?model["']?[ \t]*:[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'>|].*?))[ \t]*(?:[ \t]\#.*)?\r?$""",
@@ -42,8 +42,8 @@ class Configuration:
     """What the user's configuration says, ours left out.
 
     `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced.
-    `written`: the same shape, where a string that holds such a token is a `jsonc.Live` with the token as it was
-    written, a relative path made absolute; a plain string stands literally in the user's files.
+    `written`: the same shape, where a string that holds such a token is a `jsonc.Live` with the token as it
+    was written, a relative path made absolute; a plain string stands literally in the user's files.
     `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone.
     `sources`: the (kind, path) of the layers that were there.
     `environment_names`, `referenced_files` (absolute): what the tokens name.
@@ -255,7 +255,7 @@ def _model(value: JSON) -> Iterator[str]:
 def _markdown(folders: Iterable[str], base: str) -> Iterator[tuple[str, str | None]]:
     """Yield path and model of every agent, mode and command that is a Markdown file."""
     for folder in folders:
-        for name, deep in _MARKDOWN.items():
+        for name, deep in MARKDOWN_FOLDERS.items():
             for path in _markdown_files(os.path.join(base, folder, name), deep=deep):
                 yield path, _front_matter_model(_text(path))
 

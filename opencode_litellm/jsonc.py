@@ -30,12 +30,17 @@ _COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _COMMA = re.compile(rf"({_STRING}|[\[{{][ \t\r\n]*,)|,(?=[ \t\r\n]*[\]}}])", re.DOTALL)
 _NOT_NEWLINE = re.compile(r"[^\r\n]")
 
-# Backslash first: the others are written with one. The rest is what shells, cmd.exe and dotenv files act on.
+_INFINITE = float("inf")
+
+# What json escapes, the backslash first because the others are written with one; then what shells, cmd.exe
+# and dotenv files act on, none of which JSON has outside of strings.
 _ESCAPES = [
-    (rf"\{character}", f"\\u{ord(plain):04x}")
-    for character, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)
+    *(
+        (rf"\{letter}", f"\\u{ord(plain):04x}")
+        for letter, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)
+    ),
+    *((character, f"\\u{ord(character):04x}") for character in "'$`!#%&<>|^;"),
 ]
-_SPECIAL = [(character, f"\\u{ord(character):04x}") for character in "{'$`!#%&<>|^;"]
 
 
 class JsoncError(ValueError):
@@ -72,9 +77,9 @@ def decode(data: bytes) -> str:
 def parse(text: str) -> JSON:
     """Return the value that opencode 1.18 (jsonc-parser, trailing commas allowed) reads from `text`.
 
-    Comments and one trailing comma are accepted; a byte-order mark is only where `decode` removes it. Numbers
-    beyond a float's range are infinite, as in JavaScript. Raises `JsoncError` for what opencode refuses and
-    for what is nested too deeply for Python.
+    Comments and one trailing comma are accepted; a byte-order mark only where `decode` removes it. Raises
+    `JsoncError` for what opencode refuses, and for what it takes and Python doesn't: numbers beyond a float's
+    range (infinite in JavaScript), nesting of a thousand levels.
     """
     try:
         return _loads(text)
@@ -133,47 +138,47 @@ def dump(value: JSON) -> str:
 
     Inside strings, every escape and each character that a shell or opencode acts upon is written ``\\uXXXX``,
     so that the text can stand between single quotes in any shell; the tokens of `Live` strings are written as
-    they are. Raises ValueError for NaN.
+    they are. Raises ValueError for numbers that JSON does not have.
     """
-    mark = os.urandom(16).hex()
+    brace, place = os.urandom(16).hex(), os.urandom(16).hex()
     tokens: list[str] = []
 
     def marked(string: str) -> str:
-        if not isinstance(string, Live):
+        if "{" not in string:
             return string
+        if not isinstance(string, Live):
+            return string.replace("{", brace)
         tokens.extend(string.parts[1::2])
-        return mark.join(string.parts[::2])
+        return place.join(part.replace("{", brace) for part in string.parts[::2])
 
-    text = json.dumps(_mapped(value, marked), separators=(",", ":"))
-    for escape, replacement in _ESCAPES:
-        text = text.replace(escape, replacement)
-    # With the escaped ones gone, every quote that is left begins or ends a string.
-    pieces = text.split('"')
-    strings = '"'.join(pieces[1::2])
-    for character, replacement in _SPECIAL:
-        strings = strings.replace(character, replacement)
-    pieces[1::2] = strings.split('"') if len(pieces) > 1 else []
-    pieces[::2] = '"'.join(pieces[::2]).replace("Infinity", "1e999").split('"')
-    text = '"'.join(pieces)
+    text = json.dumps(_mapped(value, marked), separators=(",", ":"), allow_nan=False)
+    for written, replacement in _ESCAPES:
+        text = text.replace(written, replacement)
+    text = text.replace(brace, r"\u007b")
     if not tokens:
         return text
-    return "".join(part for pair in zip(text.split(mark), [*tokens, ""], strict=True) for part in pair)
+    return "".join(part for pair in zip(text.split(place), [*tokens, ""], strict=True) for part in pair)
 
 
 def _loads(text: str) -> JSON:
+    def refuse(literal: str) -> JSON:
+        before = text[: text.find(literal)]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise JsoncError(f"{literal[:20]} is not a number to calculate with", line, column)
+
+    def finite(literal: str) -> JSON:
+        number = float(literal)
+        return refuse(literal) if abs(number) == _INFINITE else number
+
     try:
-        value: JSON = json.loads(text, parse_constant=_refuse_constant, parse_int=int)
-    except json.JSONDecodeError:
+        value: JSON = json.loads(text, parse_constant=refuse, parse_float=finite)
+    except (JsoncError, json.JSONDecodeError):
         raise
     except RecursionError as error:
         raise JsoncError("nested too deeply", 1, 1) from error
-    except ValueError:  # Python limits how long an integer it reads
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=float)
+    except ValueError as error:  # Python 3.11 limits how long an integer may be
+        raise JsoncError("a number with thousands of digits", 1, 1) from error
     return value
-
-
-def _refuse_constant(name: str) -> JSON:
-    raise JsoncError(f"{name} is not JSON", 1, 1)
 
 
 def _blank(match: re.Match[str]) -> str:

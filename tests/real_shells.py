@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from world import tools
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def tool(name: str) -> str:
     """Return the path of a program that a test needs; without it the test is skipped, or fails when CI=true."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:{Path.home()}/.local/bin")
-    if found is None:
-        reason = f"{name} is not installed"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return found
+    try:
+        return str(tools.program(name))
+    except tools.ToolMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
+        pytest.skip(str(missing))
 
 
 @dataclass(frozen=True)

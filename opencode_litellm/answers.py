@@ -1,0 +1,121 @@
+"""What each proxy said last, so that an endpoint that fails costs nothing that was known already."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+from . import __version__, cache
+from .proxy import Answers, Facts
+from .settings import ProxyURL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .settings import Proxy
+
+WEEK = 7 * 24 * 3600.0  # seconds that a proxy which is away keeps its models
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The last answers of a proxy; ``heard`` is when it listed its models, ``informed`` when it last told all.
+
+    Both are readings of ``time.time``; ``informed`` is 0 as long as an info endpoint has not been heard.
+    """
+
+    answers: Answers
+    heard: float
+    informed: float
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether the models may still be shown when the proxy is away."""
+        return time.time() - self.heard < WEEK
+
+
+def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
+    """Return what a proxy said last under these settings; None when nothing usable is kept."""
+    content = cache.read(environment, _name(proxy))
+    if content is None:
+        return None
+    try:
+        kept = json.loads(content)
+        if kept["version"] != __version__ or kept["provider"] != proxy.provider:
+            return None
+        answers = Answers(
+            url=ProxyURL(**kept["url"]),
+            listed=_facts(kept["listed"]),
+            deployments=None if kept["deployments"] is None else _facts(kept["deployments"]),
+            groups=None if kept["groups"] is None else _facts(kept["groups"]),
+            body=b"",
+            took=float(kept["took"]),
+        )
+        return Remembered(answers, float(kept["heard"]), float(kept["informed"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -> None:
+    """Keep what a proxy said; no key and no header is among it."""
+    answers = remembered.answers
+    content = {
+        "version": __version__,
+        "provider": proxy.provider,
+        "url": asdict(answers.url),
+        "heard": remembered.heard,
+        "informed": remembered.informed,
+        "took": answers.took,
+        "listed": _rows(answers.listed),
+        "deployments": None if answers.deployments is None else _rows(answers.deployments),
+        "groups": None if answers.groups is None else _rows(answers.groups),
+    }
+    cache.write(environment, _name(proxy), json.dumps(content).encode())
+
+
+def forget(environment: Mapping[str, str], proxy: Proxy) -> None:
+    """Withdraw what a proxy said: it refuses the key now."""
+    cache.remove(environment, _name(proxy))
+
+
+def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -> Remembered:
+    """Return new answers, with what an endpoint said last in place of what it does not say now.
+
+    ``asked`` tells whether the info endpoints were asked at all.
+    """
+    if old is None:
+        return Remembered(new, now, 0.0 if new.late else now)
+    merged = Answers(
+        url=new.url,
+        listed=new.listed,
+        deployments=old.answers.deployments if new.deployments is None else new.deployments,
+        groups=old.answers.groups if new.groups is None else new.groups,
+        body=new.body,
+        took=new.took,
+    )
+    return Remembered(merged, now, old.informed if new.late or not asked else now)
+
+
+def _name(proxy: Proxy) -> str:
+    url = proxy.url.root if proxy.url else "detected"
+    headers = ",".join(header.name.lower() for header in proxy.headers)
+    return f"answers-{cache.digest([proxy.provider, url, proxy.key.source, headers])}.json"
+
+
+_FIELDS = tuple(field.name for field in fields(Facts))
+
+
+def _rows(facts: Sequence[Facts]) -> list[dict[str, object]]:
+    return [
+        {name: value for name in _FIELDS if (value := getattr(row, name)) is not None and value != ()}
+        for row in facts
+    ]
+
+
+def _facts(rows: Sequence[dict[str, object]]) -> tuple[Facts, ...]:
+    return tuple(
+        Facts(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})  # type: ignore[arg-type]
+        for row in rows
+    )

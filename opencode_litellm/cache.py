@@ -1,0 +1,123 @@
+"""Files of ours between launches: private, atomic, and never trusted for more than bytes that we wrote.
+
+Nothing here raises for a folder that is missing, full, read-only or somebody else's: without a cache everything
+still works, only slower.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from . import layers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MONTH = 30 * 24 * 3600.0  # seconds that an unused file is kept
+
+_GROUP_OR_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_LARGEST = 512 * 2**20  # bytes
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Return a name of 32 characters for ``parts``; it says nothing of them."""
+    try:
+        from _blake2 import blake2b  # noqa: PLC0415 - hashlib loads OpenSSL first, 2.5 ms
+    except ImportError:
+        from hashlib import blake2b  # noqa: PLC0415
+    text = "\0".join(parts)
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def path(environment: Mapping[str, str], name: str) -> str:
+    """Return where the file ``name`` is or would be."""
+    return os.path.join(layers.cache_folder(environment), name)
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """Tell whether only we could have written a file or folder."""
+    if not hasattr(os, "getuid"):
+        return True
+    return status.st_uid == os.getuid() and not status.st_mode & _GROUP_OR_OTHERS_WRITE
+
+
+def read(environment: Mapping[str, str], name: str) -> bytes | None:
+    """Return what the file holds; None when it is absent, unreadable or could be somebody else's."""
+    try:
+        if not is_ours(os.stat(layers.cache_folder(environment))):
+            return None
+        descriptor = os.open(path(environment, name), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > _LARGEST:
+                return None
+            return file.read()
+    except OSError:
+        return None
+
+
+def write(environment: Mapping[str, str], name: str, content: bytes) -> str | None:
+    """Write a file of mode 0600 under a temporary name, rename it, and return its path; None when that fails."""
+    folder = layers.cache_folder(environment)
+    target = os.path.join(folder, name)
+    temporary = f"{target}.{os.getpid()}-{time.monotonic_ns()}.tmp"
+    if not make_folder(environment):
+        return None
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+            os.replace(temporary, target)
+        except OSError:
+            os.unlink(temporary)
+            raise
+    except OSError:
+        return None
+    return target
+
+
+def make_folder(environment: Mapping[str, str]) -> bool:
+    """Make the folder, private, and tell whether it is there and ours alone to write."""
+    folder = layers.cache_folder(environment)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return is_ours(os.stat(folder))
+    except OSError:
+        return False
+
+
+def remove(environment: Mapping[str, str], name: str) -> None:
+    """Remove a file, if it is there and can be."""
+    try:
+        os.unlink(path(environment, name))
+    except OSError:
+        return
+
+
+def touch(environment: Mapping[str, str], name: str) -> None:
+    """Mark a file as used now, if it can be."""
+    try:
+        os.utime(path(environment, name))
+    except OSError:
+        return
+
+
+def sweep(environment: Mapping[str, str]) -> None:
+    """Remove what was not used for 30 days, and temporary files that a killed process left an hour ago."""
+    folder = layers.cache_folder(environment)
+    now = time.time()
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            age = now - entry.stat(follow_symlinks=False).st_mtime
+        except OSError:
+            continue
+        if age > (3600 if entry.name.endswith(".tmp") else MONTH) and not entry.is_dir(follow_symlinks=False):
+            remove(environment, entry.name)

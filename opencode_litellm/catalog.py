@@ -1,0 +1,244 @@
+"""The models that a proxy serves, as a person would want them in opencode's picker.
+
+Pure: rows of LiteLLM's answers in, :class:`Model` out. Where rows disagree, the safe side wins: the smallest
+limit, the highest price, an ability only when every deployment has it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from . import naming
+from .proxy import Facts, row_of
+from .routing import Route, is_openai_reasoning, matches, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .settings import ModelOptions
+
+CHAT_MODES = frozenset({"chat", "responses", "completion"})
+
+# LiteLLM's modes that no coding agent can talk to. A mode that is in neither set is judged by the id.
+OTHER_MODES = frozenset(
+    {
+        "audio_speech", "audio_transcription", "embedding", "image_edit", "image_generation", "image_variation",
+        "moderation", "moderations", "ocr", "realtime", "rerank", "search", "vector_store", "video",
+        "video_generation",
+    }
+)  # fmt: skip
+
+# LiteLLM's stand-ins for "whatever this key may use" (proxy/_types.py: SpecialModelNames).
+PLACEHOLDERS = frozenset({"all-team-models", "all-proxy-models", "no-default-models"})
+
+_NOT_FOR_CHAT = re.compile(
+    r"embed|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
+    r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo)|(^|[-_/.])ocr|realtime|text-to-|speech|recraft|ideogram",
+    re.IGNORECASE,
+)
+_SEES_IMAGES = re.compile(
+    r"gpt-4o|gpt-4\.1|gpt-4-turbo|gpt-5|(^|[/.])o[134]($|-(?!mini|preview))|o4-mini|claude-(3|sonnet|opus|haiku)"
+    r"|gemini|pixtral|llava|[-_]vl([-_:]|$)|vision|llama-?4|gemma-?3|grok-4",
+    re.IGNORECASE,
+)
+# Families whose thinking has to be sent back to them in the field that LiteLLM gives it in.
+_INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Tokens."""
+
+    context: int
+    output: int
+
+
+@dataclass(frozen=True)
+class Price:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model for the picker; the efforts are those of :class:`~opencode_litellm.proxy.Facts`."""
+
+    id: str
+    name: str
+    owner: str | None
+    route: Route
+    limit: Limit | None
+    price: Price | None
+    price_over_200k: Price | None
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tool_call: bool
+    reasoning: bool
+    temperature: bool | None
+    efforts: tuple[str, ...] | None
+    flagged_efforts: tuple[str, ...]
+    refused_efforts: tuple[str, ...]
+    interleaved: bool
+
+
+def build(
+    listed: Iterable[Facts],
+    deployments: Iterable[Facts],
+    groups: Iterable[Facts],
+    options: ModelOptions,
+) -> tuple[Model, ...]:
+    """Return the usable models of ``listed``, sorted by id, enriched by the rows of the info endpoints."""
+    by_deployment = _by_model(deployments)
+    by_group = _by_model(groups)
+    facts = {}
+    for model, rows in _by_model(listed).items():
+        known = [_safest(by_deployment.get(model, ())), _safest(by_group.get(model, ())), _safest(rows)]
+        merged = _first_known(model, [row for row in known if row is not None])
+        corrected = _corrected(merged, options.capabilities.get(model, {}))
+        if _shown(corrected, options):
+            facts[model] = corrected
+    names = naming.display_names(facts)
+    return tuple(_model(facts[model], names[model], options) for model in sorted(facts))
+
+
+def _by_model(rows: Iterable[Facts]) -> dict[str, list[Facts]]:
+    grouped: dict[str, list[Facts]] = defaultdict(list)
+    for row in rows:
+        grouped[row.model].append(row)
+    return grouped
+
+
+def _safest(rows: Sequence[Facts]) -> Facts | None:
+    """Merge deployments that answer to one name to what holds for whichever is chosen."""
+    if len(rows) < 2:  # noqa: PLR2004 - nothing to merge
+        return rows[0] if rows else None
+    prices = [name for name in Facts.__dataclass_fields__ if "_cost" in name]
+    flags = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
+    efforts = [set(row.efforts) for row in rows if row.efforts is not None]
+    modes = {row.mode for row in rows if row.mode}
+    providers = {row.litellm_provider for row in rows}
+    return replace(
+        rows[0],
+        mode=rows[0].mode if len(modes) == 1 else next((mode for mode in sorted(modes) if mode in CHAT_MODES), None),
+        litellm_provider=rows[0].litellm_provider if len(providers) == 1 else None,
+        max_input_tokens=_extreme(min, [row.max_input_tokens for row in rows]),
+        max_output_tokens=_extreme(min, [row.max_output_tokens for row in rows]),
+        **{name: _extreme(max, [getattr(row, name) for row in rows]) for name in prices},
+        **{name: _every([getattr(row, name) for row in rows]) for name in (*flags, "temperature")},
+        efforts=tuple(sorted(set.intersection(*efforts))) if efforts else None,
+        flagged_efforts=tuple(sorted(set.intersection(*(set(row.flagged_efforts) for row in rows)))),
+        refused_efforts=tuple(sorted({effort for row in rows for effort in row.refused_efforts})),
+    )
+
+
+def _extreme(choose: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return choose(known) if known else None
+
+
+def _every(values: Sequence[bool | None]) -> bool | None:
+    if False in values:
+        return False
+    return True if values and all(values) else None
+
+
+def _first_known(model: str, rows: Sequence[Facts]) -> Facts:
+    """Return, field by field, what the first of ``rows`` that knows it says."""
+    known = {}
+    for name in Facts.__dataclass_fields__:
+        values = (getattr(row, name) for row in rows)
+        value = next((value for value in values if value not in (None, ())), None)
+        if value is not None:
+            known[name] = value
+    efforts = next((row.efforts for row in rows if row.efforts is not None), None)
+    return Facts(**{**known, "model": model, "efforts": efforts})
+
+
+def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
+    """Apply ``modelCapabilities``, which speaks LiteLLM's own field names and knows better than the proxy."""
+    said = row_of(facts.model, overrides) if overrides else None
+    if said is None:
+        return facts
+    changes = {
+        name: getattr(said, name)
+        for name in Facts.__dataclass_fields__
+        if name != "model" and getattr(said, name) not in (None, ())
+    }
+    return replace(facts, **changes)
+
+
+def _shown(facts: Facts, options: ModelOptions) -> bool:
+    model = facts.model
+    if matches(model, options.exclude):
+        return False
+    if model in options.include:
+        return True
+    if options.include and not matches(model, options.include):
+        return False
+    if model == "*" or model.endswith("/*") or model in PLACEHOLDERS:
+        return False
+    if facts.mode in CHAT_MODES:
+        return True
+    return facts.mode not in OTHER_MODES and not _NOT_FOR_CHAT.search(model)
+
+
+def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
+    inputs = _inputs(facts)
+    openai_reasoning = is_openai_reasoning(facts.model)
+    thinks = bool(facts.efforts or facts.flagged_efforts) or openai_reasoning
+    reasoning = thinks if facts.reasoning is None else facts.reasoning
+    chosen = route(facts.model, facts.mode, options)
+    return Model(
+        id=facts.model,
+        name=name,
+        owner=naming.owner(facts.model, facts.litellm_provider),
+        route=chosen,
+        limit=_limit(facts),
+        price=_price(facts.input_cost, facts.output_cost, facts.cache_read_cost, facts.cache_write_cost),
+        price_over_200k=_price(
+            facts.input_cost_over_200k,
+            facts.output_cost_over_200k,
+            facts.cache_read_cost_over_200k,
+            facts.cache_write_cost_over_200k,
+        ),
+        inputs=inputs,
+        outputs=("text", "audio") if facts.audio_output else ("text",),
+        # LiteLLM: null means unknown, and a model without tools is of no use to an agent, so only false counts.
+        tool_call=facts.function_calling is not False,
+        reasoning=reasoning,
+        # OpenAI's reasoning models take no temperature but 1, whatever supported_openai_params says.
+        temperature=False if openai_reasoning else facts.temperature,
+        efforts=facts.efforts,
+        flagged_efforts=facts.flagged_efforts,
+        refused_efforts=facts.refused_efforts,
+        interleaved=reasoning and chosen == "chat" and _INTERLEAVES.search(facts.model) is not None,
+    )
+
+
+def _inputs(facts: Facts) -> tuple[str, ...]:
+    # An old proxy has no flags at all; then the family that the id names has to do.
+    vision = facts.vision if facts.vision is not None else _SEES_IMAGES.search(facts.model) is not None
+    flags = {"image": vision, "audio": facts.audio_input, "video": facts.video_input, "pdf": facts.pdf_input}
+    return ("text", *(modality for modality, taken in flags.items() if taken))
+
+
+def _limit(facts: Facts) -> Limit | None:
+    # opencode 1.18: a context of 0 switches compaction off, so half of a limit is worse than none.
+    if facts.max_input_tokens is None or facts.max_output_tokens is None:
+        return None
+    return Limit(facts.max_input_tokens, facts.max_output_tokens)
+
+
+def _price(*per_token: float | None) -> Price | None:
+    """Return prices per million tokens, or None unless both input and output have one."""
+    prices = [None if price is None else round(price * 1e6, 8) for price in per_token]
+    if prices[0] is None or prices[1] is None:
+        return None
+    return Price(prices[0], prices[1], prices[2], prices[3])

@@ -1,0 +1,75 @@
+"""opencode's own command line, as far as a launch has to understand it.
+
+opencode 1.18.33, watched with strace: which subcommands ever look at providers.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# Without a second word, every form of the subcommand. `debug config` shows what opencode makes of the payload, so
+# it is launched with one, although it needs no models.
+_WITHOUT_MODELS = frozenset(
+    {
+        ("agent", "list"),
+        ("attach",),
+        ("auth",),
+        ("completion",),
+        ("console",),
+        ("db",),
+        ("debug", "file"),
+        ("debug", "info"),
+        ("debug", "lsp"),
+        ("debug", "paths"),
+        ("debug", "rg"),
+        ("debug", "scrap"),
+        ("debug", "skill"),
+        ("debug", "snapshot"),
+        ("debug", "startup"),
+        ("export",),
+        ("generate",),
+        ("help",),
+        ("import",),
+        ("mcp",),
+        ("plug",),
+        ("plugin",),
+        ("providers",),
+        ("session",),
+        ("stats",),
+        ("uninstall",),
+        ("upgrade",),
+    }
+)
+
+_TELLS_AND_ENDS = frozenset({"-h", "--help", "-v", "--version", "--get-yargs-completions"})
+
+_TAKES_A_VALUE = frozenset(
+    {
+        "--agent", "--attach", "--cors", "--hostname", "--log-level", "--mdns-domain", "--model", "--port",
+        "--prompt", "--replay-limit", "--session", "-m", "-s",
+    }
+)  # fmt: skip
+
+
+def uses_models(arguments: Sequence[str]) -> bool:
+    """Tell whether ``opencode ARGUMENTS`` may need a model; in doubt it does."""
+    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    if not _TELLS_AND_ENDS.isdisjoint(before):
+        return False
+    words = list(_words(before))
+    if words[:1] == ["run"]:
+        # The server that it attaches to has the models.
+        return not any(argument == "--attach" or argument.startswith("--attach=") for argument in before)
+    return tuple(words[:1]) not in _WITHOUT_MODELS and tuple(words[:2]) not in _WITHOUT_MODELS
+
+
+def _words(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what is neither an option nor an option's value."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in _TAKES_A_VALUE:
+            next(rest, None)
+        elif not argument.startswith("-"):
+            yield argument

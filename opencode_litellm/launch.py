@@ -1,0 +1,376 @@
+"""A launch: from the console script to opencode in our place.
+
+With an unchanged answer nothing outside the standard library is imported, and little of that: every millisecond
+here is felt at every start. Whatever goes wrong, opencode starts.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+
+from . import cache, commandline, record, terminal
+from .errors import Failure, KeyRefused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+    from .delivery import Changes
+    from .question import Question
+    from .record import Record, Source
+
+LOOPBACK_PATIENCE = 0.3  # seconds
+FARTHEST_PATIENCE = 1.0  # seconds, off this machine
+
+NOT_EXECUTABLE, NOT_FOUND, INTERRUPTED = 126, 127, 130  # exit statuses, as shells use them
+
+_DETACHED_LIFE = 120  # seconds after which a detached process ends itself, whatever it hangs in
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Replace this process with ``command``, its environment holding fresh providers.
+
+    Returns an exit status only when there is no program to start (126, 127), when Ctrl-C came before it started
+    (130), or on Windows, where it is the program's own.
+    """
+    try:
+        changes = _changes(command, environment)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return _start(command, environment, changes)
+
+
+def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
+    """Return what to change in the environment. The one place that guarantees that opencode starts."""
+    if terminal.switched_on(environment, "DISABLE"):
+        return {}
+    if _is_opencode(command[0]) and not commandline.uses_models(command[1:]):
+        return {}
+    try:
+        return _delivered(environment, os.getcwd())
+    except Failure as failure:
+        terminal.note(f"{failure}. opencode starts without its models", environment)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
+        from . import log  # noqa: PLC0415 - only after a fault
+
+        terminal.note(f"{log.fault(environment, error)}; opencode starts without models of LiteLLM", environment)
+    return {}
+
+
+def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
+    key = record.fingerprint(environment, folder)
+    kept = record.load(environment, key)
+    if kept is not None and _still_holds(kept, key, environment, folder):
+        changes = _recorded(kept, key, environment, folder)
+        if changes is not None:
+            return changes
+    return _prepared(key, environment, folder)
+
+
+def _prepared(key: str, environment: Mapping[str, str], folder: str) -> Changes:
+    """Go the long way: read the configuration, ask for everything, render."""
+    from . import preparation  # noqa: PLC0415 - what a warm launch must not import
+
+    handover = preparation.prepare(environment, folder, key)
+    kept = record.load(environment, key)
+    if kept is not None and not kept.refreshed:
+        _detach(key, environment, folder)
+    if handover is None:
+        changes = _recorded(kept, key, environment, folder) if kept is not None else None
+        return changes or {}
+    for note in handover.notes:
+        terminal.note(note, environment)
+    return handover.changes or {}
+
+
+def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> bool:
+    """Ask the cheap question, and tell whether what is there can be delivered."""
+    from . import question  # noqa: PLC0415 - not for a launch without a record
+
+    credentials = _Credentials(environment, folder)
+    questions = [_question(source, credentials) for source in kept.sources]
+    if any(asked is None for asked in questions) or _needs_http_proxy(kept, environment):
+        return False
+    results = question.ask_all([asked for asked in questions if asked is not None], environment)
+    late = away = False
+    for source, result in zip(kept.sources, results):  # noqa: B905 - one result for each
+        if isinstance(result, question.Late):
+            late = True
+        elif isinstance(result, OSError):
+            if time.time() - kept.confirmed > record.WEEK:
+                return False
+            away = True
+            terminal.note(_away(source, kept, result), environment)
+        elif isinstance(result, Exception) or not _is_no_news(source.body, *result):
+            return False
+    if late or away:
+        if late or any(source.identify for source in kept.sources):
+            _detach(key, environment, folder)
+        return True
+    record.confirm(environment, key, kept)
+    if not 0 <= time.time() - kept.refreshed < record.FRESH:
+        _detach(key, environment, folder)
+    return True
+
+
+def _question(source: Source, credentials: _Credentials) -> Question | None:
+    from .question import Question  # noqa: PLC0415 - see above
+
+    headers = credentials.headers(source)
+    if headers is None:
+        return None
+    return Question(
+        tls=source.tls,
+        host=source.host,
+        port=source.port,
+        prefix=source.prefix,
+        headers=headers,
+        identify=source.identify,
+        patience=LOOPBACK_PATIENCE if source.loopback else min(2 * source.took, FARTHEST_PATIENCE),
+        body=source.body,
+    )
+
+
+def _needs_http_proxy(kept: Record, environment: Mapping[str, str]) -> bool:
+    from . import trust  # noqa: PLC0415 - only for a host off this machine
+
+    return any(not source.loopback for source in kept.sources) and trust.may_use_http_proxy(environment)
+
+
+def _is_no_news(old: bytes, status: int, new: bytes) -> bool:
+    """Tell whether an answer has the same bytes, or the same entries in another order."""
+    if status != 200:  # noqa: PLR2004 - HTTP's own number
+        return False
+    if new == old:
+        return True
+    if len(new) != len(old):
+        return False
+    import json  # noqa: PLC0415 - older LiteLLM lists models in another order in each worker
+
+    try:
+        before, now = (sorted(json.dumps(row, sort_keys=True) for row in json.loads(body)["data"]) for body in (old, new))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+    return before == now
+
+
+def _away(source: Source, kept: Record, error: OSError) -> str:
+    where = f"{source.host}:{source.port}"
+    hours = max(0.0, time.time() - kept.confirmed) / 3600
+    age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 2 else "the last hours"  # noqa: PLR2004
+    since = "from the last hours" if age == "the last hours" else f"from {age} ago"
+    reason = error.strerror or str(error)
+    return f"the proxy at {where} cannot be reached ({reason}): the models shown are {since}"
+
+
+def _recorded(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> Changes | None:
+    """Return the changes that hand over a kept payload, None when its file is gone."""
+    from . import delivery  # noqa: PLC0415 - not for a launch without a record
+
+    changes: Changes = {}
+    file = cache.path(environment, record.payload_name(key))
+    if kept.mode == record.FILE:
+        changes = delivery.by_file(file, environment)
+    else:
+        name = record.payload_name(key) if kept.mode == record.INLINE else record.head_name(key)
+        text = cache.read(environment, name)
+        inline = delivery.inline(text.decode("ascii"), environment) if text else None
+        if inline is None:
+            return None
+        changes = inline if kept.mode == record.INLINE else {**inline, delivery.FILE: file}
+    credentials = _Credentials(environment, folder)
+    for name, place in kept.variables.items():
+        changes[name] = credentials.option(*place)
+    return changes
+
+
+class _Credentials:
+    """Finds keys and headers where a record says that they are; the configuration is read when one is there."""
+
+    def __init__(self, environment: Mapping[str, str], folder: str) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._providers: Mapping[str, object] | None = None
+
+    def headers(self, source: Source) -> dict[str, str] | None:
+        """Return the headers for a request to ``source``; None when its key is not where it was."""
+        headers = {}
+        kind, _, name = source.found_in.partition(" ")
+        if kind != "nowhere":
+            secret = self._key(kind, name, source.provider)
+            if not secret:
+                return None
+            headers["Authorization"] = f"Bearer {secret}"
+        for header, option in source.headers.items():
+            value = self.option(source.provider, option, header)
+            if value is None:
+                return None
+            if header.lower() == "authorization":
+                headers.pop("Authorization", None)
+            headers[header] = value
+        return headers
+
+    def _key(self, kind: str, name: str, provider: str) -> str | None:
+        if kind == "environment":
+            return self._environment.get(name, "").strip()
+        if kind == "section":
+            return (self.option(provider, "apiKey", "") or "").strip()
+        from . import keys  # noqa: PLC0415 - only for a key that opencode stores
+
+        stored = keys.stored(self._environment, provider)
+        return stored.secret if stored else None
+
+    def option(self, provider: str, option: str, name: str) -> str | None:
+        """Return the text of an option of a section, or of the field ``name`` in it."""
+        if self._providers is None:
+            from . import configuration  # noqa: PLC0415 - JSON costs 6 ms
+
+            section = configuration.read(self._environment, self._folder).resolved.get("provider")
+            self._providers = section if isinstance(section, dict) else {}
+        value: object = self._providers
+        for part in (provider, "options", option):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            value = value.get(name)
+        if isinstance(value, list):
+            value = ",".join(item for item in value if isinstance(item, str))
+        return value if isinstance(value, str) else None
+
+
+def _detach(key: str, environment: Mapping[str, str], folder: str) -> None:
+    """Leave what takes time to a process of its own, which no terminal, pipe or parent waits for."""
+    if not hasattr(os, "fork"):
+        _detach_on_windows(key, environment, folder)
+        return
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    # The first child ends at once, so that the second one belongs to init and never becomes opencode's zombie.
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _refresh(key, environment, folder)
+    finally:
+        os._exit(0)
+
+
+def _refresh(key: str, environment: Mapping[str, str], folder: str) -> None:
+    from . import log  # noqa: PLC0415 - nobody waits here
+
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.closerange(3, 256)
+        _end_after(_DETACHED_LIFE)
+        from . import preparation  # noqa: PLC0415
+
+        preparation.refresh(environment, folder, key)
+    except Failure as failure:
+        log.write(environment, f"refresh: {failure}")
+    except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
+        log.fault(environment, error)
+
+
+def _end_after(seconds: int) -> None:
+    import signal  # noqa: PLC0415 - nobody waits here
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+
+
+def _detach_on_windows(key: str, environment: Mapping[str, str], folder: str) -> None:
+    import subprocess  # noqa: PLC0415, S404 - Windows has no fork
+
+    program = (
+        "import sys; sys.path[:] = [path for path in sys.path if path];"
+        "from opencode_litellm import launch; import os;"
+        "launch._refresh(sys.argv[1], os.environ, sys.argv[2])"
+    )
+    subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program, key, folder],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        creationflags=0x00000008 | 0x00000200,  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
+    )
+
+
+def _is_opencode(program: str) -> bool:
+    name = os.path.basename(program).lower()
+    return name.removesuffix(".exe").removesuffix(".cmd") == "opencode"
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:
+    program = find(command[0], environment)
+    if program is None:
+        terminal.failure(f"{command[0]}: not found on PATH, is it installed?", environment)
+        return NOT_FOUND
+    merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
+    try:
+        return _replace(program, command, merged)
+    except OSError as error:
+        if error.errno == errno.E2BIG and changes:
+            terminal.note("the models do not fit into the environment: opencode starts without them", environment)
+            return _start(command, environment, {})
+        terminal.failure(f"{program}: cannot be started: {error.strerror}", environment)
+        return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+
+
+def _replace(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
+    if os.name == "nt":
+        return _run_on_windows(program, command, environment)
+    import _signal  # noqa: PLC0415 - the public module costs 5 ms, for enumerations
+
+    # Python ignores this one, and what is ignored stays so in the program that takes our place.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    try:
+        os.execve(program, list(command), environment)  # noqa: S606 - what a launcher is for
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        # A script without #!: shells run it themselves.
+        os.execve("/bin/sh", ["/bin/sh", program, *command[1:]], environment)  # noqa: S606
+    return NOT_EXECUTABLE  # not reached
+
+
+def _run_on_windows(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
+    import subprocess  # noqa: PLC0415, S404 - Windows cannot replace a process
+
+    with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the program got it as well, and decides
+
+
+def find(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return the program that a shell would start for ``name``, past a shim of our own; None when there is none."""
+    if os.path.dirname(name):
+        return name
+    extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
+    refused = None
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        for extension in extensions:
+            candidate = os.path.join(folder or os.curdir, name + extension)
+            if not os.path.isfile(candidate) or _is_ourselves(candidate):
+                continue
+            if os.access(candidate, os.X_OK):
+                return candidate
+            refused = refused or candidate
+    return refused
+
+
+def _is_ourselves(candidate: str) -> bool:
+    """Tell whether a program is this one under another name."""
+    try:
+        return os.path.samefile(candidate, sys.argv[0])
+    except OSError:
+        return False

@@ -1,0 +1,98 @@
+"""The discovered models as a person or a program wants to read them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .terminal import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .catalog import Limit, Model, Price
+    from .discovery import Discovery
+
+_COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
+_NUMBERS = frozenset({"CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT"})
+_WIDEST = 10_000  # columns; a pipe has no width, and a terminal wraps by itself
+
+
+def as_json(found: Discovery) -> str:
+    """Return a JSON array: one object for each model, limits in tokens, prices in USD per million tokens."""
+    return json.dumps([_row(provider, model) for provider, model in _models(found)], indent=2) + "\n"
+
+
+def as_table(found: Discovery) -> str:
+    """Return a table without borders, a model a line, ids as opencode wants them after ``-m``."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style=None)
+    for column in _COLUMNS:
+        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
+    for provider, model in _models(found):
+        table.add_row(*(Text(plain(cell)) for cell in _cells(provider, model)))
+    console = Console(width=_WIDEST, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def _models(found: Discovery) -> Iterator[tuple[str, Model]]:
+    for served in found.served:
+        for model in served.models:
+            yield served.proxy.provider, model
+
+
+def _cells(provider: str, model: Model) -> list[str]:
+    efforts = sorted({*(model.efforts or ()), *model.flagged_efforts})
+    reasoning = (",".join(efforts) or "yes") if model.reasoning else "-"
+    modalities = ",".join(model.inputs)
+    if model.outputs != ("text",):
+        modalities += f" > {','.join(model.outputs)}"
+    return [
+        f"{provider}/{model.id}",
+        model.name,
+        model.route,
+        str(model.limit.context) if model.limit else "-",
+        str(model.limit.output) if model.limit else "-",
+        f"{model.price.input:g}" if model.price else "-",
+        f"{model.price.output:g}" if model.price else "-",
+        modalities,
+        reasoning,
+    ]
+
+
+def _row(provider: str, model: Model) -> dict[str, object]:
+    return {
+        "provider": provider,
+        "id": model.id,
+        "name": model.name,
+        "owner": model.owner,
+        "route": model.route,
+        "limit": _limit(model.limit),
+        "cost": _price(model.price),
+        "cost_over_200k": _price(model.price_over_200k),
+        "modalities": {"input": model.inputs, "output": model.outputs},
+        "tool_call": model.tool_call,
+        "reasoning": model.reasoning,
+        "reasoning_efforts": model.efforts,
+    }
+
+
+def _limit(limit: Limit | None) -> dict[str, int] | None:
+    return None if limit is None else {"context": limit.context, "output": limit.output}
+
+
+def _price(price: Price | None) -> dict[str, float] | None:
+    if price is None:
+        return None
+    prices = {
+        "input": price.input,
+        "output": price.output,
+        "cache_read": price.cache_read,
+        "cache_write": price.cache_write,
+    }
+    return {name: value for name, value in prices.items() if value is not None}

@@ -1,0 +1,41 @@
+"""A small log of what nobody sees: faults of our own, and what a detached refresh met."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import __version__, layers, terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LARGEST = 64 * 2**10  # bytes, twice: the file before it is kept as log.1
+
+
+def write(environment: Mapping[str, str], text: str) -> None:
+    """Add lines to the log, if that is possible; nothing of a proxy's may steer a terminal that shows it."""
+    folder = layers.state_folder(environment)
+    path = os.path.join(folder, "log")
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    lines = "".join(f"{stamp} {__version__} {terminal.plain(line)}\n" for line in text.splitlines())
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if os.path.exists(path) and os.path.getsize(path) > LARGEST:
+            os.replace(path, f"{path}.1")
+        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
+            file.write(lines)
+    except OSError:
+        return
+
+
+def fault(environment: Mapping[str, str], error: BaseException) -> str:
+    """Log a fault of our own with its traceback, and return one line that tells of it."""
+    import traceback  # noqa: PLC0415 - 15 ms that only a fault pays
+
+    # Only where it happened: what an exception says may hold a key.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    write(environment, f"{type(error).__name__}\n{frames}")
+    place = os.path.join(layers.state_folder(environment), "log")
+    return f"a fault of our own, {type(error).__name__} (please report it; details are in {place})"

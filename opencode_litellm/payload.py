@@ -1,0 +1,250 @@
+"""The payload: the part of an opencode configuration that is ours, and nothing else.
+
+Pure, and valid by construction: opencode 1.18 refuses to start on a single entry that it cannot read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .delivery import MARKER
+from .jsonc import Live
+from .keys import PLACEHOLDER
+from .settings import SIBLING_SUFFIX
+
+if TYPE_CHECKING:
+    from .catalog import Model, Price
+    from .settings import Header, Proxy, ProxyURL
+
+JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+CHAT_PACKAGE = "@ai-sdk/openai-compatible"
+RESPONSES_PACKAGE = "@ai-sdk/openai"
+
+# opencode 1.18 makes these variants of a reasoning model by itself; only `disabled` takes one away.
+_VARIANTS_OF_OPENCODE = ("low", "medium", "high")
+
+# Options that steer us, not opencode's packages: no sibling needs them.
+_OUR_OPTIONS = frozenset(
+    {
+        "apiKey", "baseURL", "headers", "customHeaders", "transport", "responsesApiModels", "chatApiModels",
+        "responsesProvider", "includeModels", "excludeModels", "modelCapabilities", "tags",
+        "litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A ``provider`` section: ``settings`` are its fields but ``models``, which maps ids to entries."""
+
+    id: str
+    settings: Mapping[str, JSON]
+    models: Mapping[str, Mapping[str, JSON]]
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Providers in order, under the ``$schema`` by which our own deliveries are recognised."""
+
+    providers: tuple[Provider, ...]
+    schema: str = MARKER
+
+    @property
+    def head(self) -> Payload:
+        """The same providers without their models: the addresses and keys that belong together."""
+        return replace(self, providers=tuple(replace(provider, models={}) for provider in self.providers))
+
+    @property
+    def model_count(self) -> int:
+        """How many models the payload adds."""
+        return sum(len(provider.models) for provider in self.providers)
+
+
+def build(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> Payload:
+    """Return the payload for proxies, where each one is, and the models that it serves."""
+    return Payload(
+        tuple(provider for proxy, url, models in served for provider in _providers(proxy, url, models))
+    )
+
+
+def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
+    new = [model for model in models if model.id not in proxy.section.listed_models]
+    siblings = [model for model in new if _belongs_to_sibling(model, proxy)]
+    moved = {model.id for model in siblings}
+    chat = Provider(
+        id=proxy.provider,
+        settings=_main_settings(proxy, url),
+        models={model.id: _entry(model, proxy) for model in new if model.id not in moved},
+    )
+    if not siblings:
+        return [chat]
+    return [
+        chat,
+        Provider(
+            id=f"{proxy.provider}{SIBLING_SUFFIX}",
+            settings=_sibling_settings(proxy, url),
+            models={model.id: _entry(model, proxy, in_sibling=True) for model in siblings},
+        ),
+    ]
+
+
+def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
+    if model.route != "responses" or proxy.options.responses_provider == "inline":
+        return False
+    if proxy.options.responses_provider == "sibling":
+        return True
+    # A literal key and one in auth.json serve only the id that they stand under, and a model that the
+    # configuration names as X/ID has to be found there.
+    return (
+        proxy.key.reaches_sibling
+        and not proxy.section.sibling_hidden
+        and model.id not in proxy.section.named_models
+    )
+
+
+def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
+    written = proxy.section.written
+    options = _mapping(written.get("options"))
+    settings: dict[str, JSON] = {}
+    if "npm" not in written:
+        settings["npm"] = CHAT_PACKAGE
+    if "name" not in written:
+        settings["name"] = _name(proxy)
+    added: dict[str, JSON] = {}
+    if proxy.overrides:
+        added = {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER}
+    elif not (_base_url(proxy) and "apiKey" in options):
+        # The two stand together, so that neither meets another configuration's other half after a `cd`.
+        if proxy.key.found_in != "stored" and "apiKey" not in options:
+            added = {"baseURL": _base_url(proxy) or url.base_url, "apiKey": proxy.key.reference}
+        elif not _base_url(proxy):
+            added = {"baseURL": url.base_url}
+    headers = _added_headers(proxy, options)
+    if headers:
+        added["headers"] = headers
+    if added:
+        settings["options"] = added
+    return settings
+
+
+def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
+    users = _mapping(options.get("headers"))
+    if proxy.overrides:
+        # They are for the section's own URL; a merge cannot remove them, but an empty one says nothing.
+        return dict.fromkeys(sorted(users), "")
+    taken = {name.lower() for name in users}
+    return {header.name: header.written for header in proxy.headers if header.name.lower() not in taken}
+
+
+def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
+    written = proxy.section.written
+    users = proxy.section.sibling
+    options = _mapping(written.get("options"))
+    users_options = _mapping(users.get("options"))
+    own: dict[str, JSON] = {
+        "npm": RESPONSES_PACKAGE,
+        "name": f"{written.get('name') or _name(proxy)} (Responses)",
+    }
+    for name in ("whitelist", "blacklist"):
+        if name in written:
+            own[name] = written[name]
+    connection: dict[str, JSON] = {
+        "baseURL": url.base_url if proxy.overrides else _base_url(proxy) or url.base_url,
+        "apiKey": proxy.key.reference or PLACEHOLDER,
+    }
+    if not proxy.overrides:
+        connection.update(
+            {name: value for name, value in options.items() if name not in _OUR_OPTIONS and not _may_be_secret(value)}
+        )
+    headers = {header.name: header.written for header in proxy.headers}
+    users_headers = {name.lower() for name in _mapping(users_options.get("headers"))}
+    headers = {name: value for name, value in headers.items() if name.lower() not in users_headers}
+    connection = {name: value for name, value in connection.items() if name not in users_options}
+    settings = {name: value for name, value in own.items() if name not in users}
+    if headers:
+        connection["headers"] = headers
+    if connection:
+        settings["options"] = connection
+    return settings
+
+
+def _may_be_secret(value: object) -> bool:
+    """Anything but a number, a switch or a reference could be, and is not repeated."""
+    return not isinstance(value, bool | int | float)
+
+
+def _base_url(proxy: Proxy) -> Live | None:
+    """Return the section's own ``baseURL`` as the user wrote it."""
+    text = _mapping(proxy.section.written.get("options")).get("baseURL") or proxy.section.written.get("api")
+    return Live(text) if isinstance(text, str) and text else None
+
+
+def _name(proxy: Proxy) -> str:
+    suffix = proxy.provider.removeprefix("litellm").strip("-_")
+    return f"LiteLLM ({suffix})" if suffix else "LiteLLM"
+
+
+def _entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, JSON]:
+    """Return a model as opencode wants it; a field that is not known is absent."""
+    entry: dict[str, JSON] = {
+        "name": model.name,
+        # Written always: opencode 2 gives a model without them no tools and no inputs.
+        "tool_call": model.tool_call,
+        "modalities": {"input": list(model.inputs), "output": list(model.outputs)},
+        "attachment": len(model.inputs) > 1,
+        "reasoning": model.reasoning,
+    }
+    if model.owner:
+        entry["organizationOwner"] = model.owner
+    if model.limit:
+        entry["limit"] = {"context": model.limit.context, "output": model.limit.output}
+    if model.price:
+        cost = _cost(model.price)
+        if model.price_over_200k:
+            cost["context_over_200k"] = _cost(model.price_over_200k)
+        entry["cost"] = cost
+    if model.temperature is not None:
+        entry["temperature"] = model.temperature
+    if model.interleaved:
+        entry["interleaved"] = {"field": "reasoning_content"}
+    variants = _variants(model)
+    if variants:
+        entry["variants"] = variants
+    if model.route == "responses" and not in_sibling:
+        entry["provider"] = {"npm": RESPONSES_PACKAGE}
+    elif model.route == "chat" and proxy.section.written.get("npm") == RESPONSES_PACKAGE:
+        entry["provider"] = {"npm": CHAT_PACKAGE}
+    return entry
+
+
+def _cost(price: Price) -> dict[str, JSON]:
+    prices = {
+        "input": price.input,
+        "output": price.output,
+        "cache_read": price.cache_read,
+        "cache_write": price.cache_write,
+    }
+    return {name: _shortest(value) for name, value in prices.items() if value is not None}
+
+
+def _shortest(value: float) -> int | float:
+    return int(value) if value.is_integer() else value
+
+
+def _variants(model: Model) -> dict[str, JSON]:
+    if not model.reasoning:
+        return {}
+    taken = set(model.efforts or ()) | set(model.flagged_efforts)
+    refused = set(model.refused_efforts)
+    if model.efforts is not None:
+        refused |= set(_VARIANTS_OF_OPENCODE)
+    variants: dict[str, JSON] = {effort: {"reasoningEffort": effort} for effort in taken}
+    variants.update({effort: {"disabled": True} for effort in refused - taken if effort in _VARIANTS_OF_OPENCODE})
+    return dict(sorted(variants.items()))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,492 @@
+"""A LiteLLM proxy: who it is, what it serves, and what its answers mean when it serves nothing.
+
+Three endpoints are asked at once. ``/v1/models`` decides what exists; ``/v1/model/info`` (a row for each
+deployment) and ``/model_group/info`` (a row for each public name) only enrich. Whatever comes back is parsed
+here, once, into :class:`Facts`; a field that is missing or makes no sense is None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import queue
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from . import trust
+from .errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import requests
+
+    from .settings import Proxy, ProxyURL
+
+    T = TypeVar("T")
+
+PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
+IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
+
+MODELS = "/v1/models"
+MODEL_INFO = "/v1/model/info"
+MODEL_GROUP_INFO = "/model_group/info"
+
+_DETECTION_PATIENCE = 1.0  # seconds for all ports together; a refused one answers at once
+_LARGEST_LIST = 32 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
+_LARGEST_INFO = 256 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
+_MOST_MODELS = 50_000
+_LONGEST_ID = 500  # characters
+_LARGEST_LIMIT = 2**40  # tokens
+_DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price table
+_MOST_REDIRECTS = 3
+_EFFORT = re.compile(r"[a-z]{1,20}")
+_EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one row of one endpoint says of a model; None where it says nothing.
+
+    Limits are tokens, prices USD per token. ``efforts`` are all the reasoning efforts that it takes,
+    ``flagged_efforts`` some that it takes for certain, ``refused_efforts`` some that it does not.
+    """
+
+    model: str
+    mode: str | None = None
+    litellm_provider: str | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    input_cost: float | None = None
+    output_cost: float | None = None
+    cache_read_cost: float | None = None
+    cache_write_cost: float | None = None
+    input_cost_over_200k: float | None = None
+    output_cost_over_200k: float | None = None
+    cache_read_cost_over_200k: float | None = None
+    cache_write_cost_over_200k: float | None = None
+    vision: bool | None = None
+    pdf_input: bool | None = None
+    audio_input: bool | None = None
+    video_input: bool | None = None
+    audio_output: bool | None = None
+    function_calling: bool | None = None
+    reasoning: bool | None = None
+    temperature: bool | None = None
+    efforts: tuple[str, ...] | None = None
+    flagged_efforts: tuple[str, ...] = ()
+    refused_efforts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a proxy said: ``listed`` by ``/v1/models``, the rest None where an endpoint did not answer.
+
+    ``body`` is the answer of ``/v1/models`` as it came, ``took`` the seconds that it took, and ``late`` tells
+    that an info endpoint was not heard at all, which is no more than a reason to ask it again.
+    """
+
+    url: ProxyURL
+    listed: tuple[Facts, ...]
+    deployments: tuple[Facts, ...] | None
+    groups: tuple[Facts, ...] | None
+    body: bytes
+    took: float
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    body: bytes
+    took: float
+
+
+def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
+    """Return the first loopback port of ``PORTS`` behind which a LiteLLM identifies itself, asked without a key.
+
+    ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable when there is none.
+    """
+    from .settings import ProxyURL  # noqa: PLC0415 - settings knows proxies, not the other way round
+
+    deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
+    urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
+    found = at_once([lambda url=url: identifies(url, environment, deadline) for url in urls], deadline)
+    for url, identified in zip(urls, found, strict=True):
+        if identified is True:
+            return url
+    ports = ", ".join(str(port) for port in PORTS)
+    raise ProxyUnreachable(
+        f"no LiteLLM proxy on 127.0.0.1, ports {ports}: start one, or say where it is with --url,"
+        " OPENCODE_LITELLM_URL or provider.litellm.options.baseURL in opencode.json"
+    )
+
+
+def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
+    """Tell whether LiteLLM answers there, asked without a key."""
+    try:
+        reply = _get(url, "/health/liveliness", {}, environment, deadline, limit=1024)
+    except Failure:
+        return False
+    return reply.status == 200 and reply.body.strip() == IDENTITY  # noqa: PLR2004 - HTTP's own number
+
+
+def ask(
+    proxy: Proxy, environment: Mapping[str, str], deadline: float, info_deadline: float | None
+) -> Answers:
+    """Ask a proxy for all that it knows of its models.
+
+    ``/v1/models`` has until ``deadline``, the two info endpoints until ``info_deadline`` (readings of
+    ``time.monotonic``; None: they are not asked); one of those that fails or is late is None in the answers.
+    Raises ProxyUnreachable, KeyRefused or NotLiteLLM for ``/v1/models``.
+    """
+    url = proxy.url or detect(environment, deadline)
+    headers = request_headers(proxy)
+
+    def fetch(path: str, until: float, limit: int) -> _Reply:
+        return _get(url, path, headers, environment, until, limit=limit)
+
+    def informed(path: str, parse: Callable[[Mapping[str, Any]], Facts | None]) -> tuple[Facts, ...] | None:
+        return None if info_deadline is None else _rows(fetch(path, info_deadline, _LARGEST_INFO), parse)
+
+    results: list[Any] = at_once(
+        [
+            lambda: fetch(MODELS, deadline, _LARGEST_LIST),
+            lambda: informed(MODEL_INFO, _deployment),
+            lambda: informed(MODEL_GROUP_INFO, _group),
+        ],
+        max(deadline, info_deadline or deadline),
+        first_decides=True,
+    )
+    reply, deployments, groups = results
+    if isinstance(reply, Failure):
+        raise reply
+    if reply.status != 200:  # noqa: PLR2004 - HTTP's own number
+        raise _refusal(reply, proxy, url, environment, deadline)
+    listed = _rows(reply, _listed)
+    if listed is None:
+        raise NotLiteLLM(f"{url.root}{MODELS} answered, but not with a list of models as LiteLLM does: check the URL")
+    return Answers(
+        url=url,
+        listed=listed,
+        deployments=None if isinstance(deployments, Failure) else deployments,
+        groups=None if isinstance(groups, Failure) else groups,
+        body=reply.body,
+        took=reply.took,
+        late=isinstance(deployments, Failure) or isinstance(groups, Failure),
+    )
+
+
+def request_headers(proxy: Proxy) -> dict[str, str]:
+    """Return the headers of every request to a proxy: its key and what the section adds."""
+    headers = {"Authorization": f"Bearer {proxy.key.secret}"} if proxy.key.secret else {}
+    for header in proxy.headers:
+        for name in [name for name in headers if name.lower() == header.name.lower()]:
+            del headers[name]
+        headers[header.name] = header.value
+    return headers
+
+
+def at_once(
+    calls: Sequence[Callable[[], T]], deadline: float, *, first_decides: bool = False
+) -> list[T | Failure]:
+    """Run ``calls`` beside each other and return their results or failures in order, at ``deadline`` at the latest.
+
+    What is not done by then is a ProxyUnreachable; its thread is left behind and ends with the process. With
+    ``first_decides`` a failure of the first call ends the wait for the others.
+    """
+    done: queue.SimpleQueue[tuple[int, T | Failure | BaseException]] = queue.SimpleQueue()
+
+    def run(index: int, call: Callable[[], T]) -> None:
+        try:
+            done.put((index, call()))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            done.put((index, error))
+
+    for index, call in enumerate(calls):
+        threading.Thread(target=run, args=(index, call), daemon=True).start()
+    results: list[T | Failure] = [ProxyUnreachable("no answer in time") for _ in calls]
+    for _ in calls:
+        try:
+            index, result = done.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        if isinstance(result, BaseException) and not isinstance(result, Failure):
+            raise result
+        results[index] = result
+        if first_decides and index == 0 and isinstance(result, Failure):
+            break
+    return results
+
+
+def _get(  # noqa: PLR0913 - a request has this many parts
+    url: ProxyURL,
+    path: str,
+    headers: Mapping[str, str],
+    environment: Mapping[str, str],
+    deadline: float,
+    *,
+    limit: int,
+) -> _Reply:
+    import requests  # noqa: PLC0415 - 80 ms that only a discovery pays
+
+    started = time.monotonic()
+    target = f"{url.root}{path}"
+    try:
+        with _session(url, environment) as session:
+            for _ in range(_MOST_REDIRECTS):
+                patience = deadline - time.monotonic()
+                if patience <= 0:
+                    break
+                with session.get(
+                    target, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
+                ) as response:
+                    onward = response.headers.get("Location") if response.is_redirect else None
+                    if onward is None:
+                        body = _body(response, deadline, limit)
+                        return _Reply(response.status_code, body, time.monotonic() - started)
+                    target = _followed(target, onward)
+    except requests.exceptions.SSLError as error:
+        raise ProxyUnreachable(
+            f"{url.root} has a certificate that is not trusted: name its authority in SSL_CERT_FILE,"
+            f" REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS ({_reason(error, headers)})"
+        ) from error
+    except requests.exceptions.Timeout as error:
+        raise ProxyUnreachable(_late(url)) from error
+    except (requests.exceptions.RequestException, OSError, ValueError) as error:
+        raise ProxyUnreachable(
+            f"{url.root} cannot be reached: is the proxy running, and the URL right? ({_reason(error, headers)})"
+        ) from error
+    raise ProxyUnreachable(_late(url))
+
+
+def _late(url: ProxyURL) -> str:
+    return f"{url.root} did not answer in time: try again, or allow it longer with --timeout SECONDS"
+
+
+def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
+    """Return a session that neither ``.netrc`` nor, on loopback, a proxy variable has a say in."""
+    import requests  # noqa: PLC0415 - see _get
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    from requests.utils import get_environ_proxies  # noqa: PLC0415
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+            super().init_poolmanager(*arguments, ssl_context=trust.ssl_context(environment), **options)
+
+        def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+            return super().proxy_manager_for(
+                *arguments, ssl_context=trust.ssl_context(environment), **options
+            )
+
+        def cert_verify(self, conn: Any, *_: Any) -> None:
+            # requests would add certifi's authorities here; the context alone says who is trusted.
+            conn.cert_reqs = "CERT_REQUIRED"
+
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+    if url.root.startswith("https:"):
+        session.mount("https://", Adapter())
+    if not url.is_loopback and trust.may_use_http_proxy(environment):
+        session.proxies.update(get_environ_proxies(url.root))
+    return session
+
+
+def _followed(target: str, onward: str) -> str:
+    """Return where a redirect leads, or raise ProxyUnreachable when a key must not go there."""
+    from urllib.parse import urljoin  # noqa: PLC0415 - rare
+
+    there = urljoin(target, onward)
+    old, new = urlsplit(target), urlsplit(there)
+    same_origin = (old.scheme, old.netloc) == (new.scheme, new.netloc)
+    upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
+    if not same_origin and not (upgraded and new.port in (None, 443, old.port)):
+        raise ProxyUnreachable(
+            f"{old.scheme}://{old.netloc} redirects to another host, {new.scheme}://{new.netloc}, which is not"
+            " followed: give the URL of the proxy itself"
+        )
+    return there
+
+
+def _body(response: requests.Response, deadline: float, limit: int) -> bytes:
+    """Read a body piece by piece, so that neither a slow nor an endless one is read for ever."""
+    pieces = bytearray()
+    for piece in response.iter_content(2**16):
+        pieces += piece
+        if len(pieces) > limit:
+            raise ProxyUnreachable(f"{response.url} answered with more than {limit // 2**20} MiB")
+        if time.monotonic() > deadline:
+            raise ProxyUnreachable(f"{response.url} did not answer in time")
+    return bytes(pieces)
+
+
+def _reason(error: BaseException, headers: Mapping[str, str]) -> str:
+    """Return the innermost reason that a chain of exceptions holds, in a few words and without what was sent."""
+    while True:
+        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = re.sub(r"<[^>]*>:? ?|HTTPS?Connection(Pool)?\([^)]*\):? ?", "", str(error)) or type(error).__name__
+    for value in headers.values():
+        for secret in {value, value.strip(), value.removeprefix("Bearer ")} - {""}:
+            text = text.replace(secret, "***")
+    return text[:200]
+
+
+def _refusal(
+    reply: _Reply, proxy: Proxy, url: ProxyURL, environment: Mapping[str, str], deadline: float
+) -> Failure:
+    """Translate a status other than 200 of ``/v1/models``."""
+    where = f"{url.root}{MODELS}"
+    kind = _error_type(reply.body)
+    # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database, and 500 in plain text without prisma.
+    if reply.status in (401, 403) or (reply.status == 400 and kind in ("no_db_connection", "auth_error")):  # noqa: PLR2004
+        return KeyRefused(key_advice(proxy, f"{url.root} refused the key (HTTP {reply.status})"))
+    if reply.status in (400, 500) and at_once([lambda: identifies(url, environment, deadline)], deadline) == [True]:
+        return KeyRefused(key_advice(proxy, f"{url.root} answered HTTP {reply.status}, as LiteLLM does to a wrong key"))
+    if reply.status in (429, 502, 503, 504):
+        return ProxyUnreachable(f"{where} answered HTTP {reply.status}: the proxy is not ready, try again")
+    return NotLiteLLM(f"{where} answered HTTP {reply.status}, which LiteLLM does not: check the URL")
+
+
+def key_advice(proxy: Proxy, what: str) -> str:
+    """Return ``what`` with the key that was sent, by its source, and how to give a right one."""
+    if proxy.key.secret:
+        return f"{what}: check {proxy.key.source}"
+    advice = f"{what}: no key was sent; set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
+    if proxy.overrides and proxy.section.written:
+        advice += f" (the section's own key goes only to its own baseURL, not to that of {proxy.url_source})"
+    return advice
+
+
+def _error_type(body: bytes) -> str | None:
+    value = _json(body)
+    error = value.get("error") if isinstance(value, dict) else None
+    kind = error.get("type") if isinstance(error, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _json(body: bytes) -> object:
+    """Return what a body holds, or None for anything that is not JSON: broken, nested too deep, not UTF-8."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rows(reply: _Reply, parse: Callable[[Mapping[str, Any]], Facts | None]) -> tuple[Facts, ...] | None:
+    """Parse the rows of an answer; None when it is no answer of LiteLLM's."""
+    value = _json(reply.body) if reply.status == 200 else None  # noqa: PLR2004 - HTTP's own number
+    rows = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(rows, list):
+        return None
+    parsed = (parse(row) for row in rows[:_MOST_MODELS] if isinstance(row, dict))
+    return tuple(facts for facts in parsed if facts is not None)
+
+
+def row_of(model: str, row: Mapping[str, object]) -> Facts | None:
+    """Parse a row in LiteLLM's terms (``supports_vision``, ``max_input_tokens``, …) that somebody wrote by hand."""
+    return _facts(model, row, {})
+
+
+def _listed(row: Mapping[str, Any]) -> Facts | None:
+    return _facts(row.get("id"), row, {})
+
+
+def _deployment(row: Mapping[str, Any]) -> Facts | None:
+    return _facts(row.get("model_name"), _mapping(row.get("model_info")), _mapping(row.get("litellm_params")))
+
+
+def _group(row: Mapping[str, Any]) -> Facts | None:
+    providers = row.get("providers")
+    provider = providers[0] if isinstance(providers, list) and len(providers) == 1 else None
+    # LiteLLM 1.106: the booleans of a group default to false when nothing is known, so false proves nothing.
+    known = {name: value for name, value in row.items() if value is not False}
+    return _facts(row.get("model_group"), {**known, "litellm_provider": provider}, {})
+
+
+def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) -> Facts | None:
+    if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip():
+        return None
+
+    def flag(name: str) -> bool | None:
+        value = info.get(name)
+        value = params.get(name) if value is None else value
+        return value if isinstance(value, bool) else None
+
+    supported = info.get("supported_openai_params")
+    return Facts(
+        model=model,
+        mode=_text(info.get("mode")),
+        litellm_provider=_text(info.get("litellm_provider")),
+        max_input_tokens=_limit(info.get("max_input_tokens")),
+        # LiteLLM: max_tokens is the older name of max_output_tokens, not the size of the context.
+        max_output_tokens=_limit(info.get("max_output_tokens")) or _limit(info.get("max_tokens")),
+        input_cost=_price(info.get("input_cost_per_token")),
+        output_cost=_price(info.get("output_cost_per_token")),
+        cache_read_cost=_price(info.get("cache_read_input_token_cost")),
+        cache_write_cost=_price(info.get("cache_creation_input_token_cost")),
+        input_cost_over_200k=_price(info.get("input_cost_per_token_above_200k_tokens")),
+        output_cost_over_200k=_price(info.get("output_cost_per_token_above_200k_tokens")),
+        cache_read_cost_over_200k=_price(info.get("cache_read_input_token_cost_above_200k_tokens")),
+        cache_write_cost_over_200k=_price(info.get("cache_creation_input_token_cost_above_200k_tokens")),
+        vision=flag("supports_vision"),
+        pdf_input=flag("supports_pdf_input"),
+        audio_input=flag("supports_audio_input"),
+        video_input=flag("supports_video_input"),
+        audio_output=flag("supports_audio_output"),
+        function_calling=flag("supports_function_calling"),
+        reasoning=flag("supports_reasoning"),
+        temperature="temperature" in supported if isinstance(supported, list) and supported else None,
+        efforts=_listed_efforts(info),
+        flagged_efforts=_flagged_efforts(params, info, taken=True),
+        refused_efforts=_flagged_efforts(params, info, taken=False),
+    )
+
+
+def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
+    listed = info.get("supported_reasoning_efforts")
+    if not isinstance(listed, list):
+        return None
+    return tuple(sorted({effort for effort in listed if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))
+
+
+def _flagged_efforts(*blocks: Mapping[str, Any], taken: bool) -> tuple[str, ...]:
+    flags = {name: value for block in blocks for name, value in block.items() if isinstance(value, bool)}
+    found = {name: _EFFORT_FLAG.fullmatch(name) for name, value in flags.items() if value is taken}
+    return tuple(sorted(match[1] for match in found.values() if match))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_ID else None
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, also from a string, as people write them into LiteLLM's YAML."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _limit(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and 1 <= number <= _LARGEST_LIMIT else None
+
+
+def _price(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= _DEAREST else None

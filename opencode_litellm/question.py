@@ -1,0 +1,244 @@
+"""The one cheap question of a launch, ``GET /v1/models``, over a bare socket.
+
+``requests`` would cost ten times what the interpreter does. Whatever is unusual here (a redirect, an HTTP proxy, an
+answer that is not plain) is left to :mod:`opencode_litellm.proxy`, which does all of that well.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import time
+
+from . import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+LARGEST_ANSWER = 32 * 2**20  # bytes
+
+_LARGEST_HEAD = 64 * 2**10  # bytes
+_PIECE = 2**18  # bytes
+_LIVELINESS = "/health/liveliness"
+_IDENTITY = b'"I\'m alive!"'
+
+
+class Unusual(Exception):
+    """The answer, or the way to it, needs more than a bare socket."""
+
+
+class Late(Exception):
+    """The answer is not here when patience ends."""
+
+
+class Question:
+    """Where to ask and what was answered last.
+
+    ``prefix`` is the path before ``/v1``; ``identify`` tells that LiteLLM has to identify itself first, without
+    a key; ``patience`` is in seconds.
+    """
+
+    __slots__ = ("body", "headers", "host", "identify", "patience", "port", "prefix", "tls")
+
+    def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
+        self,
+        *,
+        tls: bool,
+        host: str,
+        port: int,
+        prefix: str,
+        headers: Mapping[str, str],
+        identify: bool,
+        patience: float,
+        body: bytes,
+    ) -> None:
+        self.tls = tls
+        self.host = host
+        self.port = port
+        self.prefix = prefix
+        self.headers = headers
+        self.identify = identify
+        self.patience = patience
+        self.body = body
+
+
+def ask_all(
+    questions: Sequence[Question], environment: Mapping[str, str]
+) -> list[tuple[int, bytes] | Exception]:
+    """Ask beside each other; return status and body, or OSError, Late or Unusual, in the order of ``questions``.
+
+    Name lookup, connection, header and body together have a question's patience.
+    """
+    started = time.monotonic()
+    results: list[tuple[int, bytes] | Exception] = [Late() for _ in questions]
+    locks = []
+    for index, question in enumerate(questions):
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        locks.append(lock)
+        _thread.start_new_thread(_run, (question, environment, started + question.patience, results, index, lock))
+    for question, lock in zip(questions, locks):  # noqa: B905 - made together above
+        remaining = started + question.patience - time.monotonic()
+        lock.acquire(timeout=max(0.0, remaining))
+    return list(results)
+
+
+def _run(  # noqa: PLR0913 - what a thread needs
+    question: Question,
+    environment: Mapping[str, str],
+    deadline: float,
+    results: list[tuple[int, bytes] | Exception],
+    index: int,
+    lock: _thread.LockType,
+) -> None:
+    try:
+        results[index] = _ask(question, environment, deadline)
+    except (OSError, Unusual, Late) as error:
+        results[index] = Late() if isinstance(error, TimeoutError) else error
+    except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the long way tells what it was
+        results[index] = Unusual(repr(error))
+    finally:
+        lock.release()
+
+
+def _ask(question: Question, environment: Mapping[str, str], deadline: float) -> tuple[int, bytes]:
+    connection = _connected(question, environment, deadline)
+    try:
+        if question.identify:
+            status, body = _exchange(connection, question, _LIVELINESS, {}, deadline)
+            if status != 200 or body.strip() != _IDENTITY:  # noqa: PLR2004 - HTTP's own number
+                raise Unusual("LiteLLM does not answer there")
+        return _exchange(connection, question, "/v1/models", question.headers, deadline)
+    finally:
+        connection.close()
+
+
+def _connected(question: Question, environment: Mapping[str, str], deadline: float) -> Any:
+    if question.tls:
+        # The TLS module wants the richer socket.
+        from socket import socket  # noqa: PLC0415
+    else:
+        from _socket import socket  # type: ignore[assignment]  # noqa: PLC0415
+    failure: OSError = OSError("no address")
+    addresses = _socket.getaddrinfo(question.host, question.port, 0, _socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in addresses:
+        connection = socket(family, kind, protocol)
+        try:
+            connection.settimeout(_remaining(deadline))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+            continue
+        if not question.tls:
+            return connection
+        from . import trust  # noqa: PLC0415 - TLS costs 13 ms
+
+        connection.settimeout(_remaining(deadline))
+        return trust.ssl_context(environment).wrap_socket(connection, server_hostname=question.host)
+    raise failure
+
+
+def _exchange(
+    connection: Any, question: Question, path: str, headers: Mapping[str, str], deadline: float
+) -> tuple[int, bytes]:
+    connection.settimeout(_remaining(deadline))
+    connection.sendall(_request(question, path, headers))
+    received = bytearray()
+
+    def more() -> bool:
+        connection.settimeout(_remaining(deadline))
+        piece = connection.recv(_PIECE)
+        received.extend(piece)
+        if len(received) > LARGEST_ANSWER:
+            raise Unusual("too large")
+        return bool(piece)
+
+    while (end := received.find(b"\r\n\r\n")) < 0:
+        if len(received) > _LARGEST_HEAD or not more():
+            raise Unusual("no header")
+    lines = received[:end].decode("latin-1").split("\r\n")
+    del received[: end + 4]
+    return _status(lines[0]), _body(_fields(lines[1:]), received, more)
+
+
+def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes:
+    host = f"[{question.host}]" if ":" in question.host else question.host
+    fields = {
+        "Host": host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": f"opencode-litellm/{__version__}",
+        **headers,
+    }
+    lines = [f"GET {question.prefix}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    text = "\r\n".join(lines)
+    if not all(line.isprintable() for line in lines):
+        raise Unusual("a header that does not fit on a line")
+    try:
+        return f"{text}\r\n\r\n".encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise Unusual("a header with other letters than Latin ones") from error
+
+
+def _status(line: str) -> int:
+    words = line.split(" ", 2)
+    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():  # noqa: PLR2004
+        raise Unusual("not HTTP")
+    return int(words[1])
+
+
+def _fields(lines: Sequence[str]) -> dict[str, str]:
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields[name.strip().lower()] = value.strip()
+    return fields
+
+
+def _body(fields: Mapping[str, str], received: bytearray, more: Callable[[], bool]) -> bytes:
+    if fields.get("content-encoding", "identity") != "identity":
+        raise Unusual("compressed")
+    if fields.get("transfer-encoding", "").lower() == "chunked":
+        return _unchunked(received, more)
+    length = fields.get("content-length")
+    if length is None:
+        while more():
+            pass
+        return bytes(received)
+    if not length.isdigit() or int(length) > LARGEST_ANSWER:
+        raise Unusual("no length")
+    while len(received) < int(length):
+        if not more():
+            raise Unusual("broken off")
+    return bytes(received)
+
+
+def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytes:
+    body = bytearray()
+    start = 0
+    while True:
+        while (end := received.find(b"\r\n", start)) < 0:
+            if not more():
+                raise Unusual("broken off")
+        try:
+            size = int(received[start:end].split(b";")[0], 16)
+        except ValueError as error:
+            raise Unusual("not chunked") from error
+        start = end + 2
+        while len(received) < start + size + 2:
+            if not more():
+                raise Unusual("broken off")
+        if size == 0:
+            return bytes(body)
+        body += received[start : start + size]
+        start += size + 2
+
+
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise Late
+    return remaining

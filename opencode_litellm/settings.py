@@ -1,0 +1,396 @@
+"""What the user asked for: flags, variables and opencode's own configuration, parsed once.
+
+The ``provider`` sections that stand for a LiteLLM proxy become one :class:`Proxy` each. Option names are
+opencode's and those of the plugin ``opencode-plugin-litellm``, so that its users change nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from . import keys
+from .errors import UsageFailure
+from .jsonc import Live
+from .keys import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .configuration import Configuration
+
+PROVIDER = "litellm"
+SIBLING_SUFFIX = "-responses"
+TIMEOUT = 5.0  # seconds, for a whole discovery
+DELIVERIES = ("auto", "inline", "file", "managed")
+TRANSPORTS = ("auto", "chat", "responses")
+RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
+TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
+
+_DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
+_SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|passw|credential|signature|session", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True)
+class ProxyURL:
+    """Where a proxy is: ``root`` is the URL without ``/v1`` and without a slash at its end."""
+
+    root: str
+    host: str
+
+    @property
+    def base_url(self) -> str:
+        """The ``baseURL`` that opencode wants."""
+        return f"{self.root}/v1"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether the host is this machine, by its name alone: nothing is looked up."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @classmethod
+    def parse(cls, text: str) -> ProxyURL:
+        """Parse ``http(s)://host[:port][/prefix][/v1][/]``; ValueError says what is wrong, without the text."""
+        text = text.strip()
+        if "://" not in text and re.match(r"(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)", text):
+            text = f"http://{text}"
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("it has characters that a URL cannot hold")
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https"):
+            raise ValueError("it must begin with http:// or https://")
+        if "@" in parts.netloc:
+            raise ValueError("it must not hold a user name or password: use LITELLM_API_KEY or customHeaders")
+        if not parts.hostname:
+            raise ValueError("it names no host")
+        port = parts.port  # ValueError when it is not a number below 65536
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        default_port = {"http": 80, "https": 443}[parts.scheme]
+        netloc = host if port in (None, default_port) else f"{host}:{port}"
+        path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+        return cls(f"{parts.scheme}://{netloc}{path}", parts.hostname)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header for every request to a proxy.
+
+    ``written`` is what a payload may say: a reference as the user wrote it, or a literal value that is no
+    secret by its name. ``variable`` carries a literal secret to opencode instead, in its environment alone.
+    ``option`` is where in the section the value stands.
+    """
+
+    name: str
+    value: str = field(repr=False)
+    written: str
+    option: str
+    variable: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The options that choose and correct models; patterns know one wildcard, ``*``."""
+
+    transport: str = "auto"
+    responses_models: tuple[str, ...] = ()
+    chat_models: tuple[str, ...] = ()
+    responses_provider: str = "auto"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    capabilities: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the user's configuration says of a provider already, and what a payload must therefore not say.
+
+    ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved;
+    ``named_models`` are the ids that the configuration names as ``X/ID``; ``sibling_hidden`` tells that
+    ``enabled_providers`` or ``disabled_providers`` leave the sibling out.
+    """
+
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    sibling: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    named_models: frozenset[str] = frozenset()
+    sibling_hidden: bool = False
+
+    @property
+    def listed_models(self) -> frozenset[str]:
+        """The ids that the user wrote down, under either sibling."""
+        return frozenset(_mapping(self.written.get("models"))) | frozenset(_mapping(self.sibling.get("models")))
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy to ask and the provider that it becomes.
+
+    ``url`` is None where it has to be detected. ``overrides`` tells that a flag or variable took the place of
+    the section's own URL, so that the section's key and headers must not go there; ``beats_project`` that the
+    project's configuration says otherwise, which only an inline payload can overrule.
+    """
+
+    provider: str
+    url: ProxyURL | None
+    url_source: str
+    key: Key
+    headers: tuple[Header, ...] = ()
+    options: ModelOptions = ModelOptions()
+    section: Section = Section()
+    overrides: bool = False
+    beats_project: bool = False
+    detected: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error."""
+
+    proxies: tuple[Proxy, ...]
+    timeout: float = TIMEOUT
+    delivery: str = "auto"
+    warnings: tuple[str, ...] = ()
+
+
+def parse(environment: Mapping[str, str], configuration: Configuration) -> Settings:
+    """Return the settings that flags (as ``OPENCODE_LITELLM_*``), variables and configuration add up to.
+
+    Raises UsageFailure for a flag or variable that cannot be meant; an option in a configuration file that
+    cannot be meant is a warning, because opencode has to start.
+    """
+    warnings: list[str] = []
+    reader = _Reader(environment, configuration, warnings)
+    return Settings(
+        proxies=reader.proxies(),
+        timeout=timeout(environment),
+        delivery=delivery(environment),
+        warnings=tuple(warnings),
+    )
+
+
+def timeout(environment: Mapping[str, str]) -> float:
+    """Return ``OPENCODE_LITELLM_TIMEOUT`` in seconds; UsageFailure unless it is between 0 and an hour."""
+    text = environment.get("OPENCODE_LITELLM_TIMEOUT") or str(TIMEOUT)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 3600:  # noqa: PLR2004 - an hour, as the message says
+        raise UsageFailure(
+            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}: give seconds, more than 0 and at most 3600"
+        )
+    return seconds
+
+
+def delivery(environment: Mapping[str, str]) -> str:
+    """Return ``OPENCODE_LITELLM_DELIVERY``; UsageFailure unless it is one of ``DELIVERIES``."""
+    name = environment.get("OPENCODE_LITELLM_DELIVERY") or "auto"
+    if name not in DELIVERIES:
+        raise UsageFailure(f"OPENCODE_LITELLM_DELIVERY (--delivery) is {name!r}: choose {', '.join(DELIVERIES)}")
+    return name
+
+
+def is_ours(provider: str, section: object) -> bool:
+    """Tell whether a ``provider`` section stands for a LiteLLM proxy, by its id or by what it declares."""
+    if provider == PROVIDER or provider.startswith((f"{PROVIDER}-", f"{PROVIDER}_")):
+        return True
+    options = _mapping(_mapping(section).get("options"))
+    return any(options.get(name) is True for name in _DECLARATIONS)
+
+
+class _Reader:
+    """Reads the provider sections of one configuration, collecting warnings."""
+
+    def __init__(
+        self, environment: Mapping[str, str], configuration: Configuration, warnings: list[str]
+    ) -> None:
+        self._environment = environment
+        self._configuration = configuration
+        self._warnings = warnings
+        self._resolved = _mapping(configuration.resolved.get("provider"))
+        self._written = _mapping(configuration.written.get("provider"))
+
+    def proxies(self) -> tuple[Proxy, ...]:
+        flag = self._environment.get("OPENCODE_LITELLM_URL")
+        providers = [provider for provider in self._sections() if self._shown(provider)]
+        if flag:
+            url = _url(flag, "OPENCODE_LITELLM_URL (--url)")
+            named = [provider for provider in providers if self._own_url(provider) == url]
+            return tuple(self._proxy(provider, url, "OPENCODE_LITELLM_URL") for provider in named or [PROVIDER])
+        return tuple(self._from_section(provider) for provider in providers)
+
+    def _sections(self) -> list[str]:
+        ours = [provider for provider, section in self._resolved.items() if is_ours(provider, section)]
+        siblings = {f"{provider}{SIBLING_SUFFIX}" for provider in [*ours, PROVIDER]}
+        return sorted(provider for provider in ours if provider not in siblings) or [PROVIDER]
+
+    def _shown(self, provider: str) -> bool:
+        # opencode 1.18: enabled_providers hides what it leaves out, and disabled_providers beats it.
+        enabled = self._configuration.resolved.get("enabled_providers")
+        disabled = self._configuration.resolved.get("disabled_providers")
+        return not (isinstance(enabled, list) and provider not in enabled) and not (
+            isinstance(disabled, list) and provider in disabled
+        )
+
+    def _from_section(self, provider: str) -> Proxy:
+        own = self._own_url(provider)
+        if own is not None:
+            return self._proxy(provider, own, f"options.baseURL of provider {provider}")
+        named = self._environment.get("LITELLM_PROXY_URL")
+        if named:
+            return self._proxy(provider, _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL")
+        return self._proxy(provider, None, "detection")
+
+    def _own_url(self, provider: str) -> ProxyURL | None:
+        section = _mapping(self._resolved.get(provider))
+        text = _mapping(section.get("options")).get("baseURL") or section.get("api")
+        if not text:
+            return None
+        place = f"options.baseURL of provider {provider}{self._place(provider, 'options', 'baseURL')}"
+        if not isinstance(text, str):
+            raise UsageFailure(f"{place} is not a string: give the URL of the proxy")
+        return _url(text, place)
+
+    def _proxy(self, provider: str, url: ProxyURL | None, source: str) -> Proxy:
+        section = self._section(provider)
+        options = _mapping(_mapping(self._resolved.get(provider)).get("options"))
+        written = _mapping(section.written.get("options"))
+        # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
+        # that is detected on loopback identifies itself first, and is what a section without a URL means.
+        overrides = url is not None and self._own_url(provider) != url
+        trusted_key = None
+        if not overrides:
+            trusted_key = keys.of_section(written.get("apiKey"), options.get("apiKey"), provider)
+        key = trusted_key or keys.of_environment(self._environment)
+        if key is None and not (overrides and self._own_url(provider)):
+            key = keys.stored(self._environment, provider)
+        upper = _mapping(_mapping(_mapping(self._configuration.upper.get("provider")).get(provider)).get("options"))
+        return Proxy(
+            provider=provider,
+            url=url,
+            url_source=source,
+            key=key or keys.NO_KEY,
+            headers=() if overrides else self._headers(provider, written, options),
+            options=self._options(provider, options),
+            section=section,
+            overrides=overrides,
+            beats_project=overrides and bool({"baseURL", "apiKey", "headers"} & upper.keys()),
+            detected=url is None,
+        )
+
+    def _section(self, provider: str) -> Section:
+        prefix = f"{provider}/"
+        return Section(
+            written=_mapping(self._written.get(provider)),
+            sibling=_mapping(self._written.get(f"{provider}{SIBLING_SUFFIX}")),
+            named_models=frozenset(
+                name[len(prefix) :] for name in self._configuration.models_named if name.startswith(prefix)
+            ),
+            sibling_hidden=not self._shown(f"{provider}{SIBLING_SUFFIX}"),
+        )
+
+    def _headers(
+        self, provider: str, written: Mapping[str, Any], resolved: Mapping[str, Any]
+    ) -> tuple[Header, ...]:
+        headers: dict[str, Header] = {}
+        for option in ("headers", "customHeaders"):
+            values = _mapping(resolved.get(option))
+            for name, value in values.items():
+                source = f"options.{option}.{name} of provider {provider}"
+                if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(value):
+                    self._warn(provider, f"{source} is left out: it is not a header with a text on one line")
+                    continue
+                as_written = _mapping(written.get(option)).get(name, value)
+                headers[name.lower()] = _header(provider, option, name, value, as_written)
+        tags = self._strings(provider, resolved, "tags")
+        if tags:
+            headers.setdefault(TAGS_HEADER, Header(TAGS_HEADER, ",".join(tags), ",".join(tags), "tags"))
+        return tuple(headers[name] for name in sorted(headers))
+
+    def _options(self, provider: str, options: Mapping[str, Any]) -> ModelOptions:
+        return ModelOptions(
+            transport=self._choice(provider, options, "transport", TRANSPORTS),
+            responses_models=self._strings(provider, options, "responsesApiModels"),
+            chat_models=self._strings(provider, options, "chatApiModels"),
+            responses_provider=self._choice(provider, options, "responsesProvider", RESPONSES_PROVIDERS),
+            include=self._strings(provider, options, "includeModels"),
+            exclude=self._strings(provider, options, "excludeModels"),
+            capabilities=self._capabilities(provider, options.get("modelCapabilities")),
+        )
+
+    def _choice(
+        self, provider: str, options: Mapping[str, Any], name: str, choices: Sequence[str]
+    ) -> str:
+        value = options.get(name, choices[0])
+        if value in choices:
+            return str(value)
+        self._warn(
+            provider,
+            f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {value!r}:"
+            f" it is taken as {choices[0]!r}; choose {', '.join(choices)}",
+        )
+        return choices[0]
+
+    def _strings(self, provider: str, options: Mapping[str, Any], name: str) -> tuple[str, ...]:
+        value = options.get(name)
+        values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        strings = tuple(item for item in values if isinstance(item, str) and _fits_a_header(item))
+        if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
+            place = self._place(provider, "options", name)
+            self._warn(
+                provider,
+                f"options.{name} of provider {provider}{place} must be a list of strings: the rest is ignored",
+            )
+        return strings
+
+    def _capabilities(self, provider: str, value: object) -> Mapping[str, Mapping[str, object]]:
+        models = _mapping(value)
+        usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
+        if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
+            place = self._place(provider, "options", "modelCapabilities")
+            self._warn(
+                provider,
+                f"options.modelCapabilities of provider {provider}{place} must map model ids to objects"
+                ' such as {"supports_vision": true}: the rest is ignored',
+            )
+        return usable
+
+    def _place(self, *path: str) -> str:
+        origin = self._configuration.origin(("provider", *path))
+        return f" in {origin}" if origin else ""
+
+    def _warn(self, provider: str, text: str) -> None:
+        if text not in self._warnings:
+            self._warnings.append(text)
+
+
+def _header(provider: str, option: str, name: str, value: str, written: object) -> Header:
+    if isinstance(written, Live):
+        return Header(name, value, written, option)
+    if not _SECRET_HEADER.search(name):
+        return Header(name, value, value, option)
+    variable = re.sub(r"[^A-Z0-9]", "_", f"OPENCODE_LITELLM_HEADER_{provider}_{name}".upper())
+    return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
+
+
+def _url(text: str, place: str) -> ProxyURL:
+    try:
+        return ProxyURL.parse(text)
+    except ValueError as error:
+        raise UsageFailure(f"{place} is not the URL of a proxy: {error}") from error
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _fits_a_header(value: str) -> bool:
+    return value.isprintable() and value.isascii()

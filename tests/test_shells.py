@@ -1,0 +1,66 @@
+"""Quoting and detection, in the real shells."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opencode_litellm import rendering
+from real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell, tool
+
+BY_FORMAT = [(shell.name, shell) for shell in (BASH, ZSH, FISH, PWSH)] + [("posix", shell) for shell in (*POSIX, BASH, ZSH)]
+
+every_format = pytest.mark.parametrize(
+    ("name", "shell"), [pytest.param(*row, id=f"{row[0]} in {row[1].name}") for row in BY_FORMAT]
+)
+
+# What shells treat in a way of their own comes up often, everything else now and then.
+SPECIAL = "'\"`\\$!#%&<>|^;~=*?[](){}@,:-+ \n\r\t\x01\x1b\x7f\u0085\u2018\u2019\u201a\u201b\u2028\ufeff\uffff\ue000\uf600\uf6ff\uf8ff\ufdd0\ufdd5é🙂"
+values = st.text(
+    st.one_of(st.sampled_from(SPECIAL), st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=20
+)
+
+
+def settled(format_name: str, shell: RealShell, changes: dict[str, str | None], before: dict[str, str]) -> dict[str, str]:
+    """Return which of the variables named V… a shell passes on once it evaluated ``changes``."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text = rendering.assignments(format_name, changes, {"HOME": name})
+        # Read from a file, as the output of a program is: a script's own text may be decoded otherwise.
+        script = shell.evaluates(text, folder) + f"/usr/bin/env -0 >'{folder}/variables'\n"
+        process = shell.run(script, folder, {"PATH": "/usr/bin:/bin", **before})
+        assert (process.returncode, process.stdout, process.stderr) == (0, b"", b"")
+        pairs = (entry.split("=", 1) for entry in (folder / "variables").read_bytes().decode().split("\0")[:-1])
+        return {variable: value for variable, value in pairs if variable.startswith("V")}
+
+
+@every_format
+@settings(max_examples=12, deadline=None)
+@given(batch=st.lists(values, min_size=40, max_size=80))
+def test_any_value_comes_through_any_shell(name: str, shell: RealShell, batch: list[str]) -> None:
+    changes: dict[str, str | None] = {f"V{at}": value for at, value in enumerate(batch)}
+    assert settled(name, shell, changes, before={}) == changes
+
+
+@every_format
+def test_a_variable_is_removed_whether_it_was_set_or_not(name: str, shell: RealShell) -> None:
+    changes = {"V_NEW": "1", "V_CHANGED": "2", "V_EMPTY": "", "V_GONE": None, "V_NEVER": None}
+    before = {"V_CHANGED": "1", "V_GONE": "1", "V_KEPT": "1"}
+    after = settled(name, shell, changes, before)
+    assert after == {"V_NEW": "1", "V_CHANGED": "2", "V_EMPTY": "", "V_KEPT": "1"}
+
+
+DETECT = "from opencode_litellm import shells; print(shells.detect({}))"
+
+
+@pytest.mark.parametrize("among", ["shells.SHELLS", "shells.FORMATS"])
+@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH, FISH, PWSH)])
+def test_the_shell_that_runs_us_is_detected(shell: RealShell, among: str, tmp_path: Path) -> None:
+    # The second command keeps the shell from becoming the first.
+    command = f"'{sys.executable}' -c '{DETECT.format(among)}'\n"
+    process = shell.run(("& " if shell is PWSH else "") + command + "exit 0\n", tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert (process.returncode, process.stdout, process.stderr) == (0, f"{shell.name}\n".encode(), b"")
