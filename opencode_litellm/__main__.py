@@ -12,7 +12,7 @@ def main() -> int:
     """Run ``opencode-litellm``, and return its exit status."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["init"]:
-        from . import replay  # noqa: PLC0415 - only for init
+        from . import replay  # only for init
 
         snippet = replay.replayed(arguments[1:], os.environ)
         if snippet is not None:
@@ -21,7 +21,7 @@ def main() -> int:
         command = arguments[2:] if arguments[1:2] == ["--"] else arguments[1:]
         if command and (arguments[1] == "--" or not command[0].startswith("-")):
             return _launch(command)
-    from . import cli, terminal  # noqa: PLC0415 - what the short ways do not pay for
+    from . import cli, terminal  # what the short ways do not pay for
 
     try:
         return cli.run(arguments)
@@ -33,7 +33,7 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on the terminal
-        from . import log  # noqa: PLC0415 - only after a fault
+        from . import log  # only after a fault
 
         terminal.failure(log.fault(os.environ, error), os.environ)
         return Failure.exit_status
@@ -46,7 +46,7 @@ def opencode() -> int:
 
 def _launch(command: list[str]) -> int:
     try:
-        from . import launch  # noqa: PLC0415 - only for launches
+        from . import launch  # only for launches
 
         return launch.run(command, os.environ)
     except KeyboardInterrupt:

@@ -25,9 +25,9 @@ _LARGEST = 512 * 2**20  # bytes
 def digest(parts: Iterable[str]) -> str:
     """Return a name of 32 characters for ``parts``; it says nothing of them."""
     try:
-        from _blake2 import blake2b  # noqa: PLC0415 - hashlib loads OpenSSL first, 2.5 ms
+        from _blake2 import blake2b  # hashlib loads OpenSSL first, 2.5 ms
     except ImportError:
-        from hashlib import blake2b  # noqa: PLC0415
+        from hashlib import blake2b
     text = "\0".join(parts)
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import naming
 from .proxy import Facts, row_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .settings import ModelOptions
+
+    N = TypeVar("N", int, float)
 
 CHAT_MODES = frozenset({"chat", "responses", "completion"})
 
@@ -117,28 +119,29 @@ def _by_model(rows: Iterable[Facts]) -> dict[str, list[Facts]]:
 
 def _safest(rows: Sequence[Facts]) -> Facts | None:
     """Merge deployments that answer to one name to what holds for whichever is chosen."""
-    if len(rows) < 2:  # noqa: PLR2004 - nothing to merge
+    if len(rows) < 2:
         return rows[0] if rows else None
     prices = [name for name in Facts.__dataclass_fields__ if "_cost" in name]
     flags = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
     efforts = [set(row.efforts) for row in rows if row.efforts is not None]
     modes = {row.mode for row in rows if row.mode}
     providers = {row.litellm_provider for row in rows}
+    merged: dict[str, Any] = {name: _extreme(max, [getattr(row, name) for row in rows]) for name in prices}
+    merged.update({name: _every([getattr(row, name) for row in rows]) for name in (*flags, "temperature")})
     return replace(
         rows[0],
         mode=rows[0].mode if len(modes) == 1 else next((mode for mode in sorted(modes) if mode in CHAT_MODES), None),
         litellm_provider=rows[0].litellm_provider if len(providers) == 1 else None,
         max_input_tokens=_extreme(min, [row.max_input_tokens for row in rows]),
         max_output_tokens=_extreme(min, [row.max_output_tokens for row in rows]),
-        **{name: _extreme(max, [getattr(row, name) for row in rows]) for name in prices},
-        **{name: _every([getattr(row, name) for row in rows]) for name in (*flags, "temperature")},
+        **merged,
         efforts=tuple(sorted(set.intersection(*efforts))) if efforts else None,
         flagged_efforts=tuple(sorted(set.intersection(*(set(row.flagged_efforts) for row in rows)))),
         refused_efforts=tuple(sorted({effort for row in rows for effort in row.refused_efforts})),
     )
 
 
-def _extreme(choose: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
+def _extreme(choose: Callable[[list[N]], N], values: Iterable[N | None]) -> N | None:
     known = [value for value in values if value is not None]
     return choose(known) if known else None
 

@@ -80,7 +80,7 @@ def opencode_litellm() -> None:
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 def init(shell: str | None, command: str) -> None:
     """Print the snippet that makes every opencode go through LiteLLM, for eval in an rc file."""
-    from . import rendering, replay  # noqa: PLC0415 - each command imports what it needs
+    from . import rendering, replay  # each command imports what it needs
 
     name = shell or detect()
     text = rendering.snippet(name, command, os.environ)
@@ -93,8 +93,11 @@ def init(shell: str | None, command: str) -> None:
 @click.option("--unset", is_flag=True, help="Undo what an earlier env handed over.")
 @discovering
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
-    """Print assignments that hand over freshly discovered models: bash, zsh, fish, pwsh, posix, json, dotenv, github."""
-    from . import delivery, preparation, record, rendering  # noqa: PLC0415
+    """Print assignments that hand over freshly discovered models.
+
+    FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
+    """
+    from . import delivery, preparation, record, rendering
 
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
@@ -111,13 +114,15 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
 
 @opencode_litellm.command()
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write FILE, only if it changes.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write FILE, only if it changes."
+)
 @click.option("--check", is_flag=True, help="Write nothing, and exit 1 when FILE differs.")
 @click.option("--project", is_flag=True, help="With --output: also look at the project's configuration.")
 @discovering
 def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print the configuration for opencode as JSON, or keep a file of it up to date."""
-    from . import rendering  # noqa: PLC0415
+    from . import rendering
 
     if check and output is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
@@ -136,7 +141,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
 @discovering
 def execute(command: tuple[str, ...], **flags: Any) -> int:
     """Start PROGRAM with fresh models in its environment, in place of this process."""
-    from . import launch  # noqa: PLC0415
+    from . import launch
 
     return launch.run(command, _environment(**flags))
 
@@ -146,7 +151,7 @@ def execute(command: tuple[str, ...], **flags: Any) -> int:
 @discovering
 def models(as_json: bool, **flags: Any) -> None:
     """List what the proxies serve for opencode."""
-    from . import listing  # noqa: PLC0415
+    from . import listing
 
     environment = _environment(**flags)
     chosen, found = _discovered(environment)
@@ -158,7 +163,7 @@ def models(as_json: bool, **flags: Any) -> None:
 @discovering
 def refresh(**flags: Any) -> None:
     """Discover now, for the launches from this folder, and say what was added and removed."""
-    from . import answers, configuration, preparation, settings  # noqa: PLC0415
+    from . import answers, configuration, preparation, settings
 
     environment = _environment(**flags)
     chosen = settings.parse(environment, configuration.read(environment, os.getcwd()))
@@ -180,7 +185,7 @@ def refresh(**flags: Any) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of opencode-litellm for a shell."""
-    from click.shell_completion import get_completion_class  # noqa: PLC0415
+    from click.shell_completion import get_completion_class
 
     script = get_completion_class(shell)
     if script is not None:
@@ -188,7 +193,7 @@ def completion(shell: str) -> None:
 
 
 def _discovered(environment: Environment, *, project: bool = True) -> tuple[Settings, Discovery]:
-    from . import configuration, discovery, settings  # noqa: PLC0415
+    from . import configuration, discovery, settings
 
     user = configuration.read(environment, os.getcwd(), project=project)
     chosen = settings.parse(environment, user)
@@ -213,7 +218,7 @@ def _progress(text: str) -> AbstractContextManager[Any]:
     """Show that something goes on, on a terminal; silence is for pipes."""
     if not sys.stderr.isatty():
         return nullcontext()
-    from rich.console import Console  # noqa: PLC0415, TID253 - 60 ms, on a terminal only
+    from rich.console import Console  # 60 ms, on a terminal only
 
     return Console(stderr=True).status(text)
 

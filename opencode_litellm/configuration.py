@@ -52,6 +52,7 @@ class Configuration:
     """
 
     __slots__ = (
+        "_layers",
         "environment_names",
         "markdown_files",
         "models_named",
@@ -71,6 +72,21 @@ class Configuration:
         self.referenced_files: frozenset[str] = frozenset()
         self.models_named: frozenset[str] = frozenset()
         self.markdown_files: frozenset[str] = frozenset()
+        self._layers: list[tuple[str, Section]] = []
+
+    def add(self, path: str, section: Section) -> None:
+        """Note which layer said what, for `origin`."""
+        self._layers.append((path, section))
+
+    def origin(self, names: Iterable[str]) -> str | None:
+        """Return the path of the strongest layer that holds the value at `names`, None when none does."""
+        for path, section in reversed(self._layers):
+            value: JSON = section
+            for name in names:
+                value = value.get(name) if isinstance(value, dict) else None
+            if value is not None:
+                return path
+        return None
 
 
 def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -> Configuration:
@@ -89,6 +105,7 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
         base = folder if kind == layers.INLINE else os.path.dirname(path)
         layer = _Layer(text, path, base, environment)
         configuration.sources.append((kind, path))
+        configuration.add(path, layer.resolved)
         variables |= layer.variables
         references |= layer.references
         configuration.resolved = merged(configuration.resolved, layer.resolved)

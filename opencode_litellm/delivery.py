@@ -40,8 +40,8 @@ def inline(payload: str, environment: Mapping[str, str]) -> Changes | None:
     content = users_content(environment)
     text = payload
     if content is not None:
-        from . import jsonc  # noqa: PLC0415 - a launch without inline content needs no JSON
-        from .configuration import merged  # noqa: PLC0415
+        from . import jsonc  # a launch without inline content needs no JSON
+        from .configuration import merged
 
         try:
             ours, users = jsonc.parse_live(payload), jsonc.parse_live(content)
@@ -100,7 +100,7 @@ def is_ours(text: str) -> bool:
         return True
     if "opencode-litellm" not in text:
         return False
-    from . import jsonc  # noqa: PLC0415 - only where the name is
+    from . import jsonc  # only where the name is
 
     try:
         value = jsonc.parse(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import answers, catalog, payload, proxy
@@ -66,7 +67,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
             "every LiteLLM provider is left out by enabled_providers or disabled_providers in opencode's configuration"
         )
     results = proxy.at_once(
-        [lambda asked=asked: _consult(asked, environment, patience) for asked in settings.proxies],  # type: ignore[misc]
+        [partial(_consult, asked, environment, patience) for asked in settings.proxies],
         max(patience.deadline, patience.info_deadline) + 1.0,
     )
     served = tuple(result for result in results if isinstance(result, Served))

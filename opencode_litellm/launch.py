@@ -12,12 +12,11 @@ import sys
 import time
 
 from . import cache, commandline, record, terminal
-from .errors import Failure, KeyRefused
+from .errors import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import NoReturn
 
     from .delivery import Changes
     from .question import Question
@@ -55,7 +54,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     except Failure as failure:
         terminal.note(f"{failure}. opencode starts without its models", environment)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
-        from . import log  # noqa: PLC0415 - only after a fault
+        from . import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without models of LiteLLM", environment)
     return {}
@@ -73,7 +72,7 @@ def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
 
 def _prepared(key: str, environment: Mapping[str, str], folder: str) -> Changes:
     """Go the long way: read the configuration, ask for everything, render."""
-    from . import preparation  # noqa: PLC0415 - what a warm launch must not import
+    from . import preparation  # what a warm launch must not import
 
     handover = preparation.prepare(environment, folder, key)
     kept = record.load(environment, key)
@@ -89,7 +88,7 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str) -> Changes:
 
 def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> bool:
     """Ask the cheap question, and tell whether what is there can be delivered."""
-    from . import question  # noqa: PLC0415 - not for a launch without a record
+    from . import question  # not for a launch without a record
 
     credentials = _Credentials(environment, folder)
     questions = [_question(source, credentials) for source in kept.sources]
@@ -118,7 +117,7 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder:
 
 
 def _question(source: Source, credentials: _Credentials) -> Question | None:
-    from .question import Question  # noqa: PLC0415 - see above
+    from .question import Question
 
     headers = credentials.headers(source)
     if headers is None:
@@ -136,32 +135,32 @@ def _question(source: Source, credentials: _Credentials) -> Question | None:
 
 
 def _needs_http_proxy(kept: Record, environment: Mapping[str, str]) -> bool:
-    from . import trust  # noqa: PLC0415 - only for a host off this machine
+    from . import trust  # only for a host off this machine
 
     return any(not source.loopback for source in kept.sources) and trust.may_use_http_proxy(environment)
 
 
 def _is_no_news(old: bytes, status: int, new: bytes) -> bool:
     """Tell whether an answer has the same bytes, or the same entries in another order."""
-    if status != 200:  # noqa: PLR2004 - HTTP's own number
+    if status != 200:
         return False
     if new == old:
         return True
     if len(new) != len(old):
         return False
-    import json  # noqa: PLC0415 - older LiteLLM lists models in another order in each worker
+    import json  # older LiteLLM lists models in another order in each worker
 
     try:
-        before, now = (sorted(json.dumps(row, sort_keys=True) for row in json.loads(body)["data"]) for body in (old, new))
+        entries = [sorted(json.dumps(row, sort_keys=True) for row in json.loads(body)["data"]) for body in (old, new)]
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
-    return before == now
+    return entries[0] == entries[1]
 
 
 def _away(source: Source, kept: Record, error: OSError) -> str:
     where = f"{source.host}:{source.port}"
     hours = max(0.0, time.time() - kept.confirmed) / 3600
-    age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 2 else "the last hours"  # noqa: PLR2004
+    age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 2 else "the last hours"
     since = "from the last hours" if age == "the last hours" else f"from {age} ago"
     reason = error.strerror or str(error)
     return f"the proxy at {where} cannot be reached ({reason}): the models shown are {since}"
@@ -169,7 +168,7 @@ def _away(source: Source, kept: Record, error: OSError) -> str:
 
 def _recorded(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> Changes | None:
     """Return the changes that hand over a kept payload, None when its file is gone."""
-    from . import delivery  # noqa: PLC0415 - not for a launch without a record
+    from . import delivery  # not for a launch without a record
 
     changes: Changes = {}
     file = cache.path(environment, record.payload_name(key))
@@ -219,7 +218,7 @@ class _Credentials:
             return self._environment.get(name, "").strip()
         if kind == "section":
             return (self.option(provider, "apiKey", "") or "").strip()
-        from . import keys  # noqa: PLC0415 - only for a key that opencode stores
+        from . import keys  # only for a key that opencode stores
 
         stored = keys.stored(self._environment, provider)
         return stored.secret if stored else None
@@ -227,7 +226,7 @@ class _Credentials:
     def option(self, provider: str, option: str, name: str) -> str | None:
         """Return the text of an option of a section, or of the field ``name`` in it."""
         if self._providers is None:
-            from . import configuration  # noqa: PLC0415 - JSON costs 6 ms
+            from . import configuration  # JSON costs 6 ms
 
             section = configuration.read(self._environment, self._folder).resolved.get("provider")
             self._providers = section if isinstance(section, dict) else {}
@@ -260,7 +259,7 @@ def _detach(key: str, environment: Mapping[str, str], folder: str) -> None:
 
 
 def _refresh(key: str, environment: Mapping[str, str], folder: str) -> None:
-    from . import log  # noqa: PLC0415 - nobody waits here
+    from . import log  # nobody waits here
 
     try:
         null = os.open(os.devnull, os.O_RDWR)
@@ -268,7 +267,7 @@ def _refresh(key: str, environment: Mapping[str, str], folder: str) -> None:
             os.dup2(null, descriptor)
         os.closerange(3, 256)
         _end_after(_DETACHED_LIFE)
-        from . import preparation  # noqa: PLC0415
+        from . import preparation
 
         preparation.refresh(environment, folder, key)
     except Failure as failure:
@@ -278,14 +277,14 @@ def _refresh(key: str, environment: Mapping[str, str], folder: str) -> None:
 
 
 def _end_after(seconds: int) -> None:
-    import signal  # noqa: PLC0415 - nobody waits here
+    import signal  # nobody waits here
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(seconds)
 
 
 def _detach_on_windows(key: str, environment: Mapping[str, str], folder: str) -> None:
-    import subprocess  # noqa: PLC0415, S404 - Windows has no fork
+    import subprocess
 
     program = (
         "import sys; sys.path[:] = [path for path in sys.path if path];"
@@ -326,7 +325,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str], changes: Chan
 def _replace(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
     if os.name == "nt":
         return _run_on_windows(program, command, environment)
-    import _signal  # noqa: PLC0415 - the public module costs 5 ms, for enumerations
+    import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
 
     # Python ignores this one, and what is ignored stays so in the program that takes our place.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
@@ -341,7 +340,7 @@ def _replace(program: str, command: Sequence[str], environment: dict[str, str]) 
 
 
 def _run_on_windows(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
-    import subprocess  # noqa: PLC0415, S404 - Windows cannot replace a process
+    import subprocess
 
     with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603
         while True:

@@ -106,7 +106,7 @@ def home(environment: Mapping[str, str]) -> str:
         return folder
     if sys.platform == "win32":
         return os.path.expanduser("~")
-    import pwd  # noqa: PLC0415 - hardly ever needed, and not there on Windows
+    import pwd  # hardly ever needed, and not there on Windows
 
     return pwd.getpwuid(os.getuid()).pw_dir
 

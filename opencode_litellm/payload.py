@@ -16,9 +16,9 @@ from .settings import SIBLING_SUFFIX
 
 if TYPE_CHECKING:
     from .catalog import Model, Price
-    from .settings import Header, Proxy, ProxyURL
+    from .settings import Proxy, ProxyURL
 
-JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 CHAT_PACKAGE = "@ai-sdk/openai-compatible"
 RESPONSES_PACKAGE = "@ai-sdk/openai"

@@ -121,7 +121,9 @@ def carried(found: Discovery) -> dict[str, str]:
     return {header.variable: header.value for header in headers if header.variable}
 
 
-def _discovered(environment: Mapping[str, str], folder: str, key: str, patience: Patience) -> tuple[Discovery, Handover]:
+def _discovered(
+    environment: Mapping[str, str], folder: str, key: str, patience: Patience
+) -> tuple[Discovery, Handover]:
     user = configuration.read(environment, folder)
     chosen = settings.parse(environment, user)
     try:
@@ -199,7 +201,7 @@ def _temporary(text: str) -> str:
 @contextmanager
 def _alone(environment: Mapping[str, str], name: str, seconds: float) -> Iterator[bool]:
     """Hold a lock that ends with the process, and tell whether we have it: after ``seconds`` we go on without."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - 35 ms that only a discovery pays
+    from filelock import FileLock, Timeout  # 35 ms that only a discovery pays
 
     lock = FileLock(cache.path(environment, name), mode=0o600)
     alone = False

@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -111,11 +112,11 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 
     ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable when there is none.
     """
-    from .settings import ProxyURL  # noqa: PLC0415 - settings knows proxies, not the other way round
+    from .settings import ProxyURL  # settings knows proxies, not the other way round
 
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
     urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
-    found = at_once([lambda url=url: identifies(url, environment, deadline) for url in urls], deadline)
+    found = at_once([partial(identifies, url, environment, deadline) for url in urls], deadline)
     for url, identified in zip(urls, found, strict=True):
         if identified is True:
             return url
@@ -132,7 +133,7 @@ def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -
         reply = _get(url, "/health/liveliness", {}, environment, deadline, limit=1024)
     except Failure:
         return False
-    return reply.status == 200 and reply.body.strip() == IDENTITY  # noqa: PLR2004 - HTTP's own number
+    return reply.status == 200 and reply.body.strip() == IDENTITY
 
 
 def ask(
@@ -165,7 +166,7 @@ def ask(
     reply, deployments, groups = results
     if isinstance(reply, Failure):
         raise reply
-    if reply.status != 200:  # noqa: PLR2004 - HTTP's own number
+    if reply.status != 200:
         raise _refusal(reply, proxy, url, environment, deadline)
     listed = _rows(reply, _listed)
     if listed is None:
@@ -232,7 +233,7 @@ def _get(  # noqa: PLR0913 - a request has this many parts
     *,
     limit: int,
 ) -> _Reply:
-    import requests  # noqa: PLC0415 - 80 ms that only a discovery pays
+    import requests  # 80 ms that only a discovery pays
 
     started = time.monotonic()
     target = f"{url.root}{path}"
@@ -270,9 +271,9 @@ def _late(url: ProxyURL) -> str:
 
 def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
     """Return a session that neither ``.netrc`` nor, on loopback, a proxy variable has a say in."""
-    import requests  # noqa: PLC0415 - see _get
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
-    from requests.utils import get_environ_proxies  # noqa: PLC0415
+    import requests
+    from requests.adapters import HTTPAdapter
+    from requests.utils import get_environ_proxies
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -299,7 +300,7 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
 
 def _followed(target: str, onward: str) -> str:
     """Return where a redirect leads, or raise ProxyUnreachable when a key must not go there."""
-    from urllib.parse import urljoin  # noqa: PLC0415 - rare
+    from urllib.parse import urljoin  # rare
 
     there = urljoin(target, onward)
     old, new = urlsplit(target), urlsplit(there)
@@ -346,7 +347,7 @@ def _refusal(
     where = f"{url.root}{MODELS}"
     kind = _error_type(reply.body)
     # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database, and 500 in plain text without prisma.
-    if reply.status in (401, 403) or (reply.status == 400 and kind in ("no_db_connection", "auth_error")):  # noqa: PLR2004
+    if reply.status in (401, 403) or (reply.status == 400 and kind in ("no_db_connection", "auth_error")):
         return KeyRefused(key_advice(proxy, f"{url.root} refused the key (HTTP {reply.status})"))
     if reply.status in (400, 500) and at_once([lambda: identifies(url, environment, deadline)], deadline) == [True]:
         return KeyRefused(key_advice(proxy, f"{url.root} answered HTTP {reply.status}, as LiteLLM does to a wrong key"))
@@ -382,7 +383,7 @@ def _json(body: bytes) -> object:
 
 def _rows(reply: _Reply, parse: Callable[[Mapping[str, Any]], Facts | None]) -> tuple[Facts, ...] | None:
     """Parse the rows of an answer; None when it is no answer of LiteLLM's."""
-    value = _json(reply.body) if reply.status == 200 else None  # noqa: PLR2004 - HTTP's own number
+    value = _json(reply.body) if reply.status == 200 else None
     rows = value.get("data") if isinstance(value, dict) else None
     if not isinstance(rows, list):
         return None

@@ -41,7 +41,9 @@ class Source:
     that holds them, and ``took`` is how many seconds the last answer took.
     """
 
-    __slots__ = ("body", "found_in", "headers", "host", "identify", "loopback", "port", "prefix", "provider", "tls", "took")
+    __slots__ = (
+        "body", "found_in", "headers", "host", "identify", "loopback", "port", "prefix", "provider", "tls", "took",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
         self,
@@ -147,7 +149,7 @@ def save(environment: Mapping[str, str], key: str, record: Record) -> bool:
 
 def confirm(environment: Mapping[str, str], key: str, record: Record) -> None:
     """Note that a record was found true, at most once an hour."""
-    if not 0 <= time.time() - record.confirmed < 3600:  # noqa: PLR2004 - seconds in an hour
+    if not 0 <= time.time() - record.confirmed < 3600:
         for name in (_name(key), payload_name(key), head_name(key)):
             cache.touch(environment, name)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import jinja2
 
+    from .payload import Payload
+
     Source = tuple[str, str, Callable[[], bool]]
 
 # What the expressions of a template can raise by themselves.
@@ -38,7 +40,7 @@ def assignments(format_name: str, changes: Mapping[str, str | None], environment
     return _emitted(_named(format_name, FORMATS), environment, command=None, changes=changes)
 
 
-def payload(value: Mapping[str, object]) -> str:
+def payload(value: Payload) -> str:
     """Return the configuration for opencode as ASCII JSON; the user has no template for that."""
     return _engine(_shipped).get_template("payload.json.j2").render(payload=value)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Route = Literal["chat", "responses"]
 
 # OpenAI refuses a reasoning effort beside function tools on /v1/chat/completions for these.
-_OPENAI_REASONING = re.compile(r"(?:^|.*[/.:@])(?:gpt-5|o1|o3|o4)(?![0-9]).*|(?:.*[^a-z0-9])?gpt-5(?![0-9]).*", re.IGNORECASE | re.DOTALL)
+_OPENAI_REASONING = re.compile(r"(?:^|[/.:@])o[134](?![0-9])|(?<![a-z0-9])gpt-5(?![0-9])", re.IGNORECASE)
 
 
 def route(model: str, mode: str | None, options: ModelOptions) -> Route:
@@ -32,7 +32,7 @@ def route(model: str, mode: str | None, options: ModelOptions) -> Route:
 
 def is_openai_reasoning(model: str) -> bool:
     """Tell whether an id is one of ``gpt-5*``, ``o1*``, ``o3*`` and ``o4*``, behind any prefix."""
-    return _OPENAI_REASONING.fullmatch(model) is not None
+    return _OPENAI_REASONING.search(model) is not None
 
 
 def matches(model: str, patterns: Iterable[str]) -> bool:

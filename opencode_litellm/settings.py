@@ -183,7 +183,7 @@ def timeout(environment: Mapping[str, str]) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds <= 3600:  # noqa: PLR2004 - an hour, as the message says
+    if not 0 < seconds <= 3600:
         raise UsageFailure(
             f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}: give seconds, more than 0 and at most 3600"
         )
@@ -306,7 +306,7 @@ class _Reader:
             for name, value in values.items():
                 source = f"options.{option}.{name} of provider {provider}"
                 if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(value):
-                    self._warn(provider, f"{source} is left out: it is not a header with a text on one line")
+                    self._warn(f"{source} is left out: it is not a header with a text on one line")
                     continue
                 as_written = _mapping(written.get(option)).get(name, value)
                 headers[name.lower()] = _header(provider, option, name, value, as_written)
@@ -333,7 +333,6 @@ class _Reader:
         if value in choices:
             return str(value)
         self._warn(
-            provider,
             f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {value!r}:"
             f" it is taken as {choices[0]!r}; choose {', '.join(choices)}",
         )
@@ -346,7 +345,6 @@ class _Reader:
         if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
             place = self._place(provider, "options", name)
             self._warn(
-                provider,
                 f"options.{name} of provider {provider}{place} must be a list of strings: the rest is ignored",
             )
         return strings
@@ -357,7 +355,6 @@ class _Reader:
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
             place = self._place(provider, "options", "modelCapabilities")
             self._warn(
-                provider,
                 f"options.modelCapabilities of provider {provider}{place} must map model ids to objects"
                 ' such as {"supports_vision": true}: the rest is ignored',
             )
@@ -367,7 +364,7 @@ class _Reader:
         origin = self._configuration.origin(("provider", *path))
         return f" in {origin}" if origin else ""
 
-    def _warn(self, provider: str, text: str) -> None:
+    def _warn(self, text: str) -> None:
         if text not in self._warnings:
             self._warnings.append(text)
 

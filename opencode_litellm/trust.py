@@ -20,7 +20,7 @@ def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     The variables add trust, as they do for opencode (``NODE_EXTRA_CA_CERTS``). A file or folder that is not
     there or holds no certificate adds nothing, and the connection then fails with the reason.
     """
-    import ssl  # noqa: PLC0415 - 13 ms that a launch over plain HTTP need not pay
+    import ssl  # 13 ms that a launch over plain HTTP need not pay
 
     context = ssl.create_default_context()
     for variable in CERTIFICATE_VARIABLES:
