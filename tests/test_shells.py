@@ -7,25 +7,32 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from opencode_litellm import rendering
-from real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell, tool
+from real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell
 
-BY_FORMAT = [(shell.name, shell) for shell in (BASH, ZSH, FISH, PWSH)] + [("posix", shell) for shell in (*POSIX, BASH, ZSH)]
+from opencode_litellm import rendering
+
+BY_FORMAT = [(shell.name, shell) for shell in (BASH, ZSH, FISH, PWSH)]
+BY_FORMAT += [("posix", shell) for shell in (*POSIX, BASH, ZSH)]
 
 every_format = pytest.mark.parametrize(
     ("name", "shell"), [pytest.param(*row, id=f"{row[0]} in {row[1].name}") for row in BY_FORMAT]
 )
 
 # What shells treat in a way of their own comes up often, everything else now and then.
-SPECIAL = "'\"`\\$!#%&<>|^;~=*?[](){}@,:-+ \n\r\t\x01\x1b\x7f\u0085\u2018\u2019\u201a\u201b\u2028\ufeff\uffff\ue000\uf600\uf6ff\uf8ff\ufdd0\ufdd5é🙂"
+SPECIAL = (
+    "'\"`\\$!#%&<>|^;~=*?[](){}@,:-+ \n\r\t\x01\x1b\x7f\u0085\u2018\u2019\u201a\u201b\u2028"
+    "\ufeff\uffff\ue000\uf600\uf6ff\uf8ff\ufdd0\ufdd5é🙂"
+)
 values = st.text(
     st.one_of(st.sampled_from(SPECIAL), st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=20
 )
 
 
-def settled(format_name: str, shell: RealShell, changes: dict[str, str | None], before: dict[str, str]) -> dict[str, str]:
+def settled(
+    format_name: str, shell: RealShell, changes: dict[str, str | None], before: dict[str, str]
+) -> dict[str, str]:
     """Return which of the variables named V… a shell passes on once it evaluated ``changes``."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -40,6 +47,7 @@ def settled(format_name: str, shell: RealShell, changes: dict[str, str | None], 
 
 @every_format
 @settings(max_examples=12, deadline=None)
+@example(batch=["", "=ls", "~", "~root", "a:~", "-n", "--", "*", "!!", "''", "\\'", "a\\", "\n", "\n\n", "\r\n"])
 @given(batch=st.lists(values, min_size=40, max_size=80))
 def test_any_value_comes_through_any_shell(name: str, shell: RealShell, batch: list[str]) -> None:
     changes: dict[str, str | None] = {f"V{at}": value for at, value in enumerate(batch)}
@@ -54,13 +62,27 @@ def test_a_variable_is_removed_whether_it_was_set_or_not(name: str, shell: RealS
     assert after == {"V_NEW": "1", "V_CHANGED": "2", "V_EMPTY": "", "V_KEPT": "1"}
 
 
-DETECT = "from opencode_litellm import shells; print(shells.detect({}))"
+DETECT = """
+from opencode_litellm import errors, shells
+try:
+    print(shells.detect({}))
+except errors.UsageFailure as failure:
+    print(failure)
+"""
+OTHERS = "this shell is {}, which is not supported; name the one you mean: bash | zsh | fish | pwsh"
 
 
-@pytest.mark.parametrize("among", ["shells.SHELLS", "shells.FORMATS"])
-@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH, FISH, PWSH)])
-def test_the_shell_that_runs_us_is_detected(shell: RealShell, among: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shell", "among", "said"),
+    [pytest.param(shell, "", shell.name, id=shell.name) for shell in (BASH, ZSH, FISH, PWSH)]
+    + [pytest.param(shell, "shells.FORMATS", shell.name, id=f"{shell.name} format") for shell in (BASH, PWSH)]
+    + [pytest.param(shell, "", OTHERS.format(shell.name), id=shell.name) for shell in POSIX[:2]]
+    + [pytest.param(shell, "shells.FORMATS", "posix", id=f"{shell.name} format") for shell in POSIX[:2]],
+)
+def test_the_shell_that_runs_us_is_detected(shell: RealShell, among: str, said: str, tmp_path: Path) -> None:
+    program = tmp_path / "detect.py"
+    program.write_text(DETECT.format(among))
     # The second command keeps the shell from becoming the first.
-    command = f"'{sys.executable}' -c '{DETECT.format(among)}'\n"
-    process = shell.run(("& " if shell is PWSH else "") + command + "exit 0\n", tmp_path, {"PATH": "/usr/bin:/bin"})
-    assert (process.returncode, process.stdout, process.stderr) == (0, f"{shell.name}\n".encode(), b"")
+    script = ("& " if shell is PWSH else "") + f"'{sys.executable}' '{program}'\nexit 0\n"
+    process = shell.run(script, tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert (process.returncode, process.stdout, process.stderr) == (0, f"{said}\n".encode(), b"")

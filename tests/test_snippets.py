@@ -6,10 +6,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
+
 from opencode_litellm import rendering
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells import SHELLS
-from real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ ARGUMENTS = [
     "-foo:bar",
     "line\nbreak",
     "\ttab and trailing space ",
-    "it's \"quoted\"",
+    'it\'s "quoted"',
     "back\\slash\\",
     "*",
     "[a-z]?",
@@ -91,7 +92,11 @@ def test_arguments_arrive_as_they_were_given(
     shell: RealShell, command: str, tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL)
-    script = 2 * init(shell, tmp_path, command) + line(shell, command, ARGUMENTS) + f"{command} -foo:bar -v -- --\n{command}\n"
+    script = (
+        2 * init(shell, tmp_path, command)
+        + line(shell, command, ARGUMENTS)
+        + f"{command} -foo:bar -v -- --\n{command}\n"
+    )
     assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"", b"")
     assert programs.calls() == [
         Call(TOOL, ARGUMENTS),
@@ -109,9 +114,7 @@ def test_another_command_leaves_opencode_plain(shell: RealShell, tmp_path: Path,
 
 @every_shell
 @pytest.mark.parametrize("status", [0, 1, 3, 130, 255])
-def test_the_exit_status_is_the_program_s(
-    shell: RealShell, status: int, tmp_path: Path, programs: Programs
-) -> None:
+def test_the_exit_status_is_the_program_s(shell: RealShell, status: int, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL, then=f"exit {status}")
     ignore_errors = "" if shell in (FISH, PWSH) else "set +e\n"
     script = init(shell, tmp_path) + f"{ignore_errors}opencode\nexit {shell.status}\n"
@@ -119,18 +122,14 @@ def test_the_exit_status_is_the_program_s(
 
 
 @pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH)])
-def test_a_failure_ends_a_strict_script_with_that_status(
-    shell: RealShell, tmp_path: Path, programs: Programs
-) -> None:
+def test_a_failure_ends_a_strict_script_with_that_status(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL, then="exit 3")
     script = init(shell, tmp_path) + "opencode || echo caught $?\nopencode\necho never"
     assert outcome(shell.run(script, tmp_path, programs.environment)) == (3, b"caught 3\n", b"")
 
 
 @every_shell
-def test_a_failure_shows_in_what_the_shell_asks_first(
-    shell: RealShell, tmp_path: Path, programs: Programs
-) -> None:
+def test_a_failure_shows_in_what_the_shell_asks_first(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL, then="exit 3")
     question = {
         "pwsh": "opencode\nif ($?) { 'worked' } else { 'failed' }\n",
@@ -141,9 +140,7 @@ def test_a_failure_shows_in_what_the_shell_asks_first(
 
 
 @every_function
-def test_death_by_a_signal_shows_as_it_would_without_us(
-    shell: RealShell, tmp_path: Path, programs: Programs
-) -> None:
+def test_death_by_a_signal_shows_as_it_would_without_us(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
     for name in ("opencode", TOOL):
         programs.add(name, then="kill -TERM $$")
     ignore_errors = "" if shell is FISH else "set +e\n"
@@ -177,9 +174,7 @@ def test_without_the_tool_it_is_plain_opencode(
 
 
 @every_function
-def test_the_tool_may_go_and_come_while_the_shell_runs(
-    shell: RealShell, tmp_path: Path, programs: Programs
-) -> None:
+def test_the_tool_may_go_and_come_while_the_shell_runs(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL)
     script = init(shell, tmp_path) + (
         f"opencode a\n/bin/mv bin/{TOOL} away\nopencode b\n/bin/mv away bin/{TOOL}\nopencode c\n"
@@ -189,9 +184,7 @@ def test_the_tool_may_go_and_come_while_the_shell_runs(
 
 
 @every_function
-def test_without_its_interpreter_it_is_plain_opencode(
-    shell: RealShell, tmp_path: Path, programs: Programs
-) -> None:
+def test_without_its_interpreter_it_is_plain_opencode(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
     programs.add_broken(TOOL)
     programs.add_broken("opencode-litellm")
     script = init(shell, tmp_path) + line(shell, "opencode", ARGUMENTS)
@@ -328,10 +321,27 @@ def test_it_is_the_same_ascii_text_on_every_host(shell: RealShell, command: str,
 
 @pytest.mark.parametrize(
     "name",
-    ["", "two words", "-x", "a;b", "$(id)", "a'b", "9a", "é", "a\n", "a/b", "a" * 101, "if", "end", "command", "FUNCTION", TOOL],
+    [
+        "",
+        "two words",
+        "-x",
+        "a;b",
+        "$(id)",
+        "a'b",
+        "9a",
+        "é",
+        "a\n",
+        "a/b",
+        "a" * 101,
+        "if",
+        "end",
+        "command",
+        "IF",
+        TOOL,
+    ],
 )
 def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageFailure, match="^--cmd wants a plain word"):
+    with pytest.raises(UsageFailure, match=r"^--cmd wants a plain word"):
         rendering.snippet("bash", name, {"HOME": str(tmp_path)})
 
 

@@ -1,0 +1,243 @@
+"""Every environment format as text and as its readers understand it, and the templates of the user's."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from real_shells import tool
+from test_shells import values
+
+from opencode_litellm import jsonc, rendering
+from opencode_litellm.errors import UsageFailure
+from opencode_litellm.shells import FORMATS
+
+CHANGES = {"OPENCODE_CONFIG_CONTENT": '{"it\'s":"a é"}', "OPENCODE_CONFIG": "/h/a b.json", "GONE": None, "EMPTY": ""}
+
+EXPORTS = """\
+export OPENCODE_CONFIG_CONTENT='{"it'\\''s":"a é"}'
+export OPENCODE_CONFIG='/h/a b.json'
+unset -v GONE
+export EMPTY=''
+"""
+
+EXPECTED = {
+    "bash": EXPORTS,
+    "zsh": EXPORTS,
+    "posix": EXPORTS,
+    "fish": """\
+set --global --export OPENCODE_CONFIG_CONTENT '{"it\\'s":"a é"}'
+set --global --export OPENCODE_CONFIG '/h/a b.json'
+if set --query --global GONE
+    set --erase --global GONE
+end
+set --global --export EMPTY ''
+""",
+    "pwsh": """\
+$env:OPENCODE_CONFIG_CONTENT = (-join ('{"it''s":"a ', [char]233, '"}'))
+$env:OPENCODE_CONFIG = '/h/a b.json'
+$env:GONE = $null
+$env:EMPTY = ''
+""",
+    "json": '{"OPENCODE_CONFIG_CONTENT":"\\u007b\\u0022it\\u0027s\\u0022:\\u0022a \\u00e9\\u0022}",'
+    '"OPENCODE_CONFIG":"/h/a b.json","GONE":null,"EMPTY":""}\n',
+    "dotenv": """\
+OPENCODE_CONFIG_CONTENT={"it's":"a é"}
+OPENCODE_CONFIG=/h/a b.json
+GONE=
+EMPTY=
+""",
+    "github": """\
+OPENCODE_CONFIG_CONTENT<<end-0
+{"it's":"a é"}
+end-0
+OPENCODE_CONFIG<<end-0
+/h/a b.json
+end-0
+GONE<<end-0
+
+end-0
+EMPTY<<end-0
+
+end-0
+""",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_whole_text(name: str, tmp_path: Path) -> None:
+    text = rendering.assignments(name, CHANGES, {"HOME": str(tmp_path)})
+    assert re.sub(r"end-[0-9a-f]{32}", "end-0", text) == EXPECTED[name]
+
+
+@given(changes=st.dictionaries(st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.none() | values, max_size=5))
+def test_json_is_the_changes_themselves(changes: dict[str, str | None]) -> None:
+    text = rendering.assignments("json", changes, {"HOME": "/nonexistent"})
+    assert json.loads(text) == changes
+    assert text.isascii()
+
+
+def dotenv_text(batch: list[str]) -> tuple[str, list[str]]:
+    """Return a dotenv file of those of the values that can be written, and these values."""
+    written = []
+    for value in batch:
+        try:
+            FORMATS["dotenv"].word(value)
+        except UsageFailure:
+            continue
+        written.append(value)
+    changes: dict[str, str | None] = {f"V{at}": value for at, value in enumerate(written)}
+    return rendering.assignments("dotenv", changes, {"HOME": "/nonexistent"}), written
+
+
+def read_by_python(text: str, folder: Path) -> dict[str, str | None]:
+    (folder / "python.env").write_bytes(text.encode())
+    return dict(dotenv_values(folder / "python.env"))
+
+
+def read_by_node(text: str, folder: Path) -> dict[str, str | None]:
+    (folder / "node.env").write_bytes(text.encode())
+    script = "for (const n in process.env) if (/^V[0-9]/.test(n)) console.log(JSON.stringify([n, process.env[n]]))"
+    command = [tool("node"), f"--env-file={folder / 'node.env'}", "-e", script]
+    output = subprocess.run(command, env={}, capture_output=True, check=True).stdout
+    return dict(json.loads(line) for line in output.splitlines())
+
+
+def read_by_docker(text: str) -> dict[str, str | None]:
+    """Read as ``docker run --env-file`` does: lines of NAME=value, nothing is quoted (docker/cli, opts/file.go)."""
+    return dict(line.split("=", 1) for line in text.split("\n")[:-1])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(batch=["", " a", "a ", "'a'", '"a"', "`a`", "a #b", "a#b", "#", "$A", "a\nb", "\\n", "\\", "=", "\ufeff"])
+@given(batch=st.lists(values, min_size=40, max_size=80))
+def test_dotenv_is_read_alike_by_python_and_node(batch: list[str], tmp_path: Path) -> None:
+    text, written = dotenv_text(batch)
+    expected = {f"V{at}": value for at, value in enumerate(written)}
+    assert read_by_python(text, tmp_path) == expected
+    assert read_by_node(text, tmp_path) == expected
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batch=st.lists(
+        st.dictionaries(values, values | st.floats(allow_nan=False, allow_infinity=False) | st.lists(values)),
+        min_size=10,
+        max_size=20,
+    )
+)
+def test_a_payload_is_bare_in_dotenv_so_that_docker_reads_it_too(
+    batch: list[dict[str, object]], tmp_path: Path
+) -> None:
+    payloads = [jsonc.dump(value) for value in batch]
+    text, written = dotenv_text(payloads)
+    assert written == payloads
+    expected = {f"V{at}": value for at, value in enumerate(payloads)}
+    assert read_by_docker(text) == expected
+    assert read_by_python(text, tmp_path) == expected
+    assert read_by_node(text, tmp_path) == expected
+
+
+@pytest.mark.parametrize("value", ["it's\nso", "a\rb", " ${HOME}", "'\\\\'", "\n\\"])
+def test_what_dotenv_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageFailure) as caught:
+        rendering.assignments("dotenv", {"A": value}, {"HOME": str(tmp_path)})
+    assert str(caught.value) == f"dotenv has no way to write this value, choose another format: {value!r}"
+
+
+def read_by_github(text: str) -> dict[str, str]:
+    """Read ``$GITHUB_ENV`` as the Actions runner does (actions/runner, FileCommandManager.cs, EnvFileKeyValuePairs)."""
+    variables = {}
+    while text:
+        heading, text = text.split("\n", 1)
+        name, delimiter = heading.split("<<")
+        variables[name], text = text.split(f"\n{delimiter}\n", 1)
+    return variables
+
+
+@given(batch=st.lists(values, max_size=20))
+def test_github_reads_what_was_written(batch: list[str]) -> None:
+    changes: dict[str, str | None] = {f"V{at}": value for at, value in enumerate(batch)}
+    assert read_by_github(rendering.assignments("github", changes, {"HOME": "/nonexistent"})) == changes
+
+
+def test_github_s_delimiter_cannot_be_foreseen() -> None:
+    texts = {rendering.assignments("github", {"A": "1"}, {"HOME": "/nonexistent"}) for _ in range(20)}
+    assert len(texts) == 20
+
+
+def override(home: Path, name: str, text: str | bytes) -> Path:
+    """Put a template of the user's into place and return its path."""
+    path = home / ".config/opencode-litellm/templates" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+OWN = """\
+{// a comment of the template's, and one that is no comment: ${#x} //}
+{% if command %}{{ command }} for me
+{% else %}{% for name, value in changes.items() %}let {{ name }} be {{ value | word }}, or {{ value | json }}
+{% endfor %}{% endif %}
+"""
+
+
+@pytest.mark.parametrize("folder", ["HOME", "XDG_CONFIG_HOME"])
+def test_a_template_of_the_user_s_replaces_snippet_and_assignments(folder: str, tmp_path: Path) -> None:
+    override(tmp_path, "fish.j2", OWN)
+    environment = {"HOME": str(tmp_path)}
+    if folder == "XDG_CONFIG_HOME":
+        environment = {"HOME": "/nonexistent", folder: str(tmp_path / ".config")}
+    assert rendering.snippet("fish", "oc", environment) == "oc for me\n"
+    assert rendering.assignments("fish", {"A": "it's"}, environment) == "let A be 'it\\'s', or \"it\\u0027s\"\n"
+    assert rendering.assignments("zsh", {"A": "1"}, environment) == "export A='1'\n"
+
+
+def test_a_template_of_the_user_s_may_hold_what_shells_write(tmp_path: Path) -> None:
+    override(tmp_path, "bash.j2", "echo ${#x} {# {{ command }}\n\n")
+    assert rendering.snippet("bash", "oc", {"HOME": str(tmp_path)}) == "echo ${#x} {# oc\n\n"
+
+
+BROKEN = [
+    ("{% if command %}\n{% for %}\n{% endif %}\n", ", line 2: Expected an expression, got 'end of statement block'"),
+    ("\n\n{% if command %}\n", ", line 3: Unexpected end of template. Jinja was looking for"),
+    ("x\n{{ shell }}\n", ", line 2: 'shell' is undefined"),
+    ("x\n{{ command | nothing }}\n", ", line 2: No filter named 'nothing'."),
+    ("x\n{{ changes.X.y }}\n", ", line 2: 'dict object' has no attribute 'X'"),
+    ("x\n\n{{ 1 / 0 }}\n", ", line 3: division by zero"),
+    ("{{ command | word + 1 }}\n", ", line 1: can only concatenate str"),
+    ("{{ changes | word }}\n", ", line 1: "),
+    ("x\n{% include 'other.j2' %}\n", ", line 2: other.j2"),
+    ("x\n{% include 'payload.json.j2' %}\n", ", line 2: "),
+    ("{% include 'bash.j2' %}\n", ", line 1: maximum recursion depth exceeded"),
+    (b"caf\xe9\n", ": 'utf-8' codec can't decode byte 0xe9"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN)
+def test_a_broken_template_of_the_user_s_is_named_with_its_line(text: str | bytes, said: str, tmp_path: Path) -> None:
+    path = override(tmp_path, "bash.j2", text)
+    with pytest.raises(UsageFailure) as caught:
+        rendering.snippet("bash", "oc", {"HOME": str(tmp_path)})
+    assert str(caught.value).startswith(f"{path}{said}")
+    assert str(caught.value).endswith("; mend this template, or remove it to use ours")
+
+
+def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:
+    path = override(tmp_path, "bash.j2", "")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageFailure, match="Is a directory"):
+        rendering.snippet("bash", "oc", {"HOME": str(tmp_path)})
+
+
+def test_a_value_that_cannot_be_written_is_no_fault_of_the_user_s_template(tmp_path: Path) -> None:
+    override(tmp_path, "dotenv.j2", "{{ changes.A | word }}\n")
+    with pytest.raises(UsageFailure, match=r"^dotenv has no way to write this value"):
+        rendering.assignments("dotenv", {"A": "\r"}, {"HOME": str(tmp_path)})
