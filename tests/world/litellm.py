@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import tools
+from .processes import process_group
 from .server import free_port
 
 if TYPE_CHECKING:
@@ -53,26 +54,18 @@ class LiteLLM:
         }
 
     def __enter__(self) -> LiteLLM:
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self.log.parent,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A group of its own, so that its workers end with it and Ctrl-C reaches it through us alone.
-                start_new_session=True,
+        with ExitStack() as stack, self.log.open("wb") as log:
+            self._process = stack.enter_context(
+                process_group(
+                    self._command, self._environment, self.log.parent, stdout=log, stderr=subprocess.STDOUT
+                )
             )
-        try:
             self._wait()
-        except BaseException:
-            self.close()
-            raise
+            self._running = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._running.close()
 
     def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Any:
         """Return the parsed answer of a ``GET`` with the master key."""
@@ -81,18 +74,6 @@ class LiteLLM:
         )
         with _DIRECT.open(asked, timeout=30) as answer:
             return json.load(answer)
-
-    def close(self) -> None:
-        """End it and all that it started."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                break
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                continue
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _PATIENCE

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+
+from .processes import process_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,22 +44,18 @@ def run(
     ):
         stdin.write(given)
         stdin.seek(0)
-        process = subprocess.run(
-            # env(1) looks the program up on the PATH that it is given; subprocess would use ours.
-            ["/usr/bin/env", *command],
-            env=environment,
-            cwd=folder or environment["HOME"],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            timeout=timeout,
-            check=False,
-        )
-        stdout.seek(0)
-        stderr.seek(0)
-        return Finished(
-            process.returncode, stdout.read().decode(errors="replace"), stderr.read().decode(errors="replace")
-        )
+        # env(1) looks the program up on the PATH that it is given; subprocess would use ours.
+        whole = ["/usr/bin/env", *command]
+        with process_group(
+            whole, environment, folder or environment["HOME"], stdin=stdin, stdout=stdout, stderr=stderr
+        ) as process:
+            status = process.wait(timeout)
+        return Finished(status, _text(stdout), _text(stderr))
+
+
+def _text(written: IO[bytes]) -> str:
+    written.seek(0)
+    return written.read().decode(errors="replace")
 
 
 class Opencode:

@@ -1,0 +1,151 @@
+"""Show the whole way on real programs: a LiteLLM, a shell with one line in it, and opencode with all its models.
+
+Run by ``make demo``. Everything happens in a temporary home; whatever is started is stopped again, also after
+Ctrl-C or a failure.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from world import tools
+from world.home import make_home
+from world.litellm import LiteLLM
+from world.opencode import Finished, run
+from world.upstream import Upstream
+
+FEWEST_MODELS = 30
+MODELS = "opencode models litellm"
+CHAT = 'opencode run -m litellm/gpt-4o "hi"'
+RESPONSES = 'opencode run -m litellm-responses/gpt-5 "hi"'
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell, how it runs a text without anybody's rc files, and the line that belongs into its rc file."""
+
+    name: str
+    options: tuple[str, ...]
+    line: str
+
+
+SHELLS = (
+    Shell("bash", ("--norc", "-c"), 'eval "$(opencode-litellm init bash)"'),
+    Shell("zsh", ("--no-rcs", "-c"), 'eval "$(opencode-litellm init zsh)"'),
+    Shell("fish", ("--no-config", "-c"), "opencode-litellm init fish | source"),
+    Shell(
+        "pwsh", ("-NoProfile", "-Command"), "Invoke-Expression (& opencode-litellm init pwsh | Out-String)"
+    ),
+)
+
+
+class DemoFailed(Exception):  # noqa: N818 - `errors.py` names failures the same way
+    """Something came out otherwise than promised; ``str()`` of it says what."""
+
+
+def main() -> int:
+    """Run the demo and return its exit status."""
+    # As for Ctrl-C: leave by an exception, so that everything is stopped on the way out.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    try:
+        shown = demonstrate()
+    except KeyboardInterrupt:
+        say("\nInterrupted. Everything that was started is stopped.")
+        return 130
+    except (DemoFailed, tools.ToolMissing, RuntimeError, subprocess.TimeoutExpired) as failure:
+        say(f"\nThe demo failed: {failure}")
+        return 1
+    say(f"\nIt works in {shown}. Everything that was started is stopped.")
+    return 0
+
+
+def demonstrate() -> str:
+    """Show it in every shell that is here, and return their names."""
+    with ExitStack() as stack:
+        # A launch may have left a process that refreshes its cache; it ends by itself, and may still write.
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="opencode-litellm-", ignore_cleanup_errors=True)
+            )
+        )
+        begun = time.monotonic()
+        say("Starting LiteLLM ...")
+        upstream = stack.enter_context(Upstream())
+        proxy = stack.enter_context(LiteLLM(folder, upstream.root))
+        say(
+            f"LiteLLM serves {len(proxy.get('/v1/models')['data'])} models of every mode at {proxy.url}",
+            begun,
+        )
+
+        here, missing = present_shells()
+        if missing:
+            say(f"Not installed here, so not shown: {', '.join(missing)}")
+        home = make_home(folder / "home", shells=here.values())
+        home |= {"OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": proxy.key}
+        say(f"\n$ export OPENCODE_LITELLM_URL={proxy.url} LITELLM_API_KEY={proxy.key}")
+        listed = ""
+        for shell in here:
+            listed = show(shell, home, listed)
+        return ", ".join(shell.name for shell in here)
+
+
+def present_shells() -> tuple[dict[Shell, Path], list[str]]:
+    """Return the shells that are here with their paths, and the names of the others."""
+    here, missing = {}, []
+    for shell in SHELLS:
+        try:
+            here[shell] = tools.program(shell.name)
+        except tools.ToolMissing:
+            missing.append(shell.name)
+    return here, missing
+
+
+def show(shell: Shell, home: dict[str, str], listed: str) -> str:
+    """Show one shell and return its list of models, which is printed unless it is ``listed`` already."""
+    say(f"\n$ {shell.name}\n$ {shell.line}")
+    models = perform(shell, MODELS, home)
+    if models == listed:
+        say(f"(the same {len(models.splitlines())} models)")
+    elif listed or len(models.splitlines()) < FEWEST_MODELS:
+        raise DemoFailed(f"{shell.name} lists other models than it should:\n{models}")
+    else:
+        say(models)
+    promised = [(CHAT, "hello")]
+    if not listed:
+        promised.append((RESPONSES, "hello from upstream"))
+    for command, answer in promised:
+        said = perform(shell, command, home)
+        if said != answer:
+            raise DemoFailed(f"{command!r} answered {said!r} in {shell.name}, not {answer!r}")
+        say(said)
+    return models
+
+
+def perform(shell: Shell, command: str, home: dict[str, str]) -> str:
+    """Run a command in a new shell that has the line of its rc file, and return what it printed."""
+    say(f"$ {command}")
+    begun = time.monotonic()
+    finished: Finished = run([shell.name, *shell.options, f"{shell.line}\n{command}"], home)
+    if finished.status:
+        raise DemoFailed(
+            f"{command!r} ended with status {finished.status} in {shell.name}:\n{finished.stderr}"
+        )
+    say("", begun)
+    return finished.stdout.strip()
+
+
+def say(text: str, begun: float | None = None) -> None:
+    """Print a line at once, with the seconds since ``begun`` behind it."""
+    print(text if begun is None else f"{text} [{time.monotonic() - begun:.1f} s]".strip(), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

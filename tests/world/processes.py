@@ -1,0 +1,65 @@
+"""Processes that end together, however their starter ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_GRACE = 5  # seconds between asking a group to end and ending it
+
+
+@contextmanager
+def process_group(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path | str,
+    *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes] | int,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program in a group of its own; when the block is left, all of the group ends.
+
+    Ctrl-C at the terminal does not reach the group by itself, so it ends once, in our order.
+    """
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not _tell(process, number):
+            break
+        deadline = time.monotonic() + _GRACE
+        while _tell(process, 0) and time.monotonic() < deadline:
+            process.poll()
+            time.sleep(0.02)
+    process.wait()
+
+
+def _tell(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to what is left of the group; 0 only asks whether anything is."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS says the second of a group of zombies
+        return False
+    return True
