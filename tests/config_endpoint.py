@@ -52,7 +52,8 @@ class ConfigEndpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.terminate()
+        # It holds a lot by then, and takes minutes over an orderly end.
+        self._server.kill()
         self._server.communicate(timeout=_PATIENCE)
 
     def read(self, folder: Path) -> dict[str, Any] | Refused:

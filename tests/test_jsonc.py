@@ -259,7 +259,7 @@ LIVE_PIECES = [
         "}",
         "{{",
         "{env:}",
-        "{env:WORD",
+       
         "{ENV:WORD}",
         "{file:}",
     ),
