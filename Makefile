@@ -13,7 +13,7 @@ NODE := .tools/node/.made
 # Quiet twice: warnings about how this machine reaches its registry are nothing to read here.
 PIP := -m pip --disable-pip-version-check --no-cache-dir -qq
 
-.PHONY: help demo test bench lint types check setup clean pins
+.PHONY: help demo test bench lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
@@ -24,10 +24,10 @@ help:
 
 # A make of its own, so that the three big installations run side by side.
 setup-demo:
-	@$(MAKE) --no-print-directory -j3 $(PRODUCT) $(LITELLM) $(NODE)
+	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(LITELLM) $(NODE)
 
 setup:
-	@$(MAKE) --no-print-directory -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE)
+	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE)
 
 demo: setup-demo
 	@.venv/bin/python tests/demo.py

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from world import tools
 from world.home import make_home
 from world.litellm import LiteLLM
-from world.opencode import Finished, run
+from world.opencode import run
 from world.upstream import Upstream
 
 FEWEST_MODELS = 30
@@ -46,7 +45,7 @@ SHELLS = (
 )
 
 
-class DemoFailed(Exception):  # noqa: N818 - `errors.py` names failures the same way
+class DemoFailed(Exception):
     """Something came out otherwise than promised; ``str()`` of it says what."""
 
 
@@ -76,14 +75,10 @@ def demonstrate() -> str:
                 tempfile.TemporaryDirectory(prefix="opencode-litellm-", ignore_cleanup_errors=True)
             )
         )
-        begun = time.monotonic()
         say("Starting LiteLLM ...")
         upstream = stack.enter_context(Upstream())
         proxy = stack.enter_context(LiteLLM(folder, upstream.root))
-        say(
-            f"LiteLLM serves {len(proxy.get('/v1/models')['data'])} models of every mode at {proxy.url}",
-            begun,
-        )
+        say(f"LiteLLM serves {len(proxy.get('/v1/models')['data'])} models of every mode at {proxy.url}")
 
         here, missing = present_shells()
         if missing:
@@ -132,19 +127,17 @@ def show(shell: Shell, home: dict[str, str], listed: str) -> str:
 def perform(shell: Shell, command: str, home: dict[str, str]) -> str:
     """Run a command in a new shell that has the line of its rc file, and return what it printed."""
     say(f"$ {command}")
-    begun = time.monotonic()
-    finished: Finished = run([shell.name, *shell.options, f"{shell.line}\n{command}"], home)
+    finished = run([shell.name, *shell.options, f"{shell.line}\n{command}"], home)
     if finished.status:
         raise DemoFailed(
             f"{command!r} ended with status {finished.status} in {shell.name}:\n{finished.stderr}"
         )
-    say("", begun)
     return finished.stdout.strip()
 
 
-def say(text: str, begun: float | None = None) -> None:
-    """Print a line at once, with the seconds since ``begun`` behind it."""
-    print(text if begun is None else f"{text} [{time.monotonic() - begun:.1f} s]".strip(), flush=True)
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SCRIPTS = Path(sys.executable).parent
 CONSOLE_SCRIPTS = ("opencode-litellm", "opencode-with-litellm")
 
 
-class ToolMissing(Exception):  # noqa: N818 - a state of the machine; `errors.py` names them the same way
+class ToolMissing(Exception):
     """A program that a test or the demo needs is not on this machine; ``str()`` of it says how to get it."""
 
 
