@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import __version__, layers
+from . import __version__, cache, layers
 from . import templates as _templates  # type: ignore[attr-defined]  # put there by package_dir in setup.cfg
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 SHIPPED: str = _templates.__path__[0]
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-_LONGEST = 1 << 16  # bytes
 
 
 def override_folder(environment: Mapping[str, str]) -> str:
@@ -36,30 +35,21 @@ def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None
             return None
     if not shell or not command or not _PLAIN.issuperset(shell + command):
         return None
-    kept = _read(_place(shell, command, environment))
+    kept = cache.read(environment, _name(shell, command))
     heading = _heading(shell, command, environment)
-    return kept[len(heading) :] if kept.startswith(heading) else None
+    return kept[len(heading) :].decode() if kept and kept.startswith(heading) else None
 
 
 def keep(shell: str, command: str, environment: Mapping[str, str], text: str) -> None:
     """Keep a rendered snippet for the next ``init``; where that fails, the next one is only slower."""
-    place = _place(shell, command, environment)
-    temporary = f"{place}.{os.getpid()}"
-    heading = _heading(shell, command, environment)
-    try:
-        os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write((heading + text).encode())
-        os.replace(temporary, place)
-    except (OSError, ValueError):
-        return
+    cache.write(environment, _name(shell, command), _heading(shell, command, environment) + text.encode())
 
 
-def _place(shell: str, command: str, environment: Mapping[str, str]) -> str:
-    return os.path.join(layers.cache_folder(environment), "init", f"{shell}-{command}")
+def _name(shell: str, command: str) -> str:
+    return f"init-{shell}-{command}"
 
 
-def _heading(shell: str, command: str, environment: Mapping[str, str]) -> str:
+def _heading(shell: str, command: str, environment: Mapping[str, str]) -> bytes:
     """Return one line that differs whenever the snippet may."""
     folder = override_folder(environment)
     try:
@@ -67,7 +57,7 @@ def _heading(shell: str, command: str, environment: Mapping[str, str]) -> str:
     except OSError:
         overrides = []
     shipped = os.path.join(SHIPPED, f"{shell}.j2")
-    return ascii((__version__, shell, command, *map(_identity, [shipped, *overrides]))) + "\n"
+    return ascii((__version__, shell, command, *map(_identity, [shipped, *overrides]))).encode() + b"\n"
 
 
 def _identity(path: str) -> tuple[str, int, int, int]:
@@ -76,19 +66,3 @@ def _identity(path: str) -> tuple[str, int, int, int]:
     except OSError:
         return (path, 0, 0, 0)
     return (path, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def _read(path: str) -> str:
-    """Return the text of a file that nobody but us can have written, else an empty string."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except (OSError, ValueError):
-        return ""
-    try:
-        status = os.fstat(descriptor)
-        ours = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
-        return os.read(descriptor, _LONGEST).decode() if ours and status.st_size < _LONGEST else ""
-    except (OSError, ValueError):
-        return ""
-    finally:
-        os.close(descriptor)
