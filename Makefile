@@ -12,6 +12,10 @@ NODE := .tools/node/.made
 
 # Quiet twice: warnings about how this machine reaches its registry are nothing to read here.
 PIP := -m pip --disable-pip-version-check --no-cache-dir -qq
+NPM := --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-audit --no-fund \
+    --no-update-notifier --loglevel=error
+# opencode runs once while it is installed, and would leave folders in the user's home.
+NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
 .PHONY: help demo test bench lint types check setup setup-demo clean pins
 
@@ -73,7 +77,7 @@ $(NODE): tests/world/package.json
 	@echo "Setting up: opencode, into .tools/node"
 	@mkdir -p .tools/node
 	@cp tests/world/package.json .tools/node/
-	@npm install --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-audit --no-fund --loglevel=error
+	@$(NO_TRACES) npm install $(NPM) >/dev/null
 	@rm -rf .tools/node/.cache
 	@touch $@
 

@@ -77,7 +77,7 @@ def demonstrate() -> str:
         )
         say("Starting LiteLLM ...")
         upstream = stack.enter_context(Upstream())
-        proxy = stack.enter_context(LiteLLM(folder, upstream.root))
+        proxy = stack.enter_context(LiteLLM(folder, upstream.root, key="sk-demo"))
         say(f"LiteLLM serves {len(proxy.get('/v1/models')['data'])} models of every mode at {proxy.url}")
 
         here, missing = present_shells()
