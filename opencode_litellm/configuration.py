@@ -108,22 +108,24 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
         configuration.add(path, layer.resolved)
         variables |= layer.variables
         references |= layer.references
-        configuration.resolved = merged(configuration.resolved, layer.resolved)
-        configuration.written = merged(configuration.written, layer.written)
+        merge = _deeply_merged if kind == layers.GLOBAL else merged
+        configuration.resolved = merge(configuration.resolved, layer.resolved)
+        configuration.written = merge(configuration.written, layer.written)
         if kind not in _LOWEST:
             configuration.upper = merged(configuration.upper, layer.resolved)
     markdown = dict(_markdown(layers.folders(environment, folder, project=project), folder))
     configuration.environment_names = frozenset(variables)
     configuration.referenced_files = frozenset(references)
     configuration.markdown_files = frozenset(markdown)
-    configuration.models_named = frozenset(
-        {*_models_named(configuration.resolved), *filter(None, markdown.values())}
-    )
+    configuration.models_named = frozenset({*_models_named(configuration.resolved), *filter(None, markdown.values())})
     return configuration
 
 
 def merged(lower: Section, upper: Section) -> Section:
-    """Return `upper` over `lower`: objects key by key, all else replaced; `instructions` are joined."""
+    """Return `upper` over `lower`: objects key by key, all else replaced; `instructions` are joined.
+
+    opencode 1.18 joins none between the global files.
+    """
     result = _deeply_merged(lower, upper)
     below, above = lower.get("instructions"), upper.get("instructions")
     if isinstance(below, list) and isinstance(above, list):
@@ -216,9 +218,7 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
 
 
 def _unreadable(place: str, reason: str) -> ConfigurationUnreadable:
-    return ConfigurationUnreadable(
-        f"{place}: {reason}. opencode does not start with this either: correct it there."
-    )
+    return ConfigurationUnreadable(f"{place}: {reason}. opencode does not start with this either: correct it there.")
 
 
 def _inline(environment: Mapping[str, str]) -> str:
