@@ -60,7 +60,7 @@ class Patience:
 def discover(settings: Settings, environment: Mapping[str, str], patience: Patience) -> Discovery:
     """Ask all proxies of ``settings`` and return what came of it.
 
-    Raises the first one's failure when all of them fail.
+    Raises a failure of the first one's class, which names all of them, when none serves anything.
     """
     if not settings.proxies:
         raise ProxyUnreachable(
@@ -68,20 +68,32 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
         )
     results = proxy.at_once(
         [partial(_consult, asked, environment, patience) for asked in settings.proxies],
-        max(patience.deadline, patience.info_deadline) + 1.0,
+        None,  # each keeps to its patience by itself
+        ProxyUnreachable("no answer in time"),
     )
-    served = tuple(result for result in results if isinstance(result, Served))
-    failures = tuple(result for result in results if isinstance(result, Failure))
+    served, failures = [], []
+    for asked, result in zip(settings.proxies, results, strict=True):
+        try:
+            served.append(_served(asked, result))
+        except Failure as failure:
+            failures.append(failure)
     if not served:
-        raise failures[0]
-    return Discovery(served, failures, _payload(served))
+        raise type(failures[0])("; ".join(dict.fromkeys(map(str, failures))))
+    return Discovery(tuple(served), tuple(failures), _payload(served))
+
+
+def shown(asked: Proxy, remembered: Remembered) -> tuple[Model, ...]:
+    """Return the models that opencode gets to see of what a proxy said."""
+    known = remembered.answers
+    return catalog.build(known.listed, known.deployments or (), known.groups or (), asked.options)
 
 
 def _payload(served: Sequence[Served]) -> Payload:
     return payload.build([(each.proxy, each.remembered.answers.url, each.models) for each in served])
 
 
-def _consult(asked: Proxy, environment: Mapping[str, str], patience: Patience) -> Served:
+def _consult(asked: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:
+    """Return what a proxy says, or what it said last and why it is that; raises Failure without either."""
     old = answers.recall(environment, asked)
     try:
         remembered = _ask(asked, environment, patience, old)
@@ -91,9 +103,9 @@ def _consult(asked: Proxy, environment: Mapping[str, str], patience: Patience) -
     except (ProxyUnreachable, NotLiteLLM) as failure:
         if not (patience.economical and old and old.usable):
             raise
-        return _served(asked, old, failure)
+        return old, failure
     answers.keep(environment, asked, remembered)
-    return _served(asked, remembered, None)
+    return remembered, None
 
 
 def _ask(
@@ -107,10 +119,13 @@ def _ask(
     return answers.combined(new, old, time.time(), asked=True)
 
 
-def _served(asked: Proxy, remembered: Remembered, stale: Failure | None) -> Served:
-    known = remembered.answers
-    models = catalog.build(known.listed, known.deployments or (), known.groups or (), asked.options)
+def _served(asked: Proxy, result: tuple[Remembered, Failure | None] | Failure) -> Served:
+    if isinstance(result, Failure):
+        raise result
+    remembered, stale = result
+    models = shown(asked, remembered)
     if not models:
+        known = remembered.answers
         raise NotLiteLLM(
             f"{known.url.root} lists {len(known.listed)} models and none that opencode can use: check what the key"
             f" may use, and includeModels and excludeModels of provider {asked.provider}"

@@ -15,10 +15,10 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import trust
+from . import __version__, trust
 from .errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     import requests
 
     from .settings import Proxy, ProxyURL
-
-    T = TypeVar("T")
 
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
 IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
@@ -45,6 +43,7 @@ _LONGEST_ID = 500  # characters
 _LARGEST_LIMIT = 2**40  # tokens
 _DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price table
 _MOST_REDIRECTS = 3
+_ERROR_TYPE = re.compile(r"\w{1,40}", re.ASCII)
 _EFFORT = re.compile(r"[a-z]{1,20}")
 _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
 
@@ -116,7 +115,13 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
     urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
-    found = at_once([partial(identifies, url, environment, deadline) for url in urls], deadline)
+
+    def decided(found: Mapping[int, Any]) -> bool:
+        # A port waits for those before it and for none after it.
+        return next((answer for port in range(len(urls)) if (answer := found.get(port)) is not False), None) is True
+
+    calls = [partial(identifies, url, environment, deadline) for url in urls]
+    found = at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
     for url, identified in zip(urls, found, strict=True):
         if identified is True:
             return url
@@ -148,29 +153,29 @@ def ask(
     url = proxy.url or detect(environment, deadline)
     headers = request_headers(proxy)
 
-    def fetch(path: str, until: float, limit: int) -> _Reply:
-        return _get(url, path, headers, environment, until, limit=limit)
+    def listing() -> tuple[_Reply, tuple[Facts, ...]]:
+        reply = _get(url, MODELS, headers, environment, deadline, limit=_LARGEST_LIST)
+        if reply.status != 200:
+            raise _refusal(reply, proxy, url, environment, deadline)
+        listed = _rows(reply, _listed)
+        if listed is None:
+            raise NotLiteLLM(f"{url.root}{MODELS} does not answer with a list of models as LiteLLM does: check the URL")
+        return reply, listed
 
     def informed(path: str, parse: Callable[[Mapping[str, Any]], Facts | None]) -> tuple[Facts, ...] | None:
-        return None if info_deadline is None else _rows(fetch(path, info_deadline, _LARGEST_INFO), parse)
+        if info_deadline is None:
+            return None
+        return _rows(_get(url, path, headers, environment, info_deadline, limit=_LARGEST_INFO), parse)
 
-    results: list[Any] = at_once(
-        [
-            lambda: fetch(MODELS, deadline, _LARGEST_LIST),
-            lambda: informed(MODEL_INFO, _deployment),
-            lambda: informed(MODEL_GROUP_INFO, _group),
-        ],
+    first, deployments, groups = at_once(
+        [listing, partial(informed, MODEL_INFO, _deployment), partial(informed, MODEL_GROUP_INFO, _group)],
         max(deadline, info_deadline or deadline),
-        first_decides=True,
+        _late(url),
+        enough=lambda results: isinstance(results.get(0), Failure),
     )
-    reply, deployments, groups = results
-    if isinstance(reply, Failure):
-        raise reply
-    if reply.status != 200:
-        raise _refusal(reply, proxy, url, environment, deadline)
-    listed = _rows(reply, _listed)
-    if listed is None:
-        raise NotLiteLLM(f"{url.root}{MODELS} answered, but not with a list of models as LiteLLM does: check the URL")
+    if isinstance(first, Failure):
+        raise first
+    reply, listed = first
     return Answers(
         url=url,
         listed=listed,
@@ -183,8 +188,14 @@ def ask(
 
 
 def request_headers(proxy: Proxy) -> dict[str, str]:
-    """Return the headers of every request to a proxy: its key and what the section adds."""
-    headers = {"Authorization": f"Bearer {proxy.key.secret}"} if proxy.key.secret else {}
+    """Return the headers of every request to a proxy: its key and what the section adds.
+
+    Raises KeyRefused for a key that no header can hold; that text would otherwise come back in an error message.
+    """
+    secret = proxy.key.secret
+    if not (secret.isascii() and secret.isprintable()):
+        raise KeyRefused(f"{proxy.key.source} holds a line break or a letter that no key has: set the key anew")
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
     for header in proxy.headers:
         for name in [name for name in headers if name.lower() == header.name.lower()]:
             del headers[name]
@@ -193,16 +204,20 @@ def request_headers(proxy: Proxy) -> dict[str, str]:
 
 
 def at_once(
-    calls: Sequence[Callable[[], T]], deadline: float, *, first_decides: bool = False
-) -> list[T | Failure]:
+    calls: Sequence[Callable[[], Any]],
+    deadline: float | None,
+    late: Failure,
+    *,
+    enough: Callable[[Mapping[int, Any]], bool] = lambda _: False,
+) -> list[Any]:
     """Run ``calls`` beside each other and return their results or failures in order, at ``deadline`` at the latest.
 
-    What is not done by then is a ProxyUnreachable; its thread is left behind and ends with the process. With
-    ``first_decides`` a failure of the first call ends the wait for the others.
+    What is not done by then is ``late``; its thread is left behind and ends with the process. ``enough`` can end
+    the wait before: it looks at the results so far, by their place in ``calls``. Any other error is raised.
     """
-    done: queue.SimpleQueue[tuple[int, T | Failure | BaseException]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, object]] = queue.SimpleQueue()
 
-    def run(index: int, call: Callable[[], T]) -> None:
+    def run(index: int, call: Callable[[], Any]) -> None:
         try:
             done.put((index, call()))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
@@ -210,18 +225,16 @@ def at_once(
 
     for index, call in enumerate(calls):
         threading.Thread(target=run, args=(index, call), daemon=True).start()
-    results: list[T | Failure] = [ProxyUnreachable("no answer in time") for _ in calls]
-    for _ in calls:
+    results: dict[int, object] = {}
+    while len(results) < len(calls) and not enough(results):
         try:
-            index, result = done.get(timeout=max(0.0, deadline - time.monotonic()))
+            index, result = done.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             break
         if isinstance(result, BaseException) and not isinstance(result, Failure):
             raise result
         results[index] = result
-        if first_decides and index == 0 and isinstance(result, Failure):
-            break
-    return results
+    return [results.get(index, late) for index in range(len(calls))]
 
 
 def _get(  # noqa: PLR0913 - a request has this many parts
@@ -233,6 +246,8 @@ def _get(  # noqa: PLR0913 - a request has this many parts
     *,
     limit: int,
 ) -> _Reply:
+    from http.client import HTTPException
+
     import requests  # 80 ms that only a discovery pays
 
     started = time.monotonic()
@@ -242,31 +257,36 @@ def _get(  # noqa: PLR0913 - a request has this many parts
             for _ in range(_MOST_REDIRECTS):
                 patience = deadline - time.monotonic()
                 if patience <= 0:
-                    break
+                    raise _late(url)
                 with session.get(
                     target, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
                 ) as response:
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
-                        body = _body(response, deadline, limit)
+                        body = _body(response, url, deadline, limit)
                         return _Reply(response.status_code, body, time.monotonic() - started)
                     target = _followed(target, onward)
     except requests.exceptions.SSLError as error:
         raise ProxyUnreachable(
             f"{url.root} has a certificate that is not trusted: name its authority in SSL_CERT_FILE,"
-            f" REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS ({_reason(error, headers)})"
+            f" REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS ({_text_of(_cause(error), headers)})"
         ) from error
     except requests.exceptions.Timeout as error:
-        raise ProxyUnreachable(_late(url)) from error
+        raise _late(url) from error
     except (requests.exceptions.RequestException, OSError, ValueError) as error:
+        cause = _cause(error)
+        if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
+            raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does: check the URL") from error
         raise ProxyUnreachable(
-            f"{url.root} cannot be reached: is the proxy running, and the URL right? ({_reason(error, headers)})"
+            f"{url.root} cannot be reached: is the proxy running, and the URL right? ({_text_of(cause, headers)})"
         ) from error
-    raise ProxyUnreachable(_late(url))
+    raise NotLiteLLM(f"{url.root} redirects in a circle: give the URL of the proxy itself")
 
 
-def _late(url: ProxyURL) -> str:
-    return f"{url.root} did not answer in time: try again, or allow it longer with --timeout SECONDS"
+def _late(url: ProxyURL) -> ProxyUnreachable:
+    return ProxyUnreachable(
+        f"{url.root} did not answer in time: is it busy? try again, or allow it longer with --timeout SECONDS"
+    )
 
 
 def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
@@ -290,7 +310,13 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
 
     session = requests.Session()
     session.trust_env = False
-    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+    session.headers.update(
+        {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"opencode-litellm/{__version__}",
+        }
+    )
     if url.root.startswith("https:"):
         session.mount("https://", Adapter())
     if not url.is_loopback and trust.may_use_http_proxy(environment):
@@ -299,40 +325,46 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
 
 
 def _followed(target: str, onward: str) -> str:
-    """Return where a redirect leads, or raise ProxyUnreachable when a key must not go there."""
+    """Return where a redirect leads, or raise ProxyUnreachable when that is another server, or another scheme.
+
+    Not from http to https either: opencode's POST would arrive there as a GET, and without its key.
+    """
     from urllib.parse import urljoin  # rare
 
     there = urljoin(target, onward)
     old, new = urlsplit(target), urlsplit(there)
-    same_origin = (old.scheme, old.netloc) == (new.scheme, new.netloc)
-    upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
-    if not same_origin and not (upgraded and new.port in (None, 443, old.port)):
+    if (old.scheme, old.netloc) != (new.scheme, new.netloc):
         raise ProxyUnreachable(
-            f"{old.scheme}://{old.netloc} redirects to another host, {new.scheme}://{new.netloc}, which is not"
-            " followed: give the URL of the proxy itself"
+            f"{old.scheme}://{old.netloc} redirects to {new.scheme}://{new.netloc}, which is not followed because"
+            " the key is not for others: give the URL of the proxy itself"
         )
     return there
 
 
-def _body(response: requests.Response, deadline: float, limit: int) -> bytes:
+def _body(response: requests.Response, url: ProxyURL, deadline: float, limit: int) -> bytes:
     """Read a body piece by piece, so that neither a slow nor an endless one is read for ever."""
     pieces = bytearray()
     for piece in response.iter_content(2**16):
         pieces += piece
         if len(pieces) > limit:
-            raise ProxyUnreachable(f"{response.url} answered with more than {limit // 2**20} MiB")
+            raise NotLiteLLM(f"{url.root} answered with more than {limit} bytes, which LiteLLM does not: check the URL")
         if time.monotonic() > deadline:
-            raise ProxyUnreachable(f"{response.url} did not answer in time")
+            raise _late(url)
     return bytes(pieces)
 
 
-def _reason(error: BaseException, headers: Mapping[str, str]) -> str:
-    """Return the innermost reason that a chain of exceptions holds, in a few words and without what was sent."""
+def _cause(error: BaseException) -> BaseException:
+    """Return the innermost of a chain of exceptions: requests wraps urllib3's, which wrap the system's."""
     while True:
-        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+        held = [argument for argument in error.args if isinstance(argument, BaseException)]
+        inner = getattr(error, "reason", None) or (held[-1] if held else None) or error.__cause__ or error.__context__
         if not isinstance(inner, BaseException):
-            break
+            return error
         error = inner
+
+
+def _text_of(error: BaseException, headers: Mapping[str, str]) -> str:
+    """Return what an exception says, in a few words and without what was sent."""
     text = re.sub(r"<[^>]*>:? ?|HTTPS?Connection(Pool)?\([^)]*\):? ?", "", str(error)) or type(error).__name__
     for value in headers.values():
         for secret in {value, value.strip(), value.removeprefix("Bearer ")} - {""}:
@@ -346,14 +378,16 @@ def _refusal(
     """Translate a status other than 200 of ``/v1/models``."""
     where = f"{url.root}{MODELS}"
     kind = _error_type(reply.body)
+    said = f"HTTP {reply.status}, {kind}" if kind else f"HTTP {reply.status}"
     # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database, and 500 in plain text without prisma.
     if reply.status in (401, 403) or (reply.status == 400 and kind in ("no_db_connection", "auth_error")):
-        return KeyRefused(key_advice(proxy, f"{url.root} refused the key (HTTP {reply.status})"))
-    if reply.status in (400, 500) and at_once([lambda: identifies(url, environment, deadline)], deadline) == [True]:
-        return KeyRefused(key_advice(proxy, f"{url.root} answered HTTP {reply.status}, as LiteLLM does to a wrong key"))
-    if reply.status in (429, 502, 503, 504):
-        return ProxyUnreachable(f"{where} answered HTTP {reply.status}: the proxy is not ready, try again")
-    return NotLiteLLM(f"{where} answered HTTP {reply.status}, which LiteLLM does not: check the URL")
+        return KeyRefused(key_advice(proxy, f"{url.root} refused the key ({said})"))
+    unclear = reply.status == 400 or (reply.status == 500 and _json(reply.body) is None)
+    if unclear and identifies(url, environment, deadline):
+        return KeyRefused(key_advice(proxy, f"{url.root} answered as LiteLLM does to a wrong key ({said})"))
+    if reply.status == 429 or reply.status >= 500:
+        return ProxyUnreachable(f"{where} does not work at the moment ({said}): try again, or see the proxy's log")
+    return NotLiteLLM(f"{where} answered as LiteLLM does not ({said}): check the URL")
 
 
 def key_advice(proxy: Proxy, what: str) -> str:
@@ -370,7 +404,7 @@ def _error_type(body: bytes) -> str | None:
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
     kind = error.get("type") if isinstance(error, dict) else None
-    return kind if isinstance(kind, str) else None
+    return kind if isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind) else None
 
 
 def _json(body: bytes) -> object:
@@ -413,7 +447,8 @@ def _group(row: Mapping[str, Any]) -> Facts | None:
 
 
 def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) -> Facts | None:
-    if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip():
+    # opencode prints ids as they are, so one with a control character, or with half a surrogate pair, is no model.
+    if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip() or not model.isprintable():
         return None
 
     def flag(name: str) -> bool | None:
@@ -459,9 +494,10 @@ def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _flagged_efforts(*blocks: Mapping[str, Any], taken: bool) -> tuple[str, ...]:
-    flags = {name: value for block in blocks for name, value in block.items() if isinstance(value, bool)}
-    found = {name: _EFFORT_FLAG.fullmatch(name) for name, value in flags.items() if value is taken}
-    return tuple(sorted(match[1] for match in found.values() if match))
+    # Rows have 200 fields, and there may be 10,000 rows: the expression is for the few that end like this.
+    flags = {name: value for block in blocks for name, value in block.items() if name.endswith("_reasoning_effort")}
+    found = [_EFFORT_FLAG.fullmatch(name) for name, value in flags.items() if value is taken]
+    return tuple(sorted(match[1] for match in found if match))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -17,12 +17,18 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """Return a context that checks certificates against the system's and those that the user's variables name.
 
-    The variables add trust, as they do for opencode (``NODE_EXTRA_CA_CERTS``). A file or folder that is not
-    there or holds no certificate adds nothing, and the connection then fails with the reason.
+    The variables add trust, as they do for opencode (``NODE_EXTRA_CA_CERTS``), but that OpenSSL itself takes
+    ``SSL_CERT_FILE`` in place of the system's. A file or folder that is not there or holds no certificate adds
+    nothing, and the connection then fails with the reason.
     """
     import ssl  # 13 ms that a launch over plain HTTP need not pay
 
     context = ssl.create_default_context()
+    system = ssl.get_default_verify_paths()
+    if not (context.get_ca_certs() or system.cafile or system.capath):
+        import certifi  # requests brings it; a Python for macOS comes without the system's certificates
+
+        context.load_verify_locations(cafile=certifi.where())
     for variable in CERTIFICATE_VARIABLES:
         path = environment.get(variable)
         if path:
