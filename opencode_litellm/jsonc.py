@@ -35,10 +35,7 @@ _INFINITE = float("inf")
 # What json escapes, the backslash first because the others are written with one; then what shells, cmd.exe
 # and dotenv files act on, none of which JSON has outside of strings.
 _ESCAPES = [
-    *(
-        (rf"\{letter}", f"\\u{ord(plain):04x}")
-        for letter, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)
-    ),
+    *((rf"\{letter}", f"\\u{ord(plain):04x}") for letter, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)),
     *((character, f"\\u{ord(character):04x}") for character in "'$`!#%&<>|^;"),
 ]
 

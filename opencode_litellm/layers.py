@@ -38,9 +38,7 @@ def files(environment: Mapping[str, str], folder: str, *, project: bool = True) 
         found.append((CUSTOM, os.path.join(folder, custom)))
     if project and not _disabled(environment):
         found += [
-            (PROJECT, os.path.join(parent, name))
-            for parent in reversed(list(_upward(folder)))
-            for name in _NAMES
+            (PROJECT, os.path.join(parent, name)) for parent in reversed(list(_upward(folder))) for name in _NAMES
         ]
     directory = environment.get("OPENCODE_CONFIG_DIR")
     for path in folders(environment, folder, project=project):
