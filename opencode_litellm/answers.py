@@ -90,8 +90,9 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
     merged = Answers(
         url=new.url,
         listed=new.listed,
-        deployments=old.answers.deployments if new.deployments is None else new.deployments,
-        groups=old.answers.groups if new.groups is None else new.groups,
+        # Rows for none of the models that are listed are no information either.
+        deployments=new.deployments or old.answers.deployments,
+        groups=new.groups or old.answers.groups,
         body=new.body,
         took=new.took,
     )

@@ -49,7 +49,9 @@ def read(environment: Mapping[str, str], name: str) -> bytes | None:
     try:
         if not is_ours(os.stat(layers.cache_folder(environment))):
             return None
-        descriptor = os.open(path(environment, name), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        # Neither a link nor a pipe that somebody put there, which would be waited for.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(path(environment, name), flags)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > _LARGEST:
@@ -98,12 +100,42 @@ def remove(environment: Mapping[str, str], name: str) -> None:
         return
 
 
-def touch(environment: Mapping[str, str], name: str) -> None:
-    """Mark a file as used now, if it can be."""
+def use(environment: Mapping[str, str], name: str) -> None:
+    """Mark a file as used now, if it can be: its time of access, which ``sweep`` looks at; its age stays."""
+    file = path(environment, name)
     try:
-        os.utime(path(environment, name))
+        os.utime(file, ns=(time.time_ns(), os.stat(file).st_mtime_ns))
     except OSError:
         return
+
+
+def date(environment: Mapping[str, str], name: str, seconds: float) -> None:
+    """Let a file say that it is of ``seconds`` (``time.time``), if that is possible."""
+    try:
+        os.utime(path(environment, name), (seconds, seconds))
+    except OSError:
+        return
+
+
+def claim(environment: Mapping[str, str], name: str, seconds: float) -> bool:
+    """Take on a task for everybody; False when another process has it, or none of this can be kept.
+
+    A claim ends when the file is removed, and by itself after ``seconds``: a killed process blocks nobody.
+    """
+    file = path(environment, name)
+    try:
+        if 0 <= time.time() - os.stat(file).st_mtime < seconds:
+            return False
+        os.unlink(file)
+    except FileNotFoundError:
+        pass  # the usual case
+    except OSError:
+        return False
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        return False
+    return True
 
 
 def sweep(environment: Mapping[str, str]) -> None:
@@ -116,8 +148,9 @@ def sweep(environment: Mapping[str, str]) -> None:
         return
     for entry in entries:
         try:
-            age = now - entry.stat(follow_symlinks=False).st_mtime
+            status = entry.stat(follow_symlinks=False)
         except OSError:
             continue
+        age = now - max(status.st_mtime, status.st_atime)
         if age > (3600 if entry.name.endswith(".tmp") else MONTH) and not entry.is_dir(follow_symlinks=False):
             remove(environment, entry.name)

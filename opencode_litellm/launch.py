@@ -23,11 +23,19 @@ if TYPE_CHECKING:
     from .record import Record, Source
 
 LOOPBACK_PATIENCE = 0.3  # seconds
-FARTHEST_PATIENCE = 1.0  # seconds, off this machine
+LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; less than the least is felt by nobody
 
 NOT_EXECUTABLE, NOT_FOUND, INTERRUPTED = 126, 127, 130  # exit statuses, as shells use them
 
 _DETACHED_LIFE = 120  # seconds after which a detached process ends itself, whatever it hangs in
+
+# The working folder, where -c would look for modules first, may be anybody's project.
+_DETACHED = """
+import sys
+sys.path[:] = [path for path in sys.path if path] + [sys.argv[1]]
+from opencode_litellm import launch
+launch.refresh(*sys.argv[2:])
+"""
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -50,7 +58,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     if _is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
-        return _delivered(environment, os.getcwd())
+        return _delivered(environment, _folder())
     except Failure as failure:
         terminal.note(f"{failure}. opencode starts without its models", environment)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
@@ -60,26 +68,33 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     return {}
 
 
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return os.sep  # removed under our feet, which is the program's to complain of
+
+
 def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
     key = record.fingerprint(environment, folder)
     kept = record.load(environment, key)
     if kept is not None and _still_holds(kept, key, environment, folder):
-        changes = _recorded(kept, key, environment, folder)
+        changes = _recorded(kept, environment, folder)
         if changes is not None:
             return changes
-    return _prepared(key, environment, folder)
+    return _prepared(key, environment, folder, kept)
 
 
-def _prepared(key: str, environment: Mapping[str, str], folder: str) -> Changes:
+def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record | None) -> Changes:
     """Go the long way: read the configuration, ask for everything, render."""
     from . import preparation  # what a warm launch must not import
 
-    handover = preparation.prepare(environment, folder, key)
+    handover = preparation.prepare(environment, folder, key, old)
     kept = record.load(environment, key)
     if kept is not None and not kept.refreshed:
         _detach(key, environment, folder)
     if handover is None:
-        changes = _recorded(kept, key, environment, folder) if kept is not None else None
+        changes = _recorded(kept, environment, folder) if kept is not None else None
         return changes or {}
     for note in handover.notes:
         terminal.note(note, environment)
@@ -91,53 +106,49 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder:
     from . import question  # not for a launch without a record
 
     credentials = _Credentials(environment, folder)
-    questions = [_question(source, credentials) for source in kept.sources]
-    if any(asked is None for asked in questions) or _needs_http_proxy(kept, environment):
+    questions = [_question(source, credentials, environment) for source in kept.sources]
+    if any(asked is None for asked in questions):
         return False
     results = question.ask_all([asked for asked in questions if asked is not None], environment)
-    late = away = False
+    late = False
+    away = []
     for source, result in zip(kept.sources, results):  # noqa: B905 - one result for each
         if isinstance(result, question.Late):
             late = True
         elif isinstance(result, OSError):
-            if time.time() - kept.confirmed > record.WEEK:
-                return False
-            away = True
-            terminal.note(_away(source, kept, result), environment)
+            away.append(_away(source, kept, result))
+            late = late or source.identify
         elif isinstance(result, Exception) or not _is_no_news(source.body, *result):
             return False
-    if late or away:
-        if late or any(source.identify for source in kept.sources):
-            _detach(key, environment, folder)
-        return True
-    record.confirm(environment, key, kept)
-    if not 0 <= time.time() - kept.refreshed < record.FRESH:
+    if (late or away) and time.time() - kept.confirmed > record.WEEK:
+        return False
+    for line in away:
+        terminal.note(line, environment)
+    if not late and not away:
+        record.confirm(environment, key, kept)
+    if late or (not away and not 0 <= time.time() - kept.refreshed < record.FRESH):
         _detach(key, environment, folder)
     return True
 
 
-def _question(source: Source, credentials: _Credentials) -> Question | None:
+def _question(source: Source, credentials: _Credentials, environment: Mapping[str, str]) -> Question | None:
     from .question import Question
 
     headers = credentials.headers(source)
     if headers is None:
         return None
+    patience = LOOPBACK_PATIENCE if source.loopback else min(max(2 * source.took, LEAST_PATIENCE), MOST_PATIENCE)
     return Question(
         tls=source.tls,
         host=source.host,
         port=source.port,
         prefix=source.prefix,
+        via=environment.get(source.via, ""),
         headers=headers,
         identify=source.identify,
-        patience=LOOPBACK_PATIENCE if source.loopback else min(2 * source.took, FARTHEST_PATIENCE),
+        patience=patience,
         body=source.body,
     )
-
-
-def _needs_http_proxy(kept: Record, environment: Mapping[str, str]) -> bool:
-    from . import trust  # only for a host off this machine
-
-    return any(not source.loopback for source in kept.sources) and trust.may_use_http_proxy(environment)
 
 
 def _is_no_news(old: bytes, status: int, new: bytes) -> bool:
@@ -158,25 +169,23 @@ def _is_no_news(old: bytes, status: int, new: bytes) -> bool:
 
 
 def _away(source: Source, kept: Record, error: OSError) -> str:
-    where = f"{source.host}:{source.port}"
+    where = f"the proxy at {source.host}:{source.port} cannot be reached ({error.strerror or error})"
+    if not source.body:
+        return f"{where}: it has no models here"
     hours = max(0.0, time.time() - kept.confirmed) / 3600
-    age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 2 else "the last hours"
-    since = "from the last hours" if age == "the last hours" else f"from {age} ago"
-    reason = error.strerror or str(error)
-    return f"the proxy at {where} cannot be reached ({reason}): the models shown are {since}"
+    age = "the last hours" if hours < 2 else f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
+    return f"{where}: the models shown are from {age}"
 
 
-def _recorded(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> Changes | None:
+def _recorded(kept: Record, environment: Mapping[str, str], folder: str) -> Changes | None:
     """Return the changes that hand over a kept payload, None when its file is gone."""
     from . import delivery  # not for a launch without a record
 
-    changes: Changes = {}
-    file = cache.path(environment, record.payload_name(key))
+    file = cache.path(environment, kept.payload)
     if kept.mode == record.FILE:
         changes = delivery.by_file(file, environment)
     else:
-        name = record.payload_name(key) if kept.mode == record.INLINE else record.head_name(key)
-        text = cache.read(environment, name)
+        text = cache.read(environment, kept.payload if kept.mode == record.INLINE else kept.head)
         inline = delivery.inline(text.decode("ascii"), environment) if text else None
         if inline is None:
             return None
@@ -242,31 +251,61 @@ class _Credentials:
 
 def _detach(key: str, environment: Mapping[str, str], folder: str) -> None:
     """Leave what takes time to a process of its own, which no terminal, pipe or parent waits for."""
-    if not hasattr(os, "fork"):
-        _detach_on_windows(key, environment, folder)
+    if not sys.executable or not cache.claim(environment, record.claim_name(key), _DETACHED_LIFE):
         return
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    command = [sys.executable, "-c", _DETACHED, home, key, folder]
+    try:
+        if hasattr(os, "fork"):
+            _fork(command, environment)
+        else:
+            _spawn_on_windows(command, environment)
+    except OSError:
+        cache.remove(environment, record.claim_name(key))  # no process to be had: the next launch tries again
+
+
+def _fork(command: list[str], environment: Mapping[str, str]) -> None:
     child = os.fork()
     if child:
-        os.waitpid(child, 0)
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            return  # somebody above us ignores SIGCHLD, and the system has waited
         return
     # The first child ends at once, so that the second one belongs to init and never becomes opencode's zombie.
     try:
         os.setsid()
         if os.fork() == 0:
-            _refresh(key, environment, folder)
+            null = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(null, descriptor)
+            os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 2**16))
+            os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
     finally:
         os._exit(0)
 
 
-def _refresh(key: str, environment: Mapping[str, str], folder: str) -> None:
+def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> None:
+    import subprocess
+
+    subprocess.Popen(  # noqa: S603 - our own interpreter
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        creationflags=0x00000008 | 0x00000200,  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
+    )
+
+
+def refresh(key: str, folder: str) -> None:
+    """Do, detached, what a launch did not wait for: ``folder`` is where it started."""
     from . import log  # nobody waits here
 
+    environment = os.environ
     try:
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.closerange(3, 256)
-        _end_after(_DETACHED_LIFE)
+        if hasattr(os, "fork"):
+            _be_modest()
         from . import preparation
 
         preparation.refresh(environment, folder, key)
@@ -274,31 +313,17 @@ def _refresh(key: str, environment: Mapping[str, str], folder: str) -> None:
         log.write(environment, f"refresh: {failure}")
     except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
         log.fault(environment, error)
+    finally:
+        cache.remove(environment, record.claim_name(key))
 
 
-def _end_after(seconds: int) -> None:
+def _be_modest() -> None:
+    """End some day, whatever hangs, and leave the processor to the program that is starting."""
     import signal  # nobody waits here
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(seconds)
-
-
-def _detach_on_windows(key: str, environment: Mapping[str, str], folder: str) -> None:
-    import subprocess
-
-    program = (
-        "import sys; sys.path[:] = [path for path in sys.path if path];"
-        "from opencode_litellm import launch; import os;"
-        "launch._refresh(sys.argv[1], os.environ, sys.argv[2])"
-    )
-    subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", program, key, folder],
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        creationflags=0x00000008 | 0x00000200,  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
-    )
+    signal.alarm(_DETACHED_LIFE)
+    os.nice(5)
 
 
 def _is_opencode(program: str) -> bool:
@@ -327,8 +352,10 @@ def _replace(program: str, command: Sequence[str], environment: dict[str, str]) 
         return _run_on_windows(program, command, environment)
     import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
 
-    # Python ignores this one, and what is ignored stays so in the program that takes our place.
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    # Python ignores these, and what is ignored stays so in the program that takes our place.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
     try:
         os.execve(program, list(command), environment)  # noqa: S606 - what a launcher is for
     except OSError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from . import cache, configuration, delivery, discovery, layers, record, rendering, settings
+from . import cache, configuration, delivery, discovery, layers, record, rendering, settings, trust
 from .discovery import Patience
 from .errors import KeyRefused
 from .record import FILE, HEAD, INLINE, Record, Source
@@ -21,47 +21,55 @@ from .record import FILE, HEAD, INLINE, Record, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from filelock import BaseFileLock
+
     from .configuration import Configuration
     from .delivery import Changes
-    from .discovery import Discovery, Served
+    from .discovery import Discovery
     from .payload import Payload
-    from .settings import Settings
+    from .settings import Proxy, ProxyURL, Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
+
+_ROOM = 1.2  # seconds of a launch's time that are left for what comes after the details, also on a busy machine
 
 
 @dataclass(frozen=True)
 class Handover:
-    """The changes to opencode's environment (None: the payload cannot be delivered), how, and what to say of it."""
+    """The changes to opencode's environment (None: the payload cannot be delivered), how, and what to say of it.
+
+    ``payload`` and ``head`` name the files in the cache that hold it, as in :class:`opencode_litellm.record.Record`.
+    """
 
     changes: Changes | None
     mode: str
+    payload: str
+    head: str = ""
     notes: tuple[str, ...] = ()
 
 
-def prepare(environment: Mapping[str, str], folder: str, key: str) -> Handover | None:
-    """Discover for a launch and keep what came of it under ``key``.
+def prepare(environment: Mapping[str, str], folder: str, key: str, old: Record | None) -> Handover | None:
+    """Discover for a launch and keep what came of it under ``key``, in place of ``old``.
 
     None when another launch was faster: its record is there. Raises Failure when no proxy serves anything.
     """
     seconds = settings.timeout(environment)
-    began = time.time()
-    whole = Patience.of(seconds)
-    patience = Patience(whole.deadline, whole.info_deadline, economical=True)
-    with _alone(environment, f"{key}.lock", seconds):
+    deadline = time.monotonic() + seconds
+    patience = Patience(deadline, deadline - min(_ROOM, seconds / 2), economical=True)
+    with _turn(environment, f"{key}.lock", seconds + _ROOM):
         kept = record.load(environment, key)
-        if kept is not None and kept.confirmed >= began:
+        if kept is not None and (old is None or kept.stamp != old.stamp):
             return None
         return _discovered(environment, folder, key, patience)[1]
 
 
 def refresh(environment: Mapping[str, str], folder: str, key: str) -> None:
-    """Do, detached, what a launch did not wait for; at once nothing when another process is at it."""
-    with _alone(environment, f"{key}.refresh.lock", 0) as alone:
-        if alone:
-            deadline = time.monotonic() + DETACHED_PATIENCE
-            _discovered(environment, folder, key, Patience(deadline, deadline))
-    cache.sweep(environment)
+    """Do, detached, what a launch did not wait for."""
+    deadline = time.monotonic() + DETACHED_PATIENCE
+    try:
+        _discovered(environment, folder, key, Patience(deadline, deadline))
+    finally:
+        cache.sweep(environment)
 
 
 def renew(environment: Mapping[str, str], folder: str) -> Discovery:
@@ -72,38 +80,33 @@ def renew(environment: Mapping[str, str], folder: str) -> Discovery:
     return found
 
 
-def hand_over(wanted: str, payload: Payload, name: str, environment: Mapping[str, str]) -> Handover:
-    """Return how a payload gets to opencode, ``wanted`` (FILE or INLINE) if that is possible.
-
-    Its file, where one is needed, gets ``name`` in the cache.
-    """
+def hand_over(wanted: str, payload: Payload, environment: Mapping[str, str]) -> Handover:
+    """Return how a payload gets to opencode, ``wanted`` (FILE or INLINE) if that is possible."""
     text = rendering.payload(payload)
+    # The same payload has the same file, and another one another: what was handed out stays as it was.
+    name = f"payload-{cache.digest([text])}.json"
     if wanted == FILE:
-        written = cache.write(environment, name, text.encode())
+        written = _kept(environment, name, text)
         if written is not None:
-            return Handover(delivery.by_file(written, environment), FILE)
+            return Handover(delivery.by_file(written, environment), FILE, name)
     changes = delivery.inline(text, environment)
     if changes is not None:
-        return Handover(changes, INLINE)
+        return Handover(changes, INLINE, name)
     why = f"{payload.model_count} models do not fit into {delivery.INLINE} here"
     if delivery.users_file(environment) is not None:
         note = f"{why}, and {delivery.FILE} is yours: unset it, or choose fewer models with includeModels"
-        return Handover(None, INLINE, notes=(note,))
-    written = cache.write(environment, name, text.encode()) or _temporary(text)
+        return Handover(None, INLINE, name, notes=(note,))
+    written = _kept(environment, name, text) or _temporary(name, text)
     changes = delivery.by_file(written, environment)
     # What must beat a project's configuration, an address and its key, still goes above it.
     head = rendering.payload(payload.head)
     above = delivery.inline(head, environment)
     note = f"{why}: they are delivered by the file {written}"
     if above is None:
-        return Handover(changes, FILE, notes=(note,))
-    cache.write(environment, record.head_name_of(name), head.encode())
-    return Handover({**changes, **above, delivery.FILE: written}, HEAD, notes=(note,))
-
-
-def lasting_name(payload: Payload) -> str:
-    """Return a file name for what ``env`` hands out: the same payload has the same, another payload another."""
-    return f"payload-{cache.digest([rendering.payload(payload)])}.json"
+        return Handover(changes, FILE, name, notes=(note,))
+    head_name = f"head-{cache.digest([head])}.json"
+    _kept(environment, head_name, head)
+    return Handover({**changes, **above, delivery.FILE: written}, HEAD, name, head_name, notes=(note,))
 
 
 def wanted_by_launch(chosen: Settings, environment: Mapping[str, str]) -> str:
@@ -131,33 +134,43 @@ def _discovered(
     except KeyRefused:
         record.withdraw(environment, key)
         raise
-    handover = hand_over(wanted_by_launch(chosen, environment), found.payload, record.payload_name(key), environment)
-    if handover.mode == INLINE:
-        cache.write(environment, record.payload_name(key), rendering.payload(found.payload).encode())
+    handover = hand_over(wanted_by_launch(chosen, environment), found.payload, environment)
     if handover.changes is not None:
-        record.save(environment, key, _record(found, user, handover.mode, environment, folder))
+        if handover.mode == INLINE:
+            _kept(environment, handover.payload, rendering.payload(found.payload))
+        new = Record(
+            refreshed=min(served.remembered.informed for served in found.served),
+            confirmed=min(served.remembered.heard for served in found.served),
+            mode=handover.mode,
+            payload=handover.payload,
+            head=handover.head,
+            sources=_sources(found, chosen, environment),
+            variables=_variables(found),
+            watched_files=_watched(user, environment, folder),
+            watched_variables=sorted(user.environment_names),
+        )
+        record.save(environment, key, new)
         handover.changes.update(carried(found))
     stale = tuple(f"{served.stale}; its models of the last answer are shown" for served in found.served if served.stale)
     notes = (*chosen.warnings, *(str(failure) for failure in found.failures), *stale, *handover.notes)
     return found, replace(handover, notes=notes)
 
 
-def _record(
-    found: Discovery, user: Configuration, mode: str, environment: Mapping[str, str], folder: str
-) -> Record:
-    return Record(
-        refreshed=min(served.remembered.informed for served in found.served),
-        mode=mode,
-        sources=[_source(served) for served in found.served],
-        variables={
-            header.variable: (served.proxy.provider, header.option, header.name)
-            for served in found.served
-            for header in served.proxy.headers
-            if header.variable
-        },
-        watched_files=_watched(user, environment, folder),
-        watched_variables=sorted(user.environment_names),
-    )
+def _kept(environment: Mapping[str, str], name: str, text: str) -> str | None:
+    """Return the path of a file in the cache that holds ``text``, None when none can be kept."""
+    if cache.read(environment, name) == text.encode():
+        cache.use(environment, name)
+        return cache.path(environment, name)
+    return cache.write(environment, name, text.encode())
+
+
+def _variables(found: Discovery) -> dict[str, tuple[str, str, str]]:
+    return {
+        header.variable: (served.proxy.provider, header.option, header.name)
+        for served in found.served
+        for header in served.proxy.headers
+        if header.variable
+    }
 
 
 def _watched(user: Configuration, environment: Mapping[str, str], folder: str) -> list[str]:
@@ -171,48 +184,76 @@ def _watched(user: Configuration, environment: Mapping[str, str], folder: str) -
     return sorted({*user.referenced_files, *user.markdown_files, *parents, *places})
 
 
-def _source(served: Served) -> Source:
-    proxy, known = served.proxy, served.remembered.answers
-    parts = urlsplit(known.url.root)
+def _sources(found: Discovery, chosen: Settings, environment: Mapping[str, str]) -> list[Source]:
+    """Return what the next launch asks: also who failed this time, because it may be back."""
+    served = {each.proxy.provider: each.remembered.answers for each in found.served}
+    sources = []
+    for asked in chosen.proxies:
+        known = served.get(asked.provider)
+        if known is not None:
+            sources.append(_source(asked, known.url, known.body, known.took, environment))
+        elif asked.url is not None:
+            sources.append(_source(asked, asked.url, b"", 0.0, environment))
+    return sources
+
+
+def _source(asked: Proxy, url: ProxyURL, body: bytes, took: float, environment: Mapping[str, str]) -> Source:
+    parts = urlsplit(url.root)
     tls = parts.scheme == "https"
     return Source(
-        provider=proxy.provider,
+        provider=asked.provider,
         tls=tls,
-        host=known.url.host,
+        host=url.host,
         port=parts.port or (443 if tls else 80),
         prefix=parts.path,
-        loopback=known.url.is_loopback,
-        identify=proxy.detected,
-        took=known.took,
-        found_in=proxy.key.found_in,
-        headers={header.name: header.option for header in proxy.headers},
-        body=known.body,
+        loopback=url.is_loopback,
+        identify=asked.detected,
+        took=took,
+        via="" if url.is_loopback else trust.http_proxy_variable(url.root, environment),
+        found_in=asked.key.found_in,
+        headers={header.name: header.option for header in asked.headers},
+        body=body,
     )
 
 
-def _temporary(text: str) -> str:
-    """Write a file where no cache is, for this one launch: mode 0600, in the system's folder for such files."""
-    descriptor, path = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
+def _temporary(name: str, text: str) -> str:
+    """Write a file where no cache is: mode 0600, in the system's folder for such files, the same one every time."""
+    path = os.path.join(tempfile.gettempdir(), f"opencode-litellm-{name}")
+    descriptor, written = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text)
+    try:
+        os.replace(written, path)
+    except OSError:
+        return written  # somebody else's is there
     return path
 
 
 @contextmanager
-def _alone(environment: Mapping[str, str], name: str, seconds: float) -> Iterator[bool]:
-    """Hold a lock that ends with the process, and tell whether we have it: after ``seconds`` we go on without."""
+def _turn(environment: Mapping[str, str], name: str, seconds: float) -> Iterator[None]:
+    """Hold a lock that ends with the process; or wait, at most ``seconds``, until whoever holds it is done.
+
+    Who had to wait goes on without: when the one in front failed, nobody waits for all the others as well.
+    """
     from filelock import FileLock, Timeout  # 35 ms that only a discovery pays
 
     lock = FileLock(cache.path(environment, name), mode=0o600)
-    alone = False
     try:
         if cache.make_folder(environment):
-            lock.acquire(timeout=seconds)
-            alone = True
+            _wait_for(lock, seconds)
     except (Timeout, OSError):
-        alone = False
+        pass  # one that cannot be had keeps nobody from working
     try:
-        yield alone
+        yield
     finally:
-        if alone:
-            lock.release()
+        lock.release()
+
+
+def _wait_for(lock: BaseFileLock, seconds: float) -> None:
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        lock.acquire(timeout=seconds, poll_interval=0.02)
+        lock.release()

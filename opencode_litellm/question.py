@@ -1,7 +1,7 @@
 """The one cheap question of a launch, ``GET /v1/models``, over a bare socket.
 
-``requests`` would cost ten times what the interpreter does. Whatever is unusual here (a redirect, an HTTP proxy, an
-answer that is not plain) is left to :mod:`opencode_litellm.proxy`, which does all of that well.
+``requests`` would cost ten times what the interpreter does. Whatever is unusual here (a redirect, an HTTP proxy that
+is reached over TLS, an answer that is not plain) is left to :mod:`opencode_litellm.proxy`, which does all of that well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from . import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
@@ -37,10 +38,10 @@ class Question:
     """Where to ask and what was answered last.
 
     ``prefix`` is the path before ``/v1``; ``identify`` tells that LiteLLM has to identify itself first, without
-    a key; ``patience`` is in seconds.
+    a key; ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty without one.
     """
 
-    __slots__ = ("body", "headers", "host", "identify", "patience", "port", "prefix", "tls")
+    __slots__ = ("body", "headers", "host", "identify", "patience", "port", "prefix", "tls", "via")
 
     def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
         self,
@@ -49,6 +50,7 @@ class Question:
         host: str,
         port: int,
         prefix: str,
+        via: str,
         headers: Mapping[str, str],
         identify: bool,
         patience: float,
@@ -58,6 +60,7 @@ class Question:
         self.host = host
         self.port = port
         self.prefix = prefix
+        self.via = via
         self.headers = headers
         self.identify = identify
         self.patience = patience
@@ -71,6 +74,11 @@ def ask_all(
 
     Name lookup, connection, header and body together have a question's patience.
     """
+    context = None
+    if any(question.tls for question in questions):
+        from . import trust  # TLS and its certificates cost 40 ms, which are not the proxy's
+
+        context = trust.ssl_context(environment)
     started = time.monotonic()
     results: list[tuple[int, bytes] | Exception] = [Late() for _ in questions]
     locks = []
@@ -81,7 +89,7 @@ def ask_all(
 
         def run(index: int = index, question: Question = question, lock: _thread.LockType = lock) -> None:
             try:
-                results[index] = _answer(question, environment, started + question.patience)
+                results[index] = _answer(question, context, started + question.patience)
             finally:
                 lock.release()
 
@@ -92,11 +100,9 @@ def ask_all(
     return list(results)
 
 
-def _answer(
-    question: Question, environment: Mapping[str, str], deadline: float
-) -> tuple[int, bytes] | Exception:
+def _answer(question: Question, context: ssl.SSLContext | None, deadline: float) -> tuple[int, bytes] | Exception:
     try:
-        return _ask(question, environment, deadline)
+        return _ask(question, context, deadline)
     except TimeoutError:
         return Late()
     except (OSError, Unusual, Late) as error:
@@ -105,27 +111,57 @@ def _answer(
         return Unusual(repr(error))
 
 
-def _ask(question: Question, environment: Mapping[str, str], deadline: float) -> tuple[int, bytes]:
-    connection = _connected(question, environment, deadline)
+def _ask(question: Question, context: ssl.SSLContext | None, deadline: float) -> tuple[int, bytes]:
+    connection = _connected(question, context, deadline)
     try:
         if question.identify:
-            status, body = _exchange(connection, question, _LIVELINESS, {}, deadline)
-            if status != 200 or body.strip() != _IDENTITY:
-                raise Unusual("LiteLLM does not answer there")
+            _check_identity(connection, question, deadline)
         return _exchange(connection, question, "/v1/models", question.headers, deadline)
     finally:
         connection.close()
 
 
-def _connected(question: Question, environment: Mapping[str, str], deadline: float) -> Any:
-    if question.tls:
+def _check_identity(connection: Any, question: Question, deadline: float) -> None:
+    """Raise Unusual unless LiteLLM says, without a key and in time, that it is there."""
+    try:
+        status, body = _exchange(connection, question, _LIVELINESS, {}, deadline)
+    except (OSError, Late) as error:
+        raise Unusual("who listens there does not say that it is LiteLLM") from error
+    if status != 200 or body.strip() != _IDENTITY:
+        raise Unusual("LiteLLM does not answer there")
+
+
+def _connected(question: Question, context: ssl.SSLContext | None, deadline: float) -> Any:
+    host, port, login = _http_proxy(question.via) if question.via else (question.host, question.port, {})
+    connection = _connection(host, port, deadline, rich=question.tls)
+    if context is None or not question.tls:
+        if login:
+            question.headers = {**question.headers, **login}
+        return connection
+    import ssl  # there already, for the context
+
+    try:
+        if question.via:
+            _tunnel(connection, question, login, deadline)
+        connection.settimeout(_remaining(deadline))
+        return context.wrap_socket(connection, server_hostname=question.host)
+    except ssl.SSLCertVerificationError as error:
+        connection.close()
+        raise Unusual("a certificate that is not trusted") from error
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
+    if rich:
         # The TLS module wants the richer socket.
         from socket import socket
     else:
         from _socket import socket  # type: ignore[assignment]
     failure: OSError = OSError("no address")
     # As bytes, a name is not put through Python's IDNA codec, which costs a millisecond to import.
-    addresses = _socket.getaddrinfo(question.host.encode("ascii"), question.port, 0, _socket.SOCK_STREAM)
+    addresses = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
     for family, kind, protocol, _, address in addresses:
         connection = socket(family, kind, protocol)
         try:
@@ -135,13 +171,39 @@ def _connected(question: Question, environment: Mapping[str, str], deadline: flo
             connection.close()
             failure = error
             continue
-        if not question.tls:
-            return connection
-        from . import trust  # TLS costs 13 ms
-
-        connection.settimeout(_remaining(deadline))
-        return trust.ssl_context(environment).wrap_socket(connection, server_hostname=question.host)
+        return connection
     raise failure
+
+
+def _http_proxy(url: str) -> tuple[str, int, dict[str, str]]:
+    """Return host, port and the header with the login of an HTTP proxy."""
+    scheme, separator, rest = url.rpartition("://")
+    login, _, place = rest.split("/", 1)[0].rpartition("@")
+    host, _, port = place.rpartition(":")
+    if (separator and scheme.lower() != "http") or not host or not port.isdigit() or "[" in host or "%" in login:
+        raise Unusual("an HTTP proxy that is reached in another way")
+    if not login:
+        return host, int(port), {}
+    from binascii import b2a_base64
+
+    return host, int(port), {"Proxy-Authorization": f"Basic {b2a_base64(login.encode(), newline=False).decode()}"}
+
+
+def _tunnel(connection: Any, question: Question, login: Mapping[str, str], deadline: float) -> None:
+    host = f"[{question.host}]" if ":" in question.host else question.host
+    place = f"{host}:{question.port}"
+    connection.settimeout(_remaining(deadline))
+    connection.sendall(_message(f"CONNECT {place} HTTP/1.1", {"Host": place, **login}))
+    received = bytearray()
+    while not received.endswith(b"\r\n\r\n"):
+        connection.settimeout(_remaining(deadline))
+        # A byte at a time: what follows is TLS's.
+        piece = connection.recv(1)
+        if not piece or len(received) > _LARGEST_HEAD:
+            raise Unusual("no tunnel")
+        received += piece
+    if _status(received.split(b"\r\n", 1)[0].decode("latin-1")) != 200:
+        raise Unusual("no tunnel")
 
 
 def _exchange(
@@ -169,19 +231,25 @@ def _exchange(
 
 def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes:
     host = f"[{question.host}]" if ":" in question.host else question.host
+    place = host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}"
     fields = {
-        "Host": host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}",
+        "Host": place,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "User-Agent": f"opencode-litellm/{__version__}",
         **headers,
     }
-    lines = [f"GET {question.prefix}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-    text = "\r\n".join(lines)
+    # An HTTP proxy that passes a plain request on wants the whole URL.
+    start = f"http://{place}" if question.via and not question.tls else ""
+    return _message(f"GET {start}{question.prefix}{path} HTTP/1.1", fields)
+
+
+def _message(first: str, fields: Mapping[str, str]) -> bytes:
+    lines = [first, *(f"{name}: {value}" for name, value in fields.items())]
     if not all(line.isprintable() for line in lines):
         raise Unusual("a header that does not fit on a line")
     try:
-        return f"{text}\r\n\r\n".encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
     except UnicodeEncodeError as error:
         raise Unusual("a header with other letters than Latin ones") from error
 

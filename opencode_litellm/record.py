@@ -29,6 +29,8 @@ _VARIABLES = (
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
     "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY",
     "OPENCODE_LITELLM_USER_CONTENT",
+    # Which way a proxy is reached, and so how it is asked.
+    "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
 
 _TITLE = f"opencode-litellm launch {__version__}"
@@ -38,11 +40,13 @@ class Source:
     """A proxy that was asked: where, with which key, and what it answered.
 
     ``found_in`` is :attr:`opencode_litellm.keys.Key.found_in`; ``headers`` maps names to the option of the section
-    that holds them, and ``took`` is how many seconds the last answer took.
+    that holds them, and ``took`` is how many seconds the last answer took. ``via`` is the variable that names an
+    HTTP proxy on the way, empty without one. ``body`` is empty when it did not answer at all.
     """
 
     __slots__ = (
         "body", "found_in", "headers", "host", "identify", "loopback", "port", "prefix", "provider", "tls", "took",
+        "via",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
@@ -56,6 +60,7 @@ class Source:
         loopback: bool,
         identify: bool,
         took: float,
+        via: str,
         found_in: str,
         headers: Mapping[str, str],
         body: bytes,
@@ -68,6 +73,7 @@ class Source:
         self.loopback = loopback
         self.identify = identify
         self.took = took
+        self.via = via
         self.found_in = found_in
         self.headers = headers
         self.body = body
@@ -76,26 +82,35 @@ class Source:
 class Record:
     """The last discovery: its sources, the payload that came of it, and what else that depended on.
 
+    ``payload`` and ``head`` name the files in the cache that are handed over (``head`` is empty without one).
     ``refreshed`` is when prices and limits were last asked for (``time.time``; 0: not answered in time),
     ``confirmed`` when the record was last found true. ``variables`` maps names to the provider, option and header
-    whose literal value travels in opencode's environment.
+    whose literal value travels in opencode's environment. ``stamp`` tells one record from the next.
     """
 
-    __slots__ = ("confirmed", "mode", "refreshed", "sources", "variables", "watched_files", "watched_variables")
+    __slots__ = (
+        "confirmed", "head", "mode", "payload", "refreshed", "sources", "stamp", "variables", "watched_files",
+        "watched_variables",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - as above
         self,
         *,
         refreshed: float,
+        confirmed: float,
         mode: str,
+        payload: str,
+        head: str,
         sources: Sequence[Source],
         variables: Mapping[str, tuple[str, str, str]],
         watched_files: Sequence[str],
         watched_variables: Sequence[str],
-        confirmed: float = 0.0,
     ) -> None:
         self.refreshed = refreshed
         self.mode = mode
+        self.payload = payload
+        self.head = head
+        self.stamp = ""
         self.sources = sources
         self.variables = variables
         self.watched_files = watched_files
@@ -113,21 +128,6 @@ def fingerprint(environment: Mapping[str, str], folder: str) -> str:
     return cache.digest(parts)
 
 
-def payload_name(key: str) -> str:
-    """Return the name of the payload's file in the cache."""
-    return f"payload-{key}.json"
-
-
-def head_name(key: str) -> str:
-    """Return the name of the file with the addresses and keys of a payload, without its models."""
-    return head_name_of(payload_name(key))
-
-
-def head_name_of(name: str) -> str:
-    """Return the name of the head that belongs to the payload file ``name``."""
-    return f"head-{name}"
-
-
 def load(environment: Mapping[str, str], key: str) -> Record | None:
     """Return the record, or None when there is none that still describes these circumstances."""
     content = cache.read(environment, _name(key))
@@ -135,29 +135,37 @@ def load(environment: Mapping[str, str], key: str) -> Record | None:
         return None
     try:
         record, state = _parsed(content)
-        record.confirmed = os.stat(cache.path(environment, _name(key))).st_mtime
-        usable = cache.is_ours(os.stat(cache.path(environment, payload_name(key))))
+        status = os.stat(cache.path(environment, _name(key)))
+        usable = all(cache.is_ours(os.lstat(file)) for file in _delivered(record, environment))
     except (ValueError, KeyError, IndexError, OSError):
         return None
+    record.confirmed = status.st_mtime
+    record.stamp = f"{status.st_ino} {status.st_mtime_ns}"
     return record if usable and state == _state(record, environment) else None
 
 
-def save(environment: Mapping[str, str], key: str, record: Record) -> bool:
-    """Keep a record; False when that is not possible."""
-    return cache.write(environment, _name(key), _written(record, _state(record, environment))) is not None
+def save(environment: Mapping[str, str], key: str, record: Record) -> None:
+    """Keep a record, if that is possible."""
+    if cache.write(environment, _name(key), _written(record, _state(record, environment))) is not None:
+        cache.date(environment, _name(key), record.confirmed)
 
 
 def confirm(environment: Mapping[str, str], key: str, record: Record) -> None:
     """Note that a record was found true, at most once an hour."""
     if not 0 <= time.time() - record.confirmed < 3600:
-        for name in (_name(key), payload_name(key), head_name(key)):
-            cache.touch(environment, name)
+        cache.date(environment, _name(key), time.time())
+        for name in filter(None, (record.payload, record.head)):
+            cache.use(environment, name)
 
 
 def withdraw(environment: Mapping[str, str], key: str) -> None:
-    """Remove a record and its payload."""
-    for name in (_name(key), payload_name(key), head_name(key)):
-        cache.remove(environment, name)
+    """Remove a record; its payload may be that of another one, too."""
+    cache.remove(environment, _name(key))
+
+
+def claim_name(key: str) -> str:
+    """Return the name of the claim on refreshing a record."""
+    return f"refresh-{key}"
 
 
 def _name(key: str) -> str:
@@ -174,11 +182,17 @@ def _identity(path: str) -> str:
 
 def _state(record: Record, environment: Mapping[str, str]) -> str:
     values = [f"{name}={environment.get(name)}" for name in record.watched_variables]
-    return cache.digest([*values, *(_identity(path) for path in record.watched_files)])
+    files = [*record.watched_files, *_delivered(record, environment)]
+    return cache.digest([*values, *(_identity(path) for path in files)])
+
+
+def _delivered(record: Record, environment: Mapping[str, str]) -> list[str]:
+    return [cache.path(environment, name) for name in (record.payload, record.head) if name]
 
 
 def _written(record: Record, state: str) -> bytes:
     lines = [_TITLE, _line("state", state), _line("refreshed", repr(record.refreshed)), _line("mode", record.mode)]
+    lines.append(_line("payload", record.payload, record.head))
     lines += [_line("file", path) for path in record.watched_files]
     lines += [_line("variable", name) for name in record.watched_variables]
     lines += [_line("carry", name, *place) for name, place in record.variables.items()]
@@ -188,7 +202,7 @@ def _written(record: Record, state: str) -> bytes:
         lines.append(
             _line(
                 "source", source.provider, switches, source.host, str(source.port), source.prefix,
-                repr(source.took), source.found_in, str(len(source.body)), *headers,
+                repr(source.took), source.via, source.found_in, str(len(source.body)), *headers,
             )
         )  # fmt: skip
     head = "\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
@@ -207,7 +221,7 @@ def _parsed(content: bytes) -> tuple[Record, str]:
         rows.setdefault(kind, []).append([_unescaped(word) for word in words])
     sources = []
     for words in rows.get("source", []):
-        length = int(words[7])
+        length = int(words[8])
         if length > len(bodies):
             raise ValueError(length)
         body, bodies = bodies[:length], bodies[length:]
@@ -215,14 +229,18 @@ def _parsed(content: bytes) -> tuple[Record, str]:
         sources.append(
             Source(
                 provider=words[0], tls=tls, host=words[2], port=int(words[3]), prefix=words[4], loopback=loopback,
-                identify=identify, took=float(words[5]), found_in=words[6], body=body,
-                headers=dict(zip(words[8::2], words[9::2], strict=True)),
+                identify=identify, took=float(words[5]), via=words[6], found_in=words[7], body=body,
+                headers=dict(zip(words[9::2], words[10::2], strict=True)),
             )
         )  # fmt: skip
     if bodies or not sources:
         raise ValueError(len(bodies))
+    payload, head_name = rows["payload"][0]
     record = Record(
         refreshed=float(rows["refreshed"][0][0]),
+        confirmed=0.0,
+        payload=payload,
+        head=head_name,
         mode=rows["mode"][0][0],
         sources=sources,
         variables={name: (provider, option, header) for name, provider, option, header in rows.get("carry", [])},

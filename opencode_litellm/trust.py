@@ -45,3 +45,15 @@ def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
 def may_use_http_proxy(environment: Mapping[str, str]) -> bool:
     """Tell whether a variable such as ``HTTPS_PROXY`` is set, so that a host off this machine may need it."""
     return any(environment.get(name) or environment.get(name.upper()) for name in _PROXY_VARIABLES)
+
+
+def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
+    """Return the variable that names the HTTP proxy on the way to ``url``, empty when the way is straight.
+
+    As ``requests`` chooses, with all that ``NO_PROXY`` may say.
+    """
+    from requests.utils import get_environ_proxies, select_proxy  # a launch has it in its record
+
+    chosen = select_proxy(url, get_environ_proxies(url)) if may_use_http_proxy(environment) else None
+    names = [spelling for name in _PROXY_VARIABLES for spelling in (name, name.upper())]
+    return next((name for name in names if chosen and environment.get(name) == chosen), "")
