@@ -435,7 +435,10 @@ def _listed(row: Mapping[str, Any]) -> Facts | None:
 
 
 def _deployment(row: Mapping[str, Any]) -> Facts | None:
-    return _facts(row.get("model_name"), _mapping(row.get("model_info")), _mapping(row.get("litellm_params")))
+    info = _mapping(row.get("model_info"))
+    # LiteLLM 1.106: a team's own deployment has a made-up model_name; /v1/models lists it under this one.
+    model = info.get("team_public_model_name") or row.get("model_name")
+    return _facts(model, info, _mapping(row.get("litellm_params")))
 
 
 def _group(row: Mapping[str, Any]) -> Facts | None:
@@ -487,7 +490,8 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
 
 
 def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
-    listed = info.get("supported_reasoning_efforts")
+    # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).
+    listed = info.get("supported_reasoning_efforts", info.get("reasoning_effort_levels"))
     if not isinstance(listed, list):
         return None
     return tuple(sorted({effort for effort in listed if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))
