@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from .proxy import Facts, row_of
 from .routing import Route, is_openai_reasoning, matches, route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .settings import ModelOptions
 
@@ -36,18 +37,41 @@ OTHER_MODES = frozenset(
 # LiteLLM's stand-ins for "whatever this key may use" (proxy/_types.py: SpecialModelNames).
 PLACEHOLDERS = frozenset({"all-team-models", "all-proxy-models", "no-default-models"})
 
+# opencode 1.18 looks ids up in a plain object: one that every JavaScript object has ends its start (`toString`:
+# "undefined is not an object (evaluating '_?.api.id')") or is lost (`__proto__`).
+_UNUSABLE = frozenset(
+    {
+        "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
+        "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+    }
+)  # fmt: skip
+
 _NOT_FOR_CHAT = re.compile(
-    r"embed|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
-    r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo)|(^|[-_/.])ocr|realtime|text-to-|speech|recraft|ideogram",
+    r"embed|bge-|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
+    r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo|kling|seedance|seedream)|(^|[-_/.])ocr|realtime|text-to-|speech"
+    r"|recraft|ideogram|nano-banana|nova-(canvas|reel|sonic)|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash))"
+    r"|-to-video|[-_][tir]2[vi]($|[-_])|(^|/)(deepgram|elevenlabs|assemblyai)/|guardrail",
     re.IGNORECASE,
 )
 _SEES_IMAGES = re.compile(
-    r"gpt-4o|gpt-4\.1|gpt-4-turbo|gpt-5|(^|[/.])o[134]($|-(?!mini|preview))|o4-mini|claude-(3|sonnet|opus|haiku)"
-    r"|gemini|pixtral|llava|[-_]vl([-_:]|$)|vision|llama-?4|gemma-?3|grok-4",
+    r"gpt-4o(?!.*audio)|gpt-4\.[15]|gpt-4-turbo|gpt-[5-9](?!\d)|(^|[/.])o[134]($|-(?!mini|preview))|o4-mini"
+    r"|claude-(?!v?[12](\D|$)|instant)|gemini|pixtral|llava|[-_]vl([-_:]|$)|vision|llama-?4|gemma-?3|grok-4|multimodal"
+    r"|nova-(2-)?(lite|pro|premier)|kimi-k(2\.[5-9]|[3-9])|mistral-(small|medium|large)-(3|2[5-9])",
     re.IGNORECASE,
 )
+# How strong a reasoning effort is; opencode's picker and its titles, which take the first, follow this order.
+_STRENGTHS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+# opencode 1.18 compacts a session at context - min(output, 32,000), and so at every turn where nothing is left.
+_RESERVED = 32_000  # tokens
+
 # Families whose thinking has to be sent back to them in the field that LiteLLM gives it in.
 _INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
+
+
+_PRICES = tuple(name for name in Facts.__dataclass_fields__ if "_cost" in name)
+_ABILITIES = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
+_NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(_ABILITIES)
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,15 @@ class Model:
     refused_efforts: tuple[str, ...]
     interleaved: bool
 
+    @property
+    def sure_efforts(self) -> tuple[str, ...]:
+        """The reasoning efforts that it takes for certain, the weakest first."""
+        return tuple(sorted({*(self.efforts or ()), *self.flagged_efforts}, key=_strength))
+
+
+def _strength(effort: str) -> tuple[int, str]:
+    return (_STRENGTHS.index(effort) if effort in _STRENGTHS else len(_STRENGTHS), effort)
+
 
 def build(
     listed: Iterable[Facts],
@@ -101,8 +134,11 @@ def build(
     by_group = _by_model(groups)
     facts = {}
     for model, rows in _by_model(listed).items():
-        known = [_safest(by_deployment.get(model, ())), _safest(by_group.get(model, ())), _safest(rows)]
-        merged = _first_known(model, [row for row in known if row is not None])
+        deployed, group = _safest(by_deployment.get(model, ())), _safest(by_group.get(model, ()))
+        if deployed and group:
+            # LiteLLM 1.106: a group has an ability as soon as one of its deployments has it.
+            group = replace(group, **_NO_ABILITIES)
+        merged = _first_known(model, [row for row in (deployed, group, _safest(rows)) if row])
         corrected = _corrected(merged, options.capabilities.get(model, {}))
         if _shown(corrected, options):
             facts[model] = corrected
@@ -121,16 +157,14 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
     """Merge deployments that answer to one name to what holds for whichever is chosen."""
     if len(rows) < 2:
         return rows[0] if rows else None
-    prices = [name for name in Facts.__dataclass_fields__ if "_cost" in name]
-    flags = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
     efforts = [set(row.efforts) for row in rows if row.efforts is not None]
-    modes = {row.mode for row in rows if row.mode}
+    modes = sorted({row.mode for row in rows if row.mode})
     providers = {row.litellm_provider for row in rows}
-    merged: dict[str, Any] = {name: _extreme(max, [getattr(row, name) for row in rows]) for name in prices}
-    merged.update({name: _every([getattr(row, name) for row in rows]) for name in (*flags, "temperature")})
+    merged: dict[str, Any] = {name: _extreme(max, [getattr(row, name) for row in rows]) for name in _PRICES}
+    merged.update({name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature")})
     return replace(
         rows[0],
-        mode=rows[0].mode if len(modes) == 1 else next((mode for mode in sorted(modes) if mode in CHAT_MODES), None),
+        mode=next((mode for mode in modes if mode in CHAT_MODES), modes[0] if modes else None),
         litellm_provider=rows[0].litellm_provider if len(providers) == 1 else None,
         max_input_tokens=_extreme(min, [row.max_input_tokens for row in rows]),
         max_output_tokens=_extreme(min, [row.max_output_tokens for row in rows]),
@@ -169,19 +203,20 @@ def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
     said = row_of(facts.model, overrides) if overrides else None
     if said is None:
         return facts
-    changes = {
-        name: getattr(said, name)
-        for name in Facts.__dataclass_fields__
-        if name != "model" and getattr(said, name) not in (None, ())
-    }
+    changes = {name: value for name in Facts.__dataclass_fields__ if (value := getattr(said, name)) not in (None, ())}
+    efforts = facts.efforts if said.efforts is None else said.efforts
+    taken, refused = set(said.flagged_efforts), set(said.refused_efforts)
+    changes["efforts"] = None if efforts is None else tuple(sorted({*efforts} - refused))
+    changes["flagged_efforts"] = tuple(sorted({*facts.flagged_efforts, *taken} - refused))
+    changes["refused_efforts"] = tuple(sorted({*facts.refused_efforts, *refused} - taken))
     return replace(facts, **changes)
 
 
 def _shown(facts: Facts, options: ModelOptions) -> bool:
     model = facts.model
-    if matches(model, options.exclude):
+    if model in _UNUSABLE or matches(model, options.exclude):
         return False
-    if model in options.include:
+    if "*" not in model and model in options.include:
         return True
     if options.include and not matches(model, options.include):
         return False
@@ -217,7 +252,7 @@ def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
         tool_call=facts.function_calling is not False,
         reasoning=reasoning,
         # OpenAI's reasoning models take no temperature but 1, whatever supported_openai_params says.
-        temperature=False if openai_reasoning else facts.temperature,
+        temperature=False if openai_reasoning and reasoning else facts.temperature,
         efforts=facts.efforts,
         flagged_efforts=facts.flagged_efforts,
         refused_efforts=facts.refused_efforts,
@@ -236,7 +271,10 @@ def _limit(facts: Facts) -> Limit | None:
     # opencode 1.18: a context of 0 switches compaction off, so half of a limit is worse than none.
     if facts.max_input_tokens is None or facts.max_output_tokens is None:
         return None
-    return Limit(facts.max_input_tokens, facts.max_output_tokens)
+    context, output = facts.max_input_tokens, facts.max_output_tokens
+    if min(output, _RESERVED) > context // 2:
+        output = max(1, context // 2)
+    return Limit(context, output)
 
 
 def _price(*per_token: float | None) -> Price | None:

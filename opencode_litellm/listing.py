@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from .settings import SIBLING_SUFFIX
 from .terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .catalog import Limit, Model, Price
     from .discovery import Discovery
@@ -40,15 +41,27 @@ def as_table(found: Discovery) -> str:
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
+def as_changes(before: Iterable[tuple[str, str]], found: Discovery) -> str:
+    """Return a line for each model that was added to or removed from ``before`` (provider and id), and a sum."""
+    old = set(before)
+    new = {(served.proxy.provider, model.id) for served in found.served for model in served.models}
+    asked = {served.proxy.provider for served in found.served}
+    lines = [f"+ {provider}/{plain(model)}\n" for provider, model in sorted(new - old)]
+    lines += [f"- {provider}/{plain(model)}\n" for provider, model in sorted(old - new) if provider in asked]
+    return "".join([*lines, f"{len(new)} models for opencode\n"])
+
+
 def _models(found: Discovery) -> Iterator[tuple[str, Model]]:
+    """Yield models, each with the provider under which opencode has it."""
+    delivered = {(provider.id, model) for provider in found.payload.providers for model in provider.models}
     for served in found.served:
+        sibling = f"{served.proxy.provider}{SIBLING_SUFFIX}"
         for model in served.models:
-            yield served.proxy.provider, model
+            yield sibling if (sibling, model.id) in delivered else served.proxy.provider, model
 
 
 def _cells(provider: str, model: Model) -> list[str]:
-    efforts = sorted({*(model.efforts or ()), *model.flagged_efforts})
-    reasoning = (",".join(efforts) or "yes") if model.reasoning else "-"
+    reasoning = (",".join(model.sure_efforts) or "yes") if model.reasoning else "-"
     modalities = ",".join(model.inputs)
     if model.outputs != ("text",):
         modalities += f" > {','.join(model.outputs)}"

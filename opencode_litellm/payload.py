@@ -23,8 +23,12 @@ JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JS
 CHAT_PACKAGE = "@ai-sdk/openai-compatible"
 RESPONSES_PACKAGE = "@ai-sdk/openai"
 
-# opencode 1.18 makes these variants of a reasoning model by itself; only `disabled` takes one away.
-_VARIANTS_OF_OPENCODE = ("low", "medium", "high")
+# opencode 1.18 makes some of these variants of a reasoning model by itself, which ones depends on the package and
+# the id; only `disabled` takes one away.
+_VARIANTS_OF_OPENCODE = {
+    "chat": ("none", "low", "medium", "high", "max"),
+    "responses": ("none", "minimal", "low", "medium", "high", "xhigh"),
+}
 
 # Options that steer us, not opencode's packages: no sibling needs them.
 _OUR_OPTIONS = frozenset(
@@ -94,15 +98,13 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
 def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
+    # A literal key and one in auth.json serve only the id that they stand under: without one, no sibling can work.
+    if not proxy.key.reaches_sibling and "apiKey" not in _mapping(proxy.section.sibling.get("options")):
+        return False
     if proxy.options.responses_provider == "sibling":
         return True
-    # A literal key and one in auth.json serve only the id that they stand under, and a model that the
-    # configuration names as X/ID has to be found there.
-    return (
-        proxy.key.reaches_sibling
-        and not proxy.section.sibling_hidden
-        and model.id not in proxy.section.named_models
-    )
+    # A model that the configuration names as X/ID has to be found there.
+    return not proxy.section.sibling_hidden and model.id not in proxy.section.named_models
 
 
 def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
@@ -151,15 +153,16 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     for name in ("whitelist", "blacklist"):
         if name in written:
             own[name] = written[name]
-    connection: dict[str, JSON] = {
-        "baseURL": url.base_url if proxy.overrides else _base_url(proxy) or url.base_url,
-        "apiKey": proxy.key.reference or PLACEHOLDER,
-    }
-    if not proxy.overrides:
+    base_url = url.base_url if proxy.overrides else _base_url(proxy) or url.base_url
+    connection: dict[str, JSON] = {"baseURL": base_url, "apiKey": proxy.key.reference or PLACEHOLDER}
+    headers = {header.name: header.written for header in proxy.headers}
+    if users_options.get("baseURL", base_url) != base_url:
+        # The user sends the sibling elsewhere: neither the key nor a header of this proxy belongs there.
+        connection["apiKey"], headers = PLACEHOLDER, {}
+    elif not proxy.overrides:
         connection.update(
             {name: value for name, value in options.items() if name not in _OUR_OPTIONS and not _may_be_secret(value)}
         )
-    headers = {header.name: header.written for header in proxy.headers}
     users_headers = {name.lower() for name in _mapping(users_options.get("headers"))}
     headers = {name: value for name, value in headers.items() if name.lower() not in users_headers}
     connection = {name: value for name, value in connection.items() if name not in users_options}
@@ -237,13 +240,10 @@ def _shortest(value: float) -> int | float:
 def _variants(model: Model) -> dict[str, JSON]:
     if not model.reasoning:
         return {}
-    taken = set(model.efforts or ()) | set(model.flagged_efforts)
-    refused = set(model.refused_efforts)
-    if model.efforts is not None:
-        refused |= set(_VARIANTS_OF_OPENCODE)
-    variants: dict[str, JSON] = {effort: {"reasoningEffort": effort} for effort in taken}
-    variants.update({effort: {"disabled": True} for effort in refused - taken if effort in _VARIANTS_OF_OPENCODE})
-    return dict(sorted(variants.items()))
+    made = _VARIANTS_OF_OPENCODE[model.route]
+    refused = [effort for effort in made if model.efforts is not None or effort in model.refused_efforts]
+    variants: dict[str, JSON] = {effort: {"reasoningEffort": effort} for effort in model.sure_efforts}
+    return {**variants, **{effort: {"disabled": True} for effort in refused if effort not in variants}}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
