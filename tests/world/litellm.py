@@ -24,15 +24,17 @@ _PATIENCE = 120  # seconds; it is up after 3 on an idle machine, after 20 on a b
 
 
 class LiteLLM:
-    """A proxy that lives as long as the ``with`` block.
+    """A proxy that lives as long as the ``with`` block, under the path ``prefix`` if that is set.
 
     ``url`` is without ``/v1``, ``key`` is its master key. It has no database, so it answers a wrong key with
     status 400 (``no_db_connection``), a missing one with 401.
     """
 
-    def __init__(self, folder: Path, stand_in: str, *, catalogue: Path = CATALOGUE, key: str = KEY) -> None:
+    def __init__(
+        self, folder: Path, stand_in: str, *, catalogue: Path = CATALOGUE, key: str = KEY, prefix: str = ""
+    ) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{prefix}"
         self.key = key
         self.log = folder / "litellm.log"
         self._command = [
@@ -47,6 +49,7 @@ class LiteLLM:
             "LANG": "C.UTF-8",
             "LITELLM_MASTER_KEY": key,
             "STAND_IN_URL": f"{stand_in}/v1",
+            "SERVER_ROOT_PATH": prefix,
             # Nothing is fetched: no price table, no telemetry.
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_TELEMETRY": "False",

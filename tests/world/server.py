@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 
@@ -44,9 +45,12 @@ def free_port() -> int:
 
 
 class Server:
-    """A server that lives as long as the ``with`` block; a subclass says what is answered."""
+    """A server that lives as long as the ``with`` block; a subclass says what is answered.
 
-    def __init__(self, port: int = 0) -> None:
+    With ``tls`` it speaks HTTPS.
+    """
+
+    def __init__(self, port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.closing = threading.Event()
         owner = self
@@ -68,6 +72,11 @@ class Server:
                 """Say nothing: the requests are kept."""
 
         self._server = _QuietServer(("127.0.0.1", port), Connection)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -79,7 +88,7 @@ class Server:
     @property
     def root(self) -> str:
         """Its URL without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def paths(self) -> list[str]:
         """Return the paths asked for so far, in the order they came."""

@@ -15,6 +15,7 @@ from .server import Request, send, send_json
 from .upstream import Upstream
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Mapping
     from http.server import BaseHTTPRequestHandler
 
@@ -39,7 +40,7 @@ class Answer:
 
     ``delay`` is seconds before the first byte, ``dribble`` seconds after each byte of the body. ``mute`` is
     never to answer, ``endless`` to repeat the body until the client leaves, ``raw`` to write the body alone,
-    without any HTTP around it.
+    without any HTTP around it but what it brings itself.
     """
 
     body: bytes = b""
@@ -61,9 +62,15 @@ class StubProxy(Upstream):
     """
 
     def __init__(
-        self, models: Iterable[str] = (), *, key: str | None = None, prefix: str = "", port: int = 0
+        self,
+        models: Iterable[str] = (),
+        *,
+        key: str | None = None,
+        prefix: str = "",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(port)
+        super().__init__(port, tls=tls)
         self.key = key
         self.prefix = prefix
         self.answers: dict[str, Answer] = {}
@@ -132,10 +139,7 @@ class StubProxy(Upstream):
             connection.close_connection = True
         elif self.closing.wait(answer.delay):
             connection.close_connection = True
-        elif answer.raw:
-            connection.close_connection = True
-            connection.wfile.write(answer.body)
-        elif answer.endless or answer.dribble:
+        elif answer.raw or answer.endless or answer.dribble:
             self._trickle(answer, connection)
         else:
             send(
@@ -148,12 +152,13 @@ class StubProxy(Upstream):
 
     def _trickle(self, answer: Answer, connection: BaseHTTPRequestHandler) -> None:
         connection.close_connection = True
-        connection.send_response(answer.status)
-        connection.send_header("Content-Type", answer.content_type)
-        connection.send_header("Connection", "close")
-        if not answer.endless:
-            connection.send_header("Content-Length", str(len(answer.body)))
-        connection.end_headers()
+        if not answer.raw:
+            connection.send_response(answer.status)
+            connection.send_header("Content-Type", answer.content_type)
+            connection.send_header("Connection", "close")
+            if not answer.endless:
+                connection.send_header("Content-Length", str(len(answer.body)))
+            connection.end_headers()
         while True:
             pieces = [answer.body] if not answer.dribble else [bytes([byte]) for byte in answer.body]
             for piece in pieces:

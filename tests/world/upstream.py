@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .server import Request, Server, send, send_json
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
 
@@ -32,8 +33,10 @@ _USAGE_RESPONSES = {
 class Upstream(Server):
     """Speaks chat completions and responses, with and without ``/v1`` before them."""
 
-    def __init__(self, port: int = 0, *, text: str = "hello from upstream") -> None:
-        super().__init__(port)
+    def __init__(
+        self, port: int = 0, *, text: str = "hello from upstream", tls: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(port, tls=tls)
         self.text = text
 
     def answer_to(self, request: Request, connection: BaseHTTPRequestHandler) -> None:
