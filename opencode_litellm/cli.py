@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click  # noqa: TID253 - this module is what click is for, and only main() imports it, when nothing shorter fits
 
 from . import __version__, terminal
+from .errors import UsageFailure
 from .shells import FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from .configuration import Configuration
     from .discovery import Discovery
     from .settings import Settings
 
+NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check
 
 Environment = dict[str, str]
@@ -27,11 +31,15 @@ Environment = dict[str, str]
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; raises Failure."""
+    if not arguments:
+        with click.Context(opencode_litellm, info_name=NAME) as context:
+            click.echo(opencode_litellm.get_help(context), err=True)
+        return UsageFailure.exit_status
     try:
-        status = opencode_litellm.main(list(arguments), prog_name="opencode-litellm", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        status = opencode_litellm.main(list(arguments), prog_name=NAME, standalone_mode=False)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else NAME
+        raise UsageFailure(f"{error.format_message()} See {path} --help") from error
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0
@@ -42,7 +50,7 @@ def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--url", metavar="URL", help="The proxy to ask, in place of any other."),
         click.option("--timeout", metavar="SECONDS", help="How long a whole discovery may take [default: 5]."),
-        click.option("--delivery", metavar="auto|inline|file|managed", help="How opencode gets the models."),
+        click.option("--delivery", metavar="auto|inline|file|managed", help="How opencode gets the models [default: auto]."),
         click.option("--quiet", is_flag=True, help="Say nothing but why a command failed."),
         click.option("--verbose", is_flag=True, help="Say more of what is done."),
     ]
@@ -64,7 +72,7 @@ def _environment(url: str | None, timeout: str | None, delivery: str | None, qui
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="opencode-litellm")
+@click.version_option(__version__, prog_name=NAME)
 def opencode_litellm() -> None:
     """Every model of a LiteLLM proxy in opencode, fresh at every start.
 
@@ -85,7 +93,7 @@ def init(shell: str | None, command: str) -> None:
     name = shell or detect()
     text = rendering.snippet(name, command, os.environ)
     replay.keep(name, command, os.environ, text)
-    _emit(text)
+    terminal.emit(text)
 
 
 @opencode_litellm.command()
@@ -102,15 +110,16 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
     if unset:
-        _emit(rendering.assignments(name, delivery.undo(environment), environment))
+        terminal.emit(rendering.assignments(name, delivery.undo(environment), environment))
         return
-    chosen, found = _discovered(environment)
+    user = _user(environment)
+    chosen, found = _discovered(environment, user)
     wanted = record.FILE if chosen.delivery == "file" and not delivery.users_file(environment) else record.INLINE
-    handover = preparation.hand_over(wanted, found.payload, preparation.lasting_name(found.payload), environment)
-    _notes(environment, chosen, found, handover.notes)
+    handover = preparation.hand_over(wanted, found.payload, environment)
     if handover.changes is None:
-        raise click.exceptions.Exit(1)
-    _emit(rendering.assignments(name, handover.changes, environment))
+        raise UsageFailure(" ".join(handover.notes))
+    _notes(environment, chosen, found, (*handover.notes, *_not_handed_over(found)))
+    terminal.emit(rendering.assignments(name, handover.changes, environment))
 
 
 @opencode_litellm.command()
@@ -127,13 +136,22 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     if check and output is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
     environment = _environment(**flags)
-    chosen, found = _discovered(environment, project=project or output is None)
+    if output is not None:
+        _refuse_users_own(output, environment)
+    user = _user(environment, project=project or output is None)
+    chosen, found = _discovered(environment, user)
     text = rendering.payload(found.payload)
-    _notes(environment, chosen, found, ())
+    _notes(environment, chosen, found, _not_handed_over(found))
     if output is None:
-        _emit(text)
+        terminal.emit(text)
         return 0
-    return _keep_up_to_date(output, text, check=check)
+    if _content(output) == text:
+        return 0
+    if check:
+        terminal.note(f"{output} differs from what the proxies serve now", environment)
+        return DIFFERENT
+    _replace(output, text)
+    return 0
 
 
 @opencode_litellm.command("exec", context_settings={"allow_interspersed_args": False})
@@ -154,31 +172,27 @@ def models(as_json: bool, **flags: Any) -> None:
     from . import listing
 
     environment = _environment(**flags)
-    chosen, found = _discovered(environment)
+    chosen, found = _discovered(environment, _user(environment))
     _notes(environment, chosen, found, ())
-    _emit(listing.as_json(found) if as_json else listing.as_table(found))
+    terminal.emit(listing.as_json(found) if as_json else listing.as_table(found))
 
 
 @opencode_litellm.command()
 @discovering
 def refresh(**flags: Any) -> None:
     """Discover now, for the launches from this folder, and say what was added and removed."""
-    from . import answers, configuration, preparation, settings
+    from . import answers, discovery, listing, preparation, settings
 
     environment = _environment(**flags)
-    chosen = settings.parse(environment, configuration.read(environment, os.getcwd()))
-    before = {proxy.provider: answers.recall(environment, proxy) for proxy in chosen.proxies}
-    with _progress("asking LiteLLM for its models"):
-        found = preparation.renew(environment, os.getcwd())
+    chosen = settings.parse(environment, _user(environment))
+    before = set()
+    for proxy in chosen.proxies:
+        old = answers.recall(environment, proxy)
+        before |= {(proxy.provider, model.id) for model in (discovery.shown(proxy, old) if old else ())}
+    with _progress(environment):
+        found = preparation.renew(environment, _folder())
     _notes(environment, chosen, found, ())
-    lines = []
-    for served in found.served:
-        old = before.get(served.proxy.provider)
-        known = {row.model for row in old.answers.listed} if old else set()
-        listed = {row.model for row in served.remembered.answers.listed}
-        lines += [f"+ {served.proxy.provider}/{terminal.plain(model)}" for model in sorted(listed - known)]
-        lines += [f"- {served.proxy.provider}/{terminal.plain(model)}" for model in sorted(known - listed)]
-    _emit("".join(f"{line}\n" for line in [*lines, f"{found.payload.model_count} models for opencode"]))
+    terminal.emit(listing.as_changes(before, found))
 
 
 @opencode_litellm.command()
@@ -189,15 +203,27 @@ def completion(shell: str) -> None:
 
     script = get_completion_class(shell)
     if script is not None:
-        _emit(script(opencode_litellm, {}, "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
+        terminal.emit(script(opencode_litellm, {}, "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
 
 
-def _discovered(environment: Environment, *, project: bool = True) -> tuple[Settings, Discovery]:
-    from . import configuration, discovery, settings
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise UsageFailure(f"the working directory is gone or closed ({error.strerror}): change to another") from error
 
-    user = configuration.read(environment, os.getcwd(), project=project)
+
+def _user(environment: Environment, *, project: bool = True) -> Configuration:
+    from . import configuration
+
+    return configuration.read(environment, _folder(), project=project)
+
+
+def _discovered(environment: Environment, user: Configuration) -> tuple[Settings, Discovery]:
+    from . import discovery, settings
+
     chosen = settings.parse(environment, user)
-    with _progress("asking LiteLLM for its models"):
+    with _progress(environment):
         return chosen, discovery.discover(chosen, environment, discovery.Patience.of(chosen.timeout))
 
 
@@ -214,45 +240,65 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
         )
 
 
-def _progress(text: str) -> AbstractContextManager[Any]:
+def _not_handed_over(found: Discovery) -> list[str]:
+    """Say which headers only a launch can hand over: a secret that stands literally somewhere is never printed."""
+    return [
+        f"options.{header.option}.{header.name} of provider {served.proxy.provider} stands literally in the"
+        f" configuration and is not printed: set {header.variable} to its value, or launch with opencode-with-litellm"
+        for served in found.served
+        for header in served.proxy.headers
+        if header.variable
+    ]
+
+
+def _progress(environment: Environment) -> AbstractContextManager[Any]:
     """Show that something goes on, on a terminal; silence is for pipes."""
-    if not sys.stderr.isatty():
+    quiet = terminal.switched_on(environment, "QUIET")
+    if quiet or sys.stderr is None or not sys.stderr.isatty() or environment.get("TERM") == "dumb":
         return nullcontext()
     from rich.console import Console  # 60 ms, on a terminal only
 
-    return Console(stderr=True).status(text)
+    return Console(stderr=True).status("asking LiteLLM for its models")
 
 
-def _keep_up_to_date(output: Path, text: str, *, check: bool) -> int:
+def _refuse_users_own(output: Path, environment: Environment) -> None:
+    """Raise UsageFailure when ``output`` is a file that opencode reads and that somebody wrote by hand."""
+    from . import delivery, layers
+
+    with suppress(OSError):
+        text = output.read_text(encoding="utf-8", errors="replace")
+        if not text.strip() or delivery.is_ours(text):
+            return
+        for kind, path in layers.files(environment, _folder()):
+            if kind != layers.INLINE and os.path.exists(path) and output.samefile(path):
+                raise UsageFailure(f"{output} is a configuration of your own, not an output of ours: name another file")
+
+
+def _content(output: Path) -> str | None:
     try:
-        current = output.read_text(encoding="utf-8") if output.exists() else None
+        return output.read_bytes().decode("ascii")
     except (OSError, ValueError):
-        current = None
-    if current == text:
-        return 0
-    if check:
-        terminal.note(f"{output} differs from what the proxies serve now", os.environ)
-        return DIFFERENT
-    with _replacing(output) as file:
-        file.write(text)
-    return 0
+        return None
 
 
-@contextmanager
-def _replacing(output: Path) -> Iterator[Any]:
+def _replace(output: Path, text: str) -> None:
     """Write a file beside ``output`` and put it in its place: through a symbolic link, with the mode that was there."""
-    target = output.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = None
     try:
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="ascii") as file:
-            yield file
+        target = output.resolve()
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o600
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="ascii", newline="", dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(text)
+        temporary.chmod(mode)
         temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise click.FileError(str(output), error.strerror or str(error)) from error
-
-
-def _emit(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    except (OSError, RuntimeError) as error:
+        # RuntimeError is how a circle of symbolic links ended before Python 3.13.
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise UsageFailure(
+            f"{output} cannot be written ({getattr(error, 'strerror', None) or error}): make its folder writable,"
+            " or name another file"
+        ) from error

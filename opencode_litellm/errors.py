@@ -12,7 +12,7 @@ class Failure(Exception):
 
 
 class UsageFailure(Failure):
-    """The command line or a setting asks for something that does not exist."""
+    """The command line or a setting asks for what does not exist or cannot be done."""
 
     exit_status = 2
 

@@ -167,6 +167,8 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     cannot be meant is a warning, because opencode has to start.
     """
     warnings: list[str] = []
+    if delivery(environment) == "managed":
+        warnings.append("delivery 'managed', for opencode 2, is not built yet: 'auto' takes its place")
     reader = _Reader(environment, configuration, warnings)
     return Settings(
         proxies=reader.proxies(),

@@ -1,12 +1,17 @@
-"""What is said on standard error: a line at a time, without anything that could steer a terminal."""
+"""What is said on standard error, a line at a time and without anything that could steer a terminal; what is
+printed on standard output.
+"""
 
 from __future__ import annotations
 
 import sys
 
+from .errors import UsageFailure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TextIO
 
 LONGEST_LINE = 1000  # characters; a proxy's error message has no say in how much scrolls by
 
@@ -15,7 +20,7 @@ def plain(text: str) -> str:
     """Return ``text`` on one line of at most 1,000 characters, control characters written as escapes."""
     line = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in " ".join(text.split())
+        for character in " ".join(text[: 2 * LONGEST_LINE].split())
     )
     return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "..."
 
@@ -37,6 +42,26 @@ def failure(text: str, environment: Mapping[str, str]) -> None:
     _write(text, environment, colour="31")
 
 
+def emit(text: str) -> None:
+    """Print what was asked for; bytes that a variable holds and that are no text leave as they came.
+
+    Raises BrokenPipeError when nobody reads any more, UsageFailure when nothing can be written.
+    """
+    if sys.stdout is None:
+        raise UsageFailure("standard output is closed: there is nowhere to print to")
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        content = text.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        content = text.encode(encoding, "backslashreplace")
+    try:
+        _send(sys.stdout, content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageFailure(f"standard output cannot be written: {error.strerror}") from error
+
+
 def switched_on(environment: Mapping[str, str], name: str) -> bool:
     """Tell whether ``OPENCODE_LITELLM_<name>`` is set to anything but an empty string or a word for no."""
     return environment.get(f"OPENCODE_LITELLM_{name}", "").lower() not in ("", "0", "false", "no", "off")
@@ -45,11 +70,16 @@ def switched_on(environment: Mapping[str, str], name: str) -> bool:
 def _write(text: str, environment: Mapping[str, str], *, colour: str) -> None:
     name = "opencode-litellm:"
     try:
-        if sys.stderr.isatty() and not environment.get("NO_COLOR"):
+        if sys.stderr.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb":
             name = f"\x1b[{colour}m{name}\x1b[0m"
-        encoding = sys.stderr.encoding or "ascii"
-        line = plain(text).encode(encoding, "backslashreplace").decode(encoding)
-        sys.stderr.write(f"{name} {line}\n")
-        sys.stderr.flush()
+        _send(sys.stderr, f"{name} {plain(text)}\n".encode(sys.stderr.encoding or "ascii", "backslashreplace"))
     except (AttributeError, OSError, ValueError):
         pass  # standard error is closed or gone: nobody is there to be told
+
+
+def _send(stream: TextIO, content: bytes) -> None:
+    """Write past Python's buffers: what they cannot get rid of would change the exit status in the end."""
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[raw.write(rest) or 0 :]
