@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import tools
-from world.home import make_home
+from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import Opencode
 from world.stub import StubProxy
@@ -49,9 +49,11 @@ def litellm(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Ite
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> dict[str, str]:
+def home(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Return the whole environment of somebody with an empty home: ``Path(home["HOME"])`` is the folder."""
-    return make_home(tmp_path / "home")
+    environment = make_home(tmp_path / "home")
+    yield environment
+    end_inhabitants(environment)
 
 
 @pytest.fixture

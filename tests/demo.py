@@ -13,13 +13,15 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from world import tools
-from world.home import make_home
+from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import run
 from world.upstream import Upstream
 
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FEWEST_MODELS = 30
 MODELS = "opencode models litellm"
 CHAT = 'opencode run -m litellm/gpt-4o "hi"'
@@ -51,14 +53,13 @@ class DemoFailed(Exception):
 
 def main() -> int:
     """Run the demo and return its exit status."""
-    # As for Ctrl-C: leave by an exception, so that everything is stopped on the way out.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    for number in INTERRUPTIONS:
+        signal.signal(number, leave)
     try:
         shown = demonstrate()
-    except KeyboardInterrupt:
+    except SystemExit:
         say("\nInterrupted. Everything that was started is stopped.")
-        return 130
+        raise
     except (DemoFailed, tools.ToolMissing, RuntimeError, subprocess.TimeoutExpired) as failure:
         say(f"\nThe demo failed: {failure}")
         return 1
@@ -66,10 +67,17 @@ def main() -> int:
     return 0
 
 
+def leave(number: int, _frame: object) -> NoReturn:
+    """Leave by an exception, so that everything is stopped on the way out, undisturbed by a second signal."""
+    for each in INTERRUPTIONS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def demonstrate() -> str:
     """Show it in every shell that is here, and return their names."""
     with ExitStack() as stack:
-        # A launch may have left a process that refreshes its cache; it ends by itself, and may still write.
+        # Where there is no /proc to say who lives in the home, a launch's refresh may outlive it.
         folder = Path(
             stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="opencode-litellm-", ignore_cleanup_errors=True)
@@ -84,6 +92,7 @@ def demonstrate() -> str:
         if missing:
             say(f"Not installed here, so not shown: {', '.join(missing)}")
         home = make_home(folder / "home", shells=here.values())
+        stack.callback(end_inhabitants, home)
         home |= {"OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": proxy.key}
         say(f"\n$ export OPENCODE_LITELLM_URL={proxy.url} LITELLM_API_KEY={proxy.key}")
         listed = ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import tools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # opencode asks nobody for a newer self or for a newer list of the world's models.
@@ -47,3 +50,24 @@ def make_home(folder: Path, *, shells: Iterable[Path] = ()) -> dict[str, str]:
         **{variable: str(folder / name) for variable, name in _FOLDERS.items()},
         **QUIET_OPENCODE,
     }
+
+
+def end_inhabitants(home: Mapping[str, str]) -> None:
+    """End all that still runs in a home, such as the process that a launch leaves behind to refresh its cache.
+
+    Seen on Linux alone; elsewhere such processes end by themselves, within seconds.
+    """
+    deadline = time.monotonic() + 5
+    while (living := list(_inhabitants(home))) and time.monotonic() < deadline:
+        for process in living:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _inhabitants(home: Mapping[str, str]) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        # A process of somebody else's, or one that ended meanwhile, has nothing to read.
+        with suppress(OSError):
+            if f"HOME={home['HOME']}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                yield int(process.name)

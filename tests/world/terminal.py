@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -61,9 +61,13 @@ class Terminal:
 
     def wait_for(self, text: str, *, seconds: float = 30) -> str:
         """Return the screen once it shows ``text``; fail with the screen when it does not in time."""
+        return self.wait_until(lambda screen: text in screen, seconds=seconds)
+
+    def wait_until(self, condition: Callable[[str], bool], *, seconds: float = 30) -> str:
+        """Return the screen once it is as it should be; fail with the screen when it is not in time."""
         deadline = time.monotonic() + seconds
-        while text not in (screen := self.screen()):
-            assert time.monotonic() < deadline, f"no {text!r} after {seconds} s on this screen:\n{screen}"
+        while not condition(screen := self.screen()):
+            assert time.monotonic() < deadline, f"after {seconds} s the screen still is:\n{screen}"
             time.sleep(0.1)
         return screen
 
