@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from . import __version__, trust
 from .errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
+from .keys import NO_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -188,14 +189,8 @@ def ask(
 
 
 def request_headers(proxy: Proxy) -> dict[str, str]:
-    """Return the headers of every request to a proxy: its key and what the section adds.
-
-    Raises KeyRefused for a key that no header can hold; that text would otherwise come back in an error message.
-    """
-    secret = proxy.key.secret
-    if not (secret.isascii() and secret.isprintable()):
-        raise KeyRefused(f"{proxy.key.source} holds a line break or a letter that no key has: set the key anew")
-    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    """Return the headers of every request to a proxy: its key and what the section adds."""
+    headers = {"Authorization": f"Bearer {proxy.key.secret}"} if proxy.key.secret else {}
     for header in proxy.headers:
         for name in [name for name in headers if name.lower() == header.name.lower()]:
             del headers[name]
@@ -394,7 +389,8 @@ def key_advice(proxy: Proxy, what: str) -> str:
     """Return ``what`` with the key that was sent, by its source, and how to give a right one."""
     if proxy.key.secret:
         return f"{what}: check {proxy.key.source}"
-    advice = f"{what}: no key was sent; set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
+    unsent = "" if proxy.key == NO_KEY else f", not that of {proxy.key.source}"
+    advice = f"{what}: no key was sent{unsent}; set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
     if proxy.overrides and proxy.section.written:
         advice += f" (the section's own key goes only to its own baseURL, not to that of {proxy.url_source})"
     return advice

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from .tools import ToolMissing
 
 if TYPE_CHECKING:
@@ -31,6 +29,8 @@ def own_loopback(ports: Iterable[int]) -> Iterator[None]:
 
     Who may not do that shares the machine's: ``ports`` have to be free there, and are used by one test at a time.
     """
+    from filelock import FileLock  # as in the product, nothing that is not the standard library's comes earlier
+
     system = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY) if sys.platform == "linux" else -1
     if before < 0 or system.unshare(_CLONE_NEWNET):
