@@ -32,14 +32,14 @@ Environment = dict[str, str]
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; raises Failure."""
     if not arguments:
-        with click.Context(opencode_litellm, info_name=NAME) as context:
+        with click.Context(opencode_litellm, info_name=NAME, **opencode_litellm.context_settings) as context:
             click.echo(opencode_litellm.get_help(context), err=True)
         return UsageFailure.exit_status
     try:
         status = opencode_litellm.main(list(arguments), prog_name=NAME, standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else NAME
-        raise UsageFailure(f"{error.format_message()} See {path} --help") from error
+        raise UsageFailure(f"{error.format_message().rstrip('.')}; see {path} --help") from error
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0
@@ -49,8 +49,8 @@ def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of every command that discovers; each is the variable of the same name, too."""
     options = [
         click.option("--url", metavar="URL", help="The proxy to ask, in place of any other."),
-        click.option("--timeout", metavar="SECONDS", help="How long a whole discovery may take [default: 5]."),
-        click.option("--delivery", metavar="auto|inline|file|managed", help="How opencode gets the models [default: auto]."),
+        click.option("--timeout", metavar="SECONDS", help="How long a discovery may take [default: 5]."),
+        click.option("--delivery", metavar="HOW", help="auto, inline, file or managed [default: auto]."),
         click.option("--quiet", is_flag=True, help="Say nothing but why a command failed."),
         click.option("--verbose", is_flag=True, help="Say more of what is done."),
     ]
@@ -80,6 +80,9 @@ def opencode_litellm() -> None:
     In an rc file:   eval "$(opencode-litellm init zsh)"
     Once:            eval "$(opencode-litellm env bash)"
     As a program:    opencode-with-litellm, wherever opencode stands
+
+    Every option of a command that discovers is a variable, too: --url is OPENCODE_LITELLM_URL. With
+    OPENCODE_LITELLM_DISABLE=1 a launch is plain opencode.
     """
 
 
@@ -87,7 +90,7 @@ def opencode_litellm() -> None:
 @click.argument("shell", required=False, type=click.Choice(list(SHELLS)))
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 def init(shell: str | None, command: str) -> None:
-    """Print the snippet that makes every opencode go through LiteLLM, for eval in an rc file."""
+    """Print the snippet for an rc file."""
     from . import rendering, replay  # each command imports what it needs
 
     name = shell or detect()
@@ -101,11 +104,11 @@ def init(shell: str | None, command: str) -> None:
 @click.option("--unset", is_flag=True, help="Undo what an earlier env handed over.")
 @discovering
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
-    """Print assignments that hand over freshly discovered models.
+    """Print assignments that hand over fresh models.
 
     FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
     """
-    from . import delivery, preparation, record, rendering
+    from . import delivery, preparation, rendering
 
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
@@ -114,8 +117,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         return
     user = _user(environment)
     chosen, found = _discovered(environment, user)
-    wanted = record.FILE if chosen.delivery == "file" and not delivery.users_file(environment) else record.INLINE
-    handover = preparation.hand_over(wanted, found.payload, environment)
+    handover = preparation.hand_over(found.payload, chosen, environment, launch=False)
     if handover.changes is None:
         raise UsageFailure(" ".join(handover.notes))
     _notes(environment, chosen, found, (*handover.notes, *_not_handed_over(found)))
@@ -130,7 +132,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 @click.option("--project", is_flag=True, help="With --output: also look at the project's configuration.")
 @discovering
 def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
-    """Print the configuration for opencode as JSON, or keep a file of it up to date."""
+    """Print opencode's configuration, or keep a file up to date."""
     from . import rendering
 
     if check and output is None:
@@ -158,7 +160,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARG]...")
 @discovering
 def execute(command: tuple[str, ...], **flags: Any) -> int:
-    """Start PROGRAM with fresh models in its environment, in place of this process."""
+    """Start PROGRAM with fresh models in its environment."""
     from . import launch
 
     return launch.run(command, _environment(**flags))
@@ -180,7 +182,7 @@ def models(as_json: bool, **flags: Any) -> None:
 @opencode_litellm.command()
 @discovering
 def refresh(**flags: Any) -> None:
-    """Discover now, for the launches from this folder, and say what was added and removed."""
+    """Discover for the next launches, and say what changed."""
     from . import answers, discovery, listing, preparation, settings
 
     environment = _environment(**flags)
@@ -198,7 +200,7 @@ def refresh(**flags: Any) -> None:
 @opencode_litellm.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of opencode-litellm for a shell."""
+    """Print the completion script for a shell."""
     from click.shell_completion import get_completion_class
 
     script = get_completion_class(shell)

@@ -9,7 +9,7 @@ import json
 import os
 import re
 
-from opencode_litellm import jsonc, layers
+from opencode_litellm import delivery, jsonc, layers
 from opencode_litellm.errors import ConfigurationUnreadable
 
 TYPE_CHECKING = False
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from opencode_litellm.jsonc import JSON
 
     Section = dict[str, JSON]
-
-MARKER = "https://opencode.ai/config.json#opencode-litellm"
-USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"
 
 # What JavaScript's trim() removes; Python's strip() removes other characters.
 _JAVASCRIPT_SPACE = (
@@ -99,8 +96,8 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
     variables: set[str] = set()
     references: set[str] = set()
     for kind, path in layers.files(environment, folder, project=project):
-        text = _inline(environment) if kind == layers.INLINE else _text(path)
-        if not text or _is_ours(text):
+        text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
+        if not text or delivery.is_ours(text):
             continue
         base = folder if kind == layers.INLINE else os.path.dirname(path)
         layer = _Layer(text, path, base, environment)
@@ -219,21 +216,6 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
 
 def _unreadable(place: str, reason: str) -> ConfigurationUnreadable:
     return ConfigurationUnreadable(f"{place}: {reason}. opencode does not start with this either: correct it there.")
-
-
-def _inline(environment: Mapping[str, str]) -> str:
-    text = environment.get(layers.INLINE_SOURCE, "")
-    return environment.get(USER_CONTENT, "") if _is_ours(text) else text
-
-
-def _is_ours(text: str) -> bool:
-    if "opencode-litellm" not in text:
-        return False
-    try:
-        value = jsonc.parse(text)
-    except jsonc.JsoncError:
-        return False
-    return isinstance(value, dict) and value.get("$schema") == MARKER
 
 
 def _text(path: str) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FILE = "OPENCODE_CONFIG"
 INLINE = "OPENCODE_CONFIG_CONTENT"
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"
+NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
+CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
 
 # How our template begins, and the same where shells and dotenv readers must find nothing to act upon.
@@ -27,57 +29,63 @@ _HEAD = f'{{"$schema":"{MARKER}",'
 _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")
 
 
+class Unfit(Exception):
+    """A payload cannot stand in ``OPENCODE_CONFIG_CONTENT``; ``str()`` says why."""
+
+
 def by_file(file: str, environment: Mapping[str, str]) -> Changes:
     """Return the changes that hand over a payload's file, and take back what an earlier ``env`` left inline."""
-    return {**undo(environment), FILE: file}
+    return {**undo(environment), FILE: file, NO_KEY: "none"}
 
 
-def inline(payload: str, environment: Mapping[str, str]) -> Changes | None:
+def inline(payload: str, environment: Mapping[str, str]) -> Changes:
     """Return the changes that hand over a payload's text, under the user's own inline content.
 
-    None when that content is not what opencode could read, or together they are too long for the system.
+    Raises Unfit when that content is not what can be merged, or both together are too long for the system.
     """
     content = users_content(environment)
-    text = payload
-    if content is not None:
-        from . import jsonc  # a launch without inline content needs no JSON
-        from .configuration import merged
-
-        try:
-            ours, users = jsonc.parse_live(payload), jsonc.parse_live(content)
-        except jsonc.JsoncError:
-            return None
-        if not isinstance(ours, dict) or not isinstance(users, dict):
-            return None
-        text = jsonc.dump({**merged(ours, users), "$schema": MARKER})
-    else:
-        text = text.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
+    text = _above(payload, content) if content else payload.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
     changes: Changes = {**undo(environment), INLINE: text}
     if content is not None:
         changes[USER_CONTENT] = content
-    return changes if fits(changes, environment) else None
+    if NO_KEY in payload:
+        changes[NO_KEY] = "none"
+    if not fits(changes, environment):
+        raise Unfit("that is more than the system allows")
+    return changes
+
+
+def _above(payload: str, content: str) -> str:
+    """Return the user's ``content`` merged over a payload: their references stay alive, a proxy's strings dead."""
+    from . import jsonc  # a launch without inline content needs no JSON
+    from .configuration import merged
+
+    try:
+        ours, users = jsonc.parse_live(payload), jsonc.parse_live(content)
+    except jsonc.JsoncError as error:
+        raise Unfit(f"what you have there cannot be merged with it ({error})") from error
+    if not isinstance(ours, dict) or not isinstance(users, dict):
+        raise Unfit("what you have there is not an object in braces")
+    return jsonc.dump({**merged(ours, users), "$schema": MARKER})
 
 
 def undo(environment: Mapping[str, str]) -> Changes:
     """Return the changes that take back what was delivered: the variables are again as the user had them."""
     changes: Changes = {}
-    content = environment.get(INLINE)
-    users = users_content(environment)
-    if content and users != content:
-        changes[INLINE] = users
-    if USER_CONTENT in environment:
-        changes[USER_CONTENT] = None
+    if users_content(environment) != environment.get(INLINE):
+        changes[INLINE] = users_content(environment)
     if environment.get(FILE) and users_file(environment) is None:
         changes[FILE] = None
+    for name in environment:
+        if name in (USER_CONTENT, NO_KEY) or name.startswith(CARRIED):
+            changes[name] = None
     return changes
 
 
 def users_content(environment: Mapping[str, str]) -> str | None:
     """Return the inline content that is the user's, None when there is none."""
     content = environment.get(INLINE)
-    if content and is_ours(content):
-        content = environment.get(USER_CONTENT)
-    return content or None
+    return environment.get(USER_CONTENT) if content and is_ours(content) else content
 
 
 def users_file(environment: Mapping[str, str]) -> str | None:
@@ -85,13 +93,16 @@ def users_file(environment: Mapping[str, str]) -> str | None:
     file = environment.get(FILE)
     if not file:
         return None
+    if not os.path.exists(file):
+        # opencode 1.18 ignores it; it is the user's all the same, unless it was ours.
+        return None if os.path.dirname(file) == layers.cache_folder(environment) else file
+    if not os.path.isfile(file):
+        return file  # what a pipe holds can be read only once
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:
-            text = opened.read()
+            return None if is_ours(opened.read()) else file
     except OSError:
-        # opencode 1.18 ignores a file that is not there; it is the user's all the same, unless it was ours.
-        return None if os.path.dirname(file) == layers.cache_folder(environment) else file
-    return None if is_ours(text) else file
+        return file
 
 
 def is_ours(text: str) -> bool:
@@ -112,13 +123,30 @@ def is_ours(text: str) -> bool:
 def fits(changes: Changes, environment: Mapping[str, str]) -> bool:
     """Tell whether a program can be started with ``changes`` made to ``environment``.
 
-    Linux: 131,072 bytes for one ``NAME=value`` and its final zero; macOS: 1 MiB for arguments and environment
-    together, of which a quarter is left to the arguments; Windows: 32,767 characters for one variable.
+    Linux: 131,072 bytes for one ``NAME=value`` and its final zero. There and on macOS also a limit for arguments and
+    environment together, of which a quarter is left to the arguments. Windows: 32,767 characters for one variable.
     """
-    sizes = [len(os.fsencode(f"{name}={value}")) + 1 for name, value in changes.items() if value is not None]
+    longest = max((_size(name, value) for name, value in changes.items() if value is not None), default=0)
     if sys.platform == "win32":
-        return max(sizes, default=0) <= 32_767
-    if sys.platform == "darwin":
-        kept = sum(len(name) + len(value) + 2 for name, value in environment.items() if name not in changes)
-        return kept + sum(sizes) <= 768 * 2**10
-    return max(sizes, default=0) <= 131_072
+        return longest <= 32_767
+    if sys.platform == "linux" and longest > 131_072:
+        return False
+    merged = {**environment, **changes}
+    # Beside each string stands a pointer to it.
+    whole = sum(_size(name, value) + 8 for name, value in merged.items() if value is not None)
+    return whole <= 96 * 2**10 or whole <= _room() * 3 // 4
+
+
+def _size(name: str, value: str) -> int:
+    return len(os.fsencode(name)) + len(os.fsencode(value)) + 2
+
+
+def _room() -> int:
+    """Return how many bytes arguments and environment may have together."""
+    if sys.platform != "linux":
+        return os.sysconf("SC_ARG_MAX")
+    import resource  # musl's sysconf tells another story
+
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    largest = 6 * 2**20
+    return largest if stack == resource.RLIM_INFINITY else max(min(stack // 4, largest), 128 * 2**10)

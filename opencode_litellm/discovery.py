@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .settings import Proxy, Settings
 
 
+_IDENTITY_PATIENCE = 0.3  # seconds, on loopback
+
+
 @dataclass(frozen=True)
 class Served:
     """What one proxy serves; ``stale`` says why its answers are not of today, if they are not."""
@@ -62,7 +65,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
 
     Raises a failure of the first one's class, which names all of them, when none serves anything.
     """
-    if not settings.proxies:
+    if not settings.proxies and not settings.failures:
         raise ProxyUnreachable(
             "every LiteLLM provider is left out by enabled_providers or disabled_providers in opencode's configuration"
         )
@@ -71,7 +74,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
         None,  # each keeps to its patience by itself
         ProxyUnreachable("no answer in time"),
     )
-    served, failures = [], []
+    served, failures = [], list[Failure](settings.failures)
     for asked, result in zip(settings.proxies, results, strict=True):
         try:
             served.append(_served(asked, result))
@@ -101,11 +104,19 @@ def _consult(asked: Proxy, environment: Mapping[str, str], patience: Patience) -
         answers.forget(environment, asked)
         raise
     except (ProxyUnreachable, NotLiteLLM) as failure:
-        if not (patience.economical and old and old.usable):
+        if not (patience.economical and old and old.usable and _is_still_meant(asked, old, environment)):
             raise
         return old, failure
     answers.keep(environment, asked, remembered)
     return remembered, None
+
+
+def _is_still_meant(asked: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
+    """Tell whether nobody else can have taken the place of a detected proxy, and would be sent its key."""
+    url = old.answers.url
+    if not asked.detected or proxy.is_vacant(url):
+        return True
+    return proxy.identifies(url, environment, time.monotonic() + _IDENTITY_PATIENCE)
 
 
 def _ask(

@@ -6,10 +6,10 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import layers
-from .jsonc import Live
+from .jsonc import ENV, Live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 # opencode 1.18: a provider without any key lets @ai-sdk/openai fall back to OPENAI_API_KEY, so there is one always.
 PLACEHOLDER = Live("none")
 
-_WHOLLY_A_VARIABLE = re.compile(r"\{env:([^}]+)\}")
+_LONGEST_SCHEME = len("Bearer ")  # what may stand in plain text beside a reference and is no part of a secret
 
 
 @dataclass(frozen=True)
@@ -50,39 +50,79 @@ def of_section(written: object, resolved: object, provider: str) -> Key | None:
     if not isinstance(resolved, str) or not resolved.strip():
         return None
     source = f"options.apiKey of provider {provider}"
-    if not isinstance(written, Live):
-        return Key(resolved.strip(), source, None, "section")
-    variable = _WHOLLY_A_VARIABLE.fullmatch(written)
+    if not isinstance(written, Live) or not is_reference(written):
+        return _usable(Key(resolved.strip(), source, None, "section"))
+    variable = ENV.fullmatch(written)
     found_in = f"environment {variable[1]}" if variable else "section"
-    return Key(resolved.strip(), f"{source} ({written})", written, found_in)
+    return _usable(Key(resolved.strip(), f"{source} ({written})", written, found_in))
+
+
+def empty(written: object, provider: str) -> Key:
+    """Return what stands for an ``options.apiKey`` that is empty, such as a reference to a variable that is not set."""
+    source = f"options.apiKey of provider {provider}"
+    if isinstance(written, Live) and is_reference(written):
+        return Key("", f"{source} ({written}), which is empty", written, "nowhere")
+    return Key("", f"{source}, which is empty", Live("") if written == "" else PLACEHOLDER, "nowhere")
+
+
+def of_variable(names: object, environment: Mapping[str, str], provider: str) -> Key | None:
+    """Return the key in the variable that ``env`` of a section names; opencode 1.18 reads none where it names two."""
+    if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str):
+        return None
+    name = names[0]
+    if not re.fullmatch(r"\w+", name) or not environment.get(name, "").strip():
+        return None
+    source = f"{name} (env of provider {provider})"
+    return _usable(Key(environment[name].strip(), source, Live(f"{{env:{name}}}"), f"environment {name}"))
 
 
 def of_environment(environment: Mapping[str, str]) -> Key | None:
     """Return the key of the first of ``VARIABLES`` that is set to something."""
     for name in VARIABLES:
         if environment.get(name, "").strip():
-            return Key(environment[name].strip(), name, Live(f"{{env:{name}}}"), f"environment {name}")
+            return _usable(Key(environment[name].strip(), name, Live(f"{{env:{name}}}"), f"environment {name}"))
     return None
 
 
 def stored(environment: Mapping[str, str], provider: str) -> Key | None:
     """Return the key that opencode itself keeps for a provider id (``opencode auth login``), if there is one.
 
-    opencode 1.18: ``OPENCODE_AUTH_CONTENT`` replaces the file; only entries of type ``api`` hold a key.
+    opencode 1.18: ``OPENCODE_AUTH_CONTENT`` replaces the file when it is JSON; only entries of type ``api`` hold a key.
     """
-    text = environment.get("OPENCODE_AUTH_CONTENT")
     source = "OPENCODE_AUTH_CONTENT"
-    if not text:
+    entries = _json(environment.get(source, ""))
+    if entries is None:
         source = layers.auth_file(environment)
         try:
-            text = Path(source).read_text(encoding="utf-8")
+            entries = _json(Path(source).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-    try:
-        entry = json.loads(text)[provider]
-        secret = entry["key"] if entry["type"] == "api" else ""
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+    entry = entries.get(provider) if isinstance(entries, dict) else None
+    secret = entry.get("key") if isinstance(entry, dict) and entry.get("type") == "api" else None
     if not isinstance(secret, str) or not secret.strip():
         return None
-    return Key(secret.strip(), f"{source} (provider {provider})", None, "stored")
+    return _usable(Key(secret.strip(), f"{source} (provider {provider})", None, "stored"))
+
+
+def is_reference(text: Live) -> bool:
+    """Tell whether ``text`` can be repeated: it is made of references, with a few letters such as ``Bearer`` at most.
+
+    A path that has a brace of its own cannot be written as a reference that opencode would read.
+    """
+    plain, tokens = text.parts[::2], text.parts[1::2]
+    whole = all("}" not in ENV.sub("", token[:-1]) for token in tokens)
+    return whole and sum(len(part) for part in plain) <= _LONGEST_SCHEME
+
+
+def _usable(key: Key) -> Key:
+    """Return the key, without its secret when no header can hold that: it must never get into an error message."""
+    if key.secret.isprintable() and max(key.secret) <= "\xff":
+        return key
+    return Key("", f"{key.source}, which has characters that no header can hold", key.reference, "nowhere")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -29,6 +29,8 @@ NOT_EXECUTABLE, NOT_FOUND, INTERRUPTED = 126, 127, 130  # exit statuses, as shel
 
 _DETACHED_LIFE = 120  # seconds after which a detached process ends itself, whatever it hangs in
 
+_OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
+
 # The working folder, where -c would look for modules first, may be anybody's project.
 _DETACHED = """
 import sys
@@ -178,7 +180,7 @@ def _away(source: Source, kept: Record, error: OSError) -> str:
 
 
 def _recorded(kept: Record, environment: Mapping[str, str], folder: str) -> Changes | None:
-    """Return the changes that hand over a kept payload, None when its file is gone."""
+    """Return the changes that hand over a kept payload, None when its file is gone or no longer fits."""
     from . import delivery  # not for a launch without a record
 
     file = cache.path(environment, kept.payload)
@@ -186,10 +188,14 @@ def _recorded(kept: Record, environment: Mapping[str, str], folder: str) -> Chan
         changes = delivery.by_file(file, environment)
     else:
         text = cache.read(environment, kept.payload if kept.mode == record.INLINE else kept.head)
-        inline = delivery.inline(text.decode("ascii"), environment) if text else None
-        if inline is None:
+        if not text:
             return None
-        changes = inline if kept.mode == record.INLINE else {**inline, delivery.FILE: file}
+        try:
+            changes = delivery.inline(text.decode("ascii"), environment)
+        except delivery.Unfit:
+            return None
+        if kept.mode == record.HEAD:
+            changes.update({delivery.FILE: file, delivery.NO_KEY: "none"})
     credentials = _Credentials(environment, folder)
     for name, place in kept.variables.items():
         changes[name] = credentials.option(*place)
@@ -337,6 +343,8 @@ def _start(command: Sequence[str], environment: Mapping[str, str], changes: Chan
         terminal.failure(f"{command[0]}: not found on PATH, is it installed?", environment)
         return NOT_FOUND
     merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
+    if _is_python_s_locale(environment):
+        del merged["LC_CTYPE"]
     try:
         return _replace(program, command, merged)
     except OSError as error:
@@ -345,6 +353,17 @@ def _start(command: Sequence[str], environment: Mapping[str, str], changes: Chan
             return _start(command, environment, {})
         terminal.failure(f"{program}: cannot be started: {error.strerror}", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+
+
+def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
+    """Tell whether ``LC_CTYPE`` is not the caller's, but Python's (PEP 538), which sets it where it finds locale C."""
+    if "LC_CTYPE" not in environment or environment.get("LC_ALL") or environment.get("LANG", "C") not in ("C", "POSIX"):
+        return False
+    try:
+        with open("/proc/self/environ", "rb") as file:  # as the process was started
+            return not any(entry.startswith(b"LC_CTYPE=") for entry in file.read().split(b"\0"))
+    except OSError:
+        return False
 
 
 def _replace(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
@@ -395,8 +414,12 @@ def find(name: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _is_ourselves(candidate: str) -> bool:
-    """Tell whether a program is this one under another name."""
+    """Tell whether a program is this one under another name, or a small script that calls it."""
     try:
-        return os.path.samefile(candidate, sys.argv[0])
+        if os.path.samefile(candidate, sys.argv[0]):
+            return True
+        with open(candidate, "rb", 0) as file:
+            begin = file.read(1024)
     except OSError:
         return False
+    return begin.startswith(b"#!") and any(name in begin for name in _OUR_NAMES)

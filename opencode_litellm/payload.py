@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .delivery import MARKER
+from .delivery import MARKER, NO_KEY
 from .jsonc import Live
 from .keys import PLACEHOLDER
 from .settings import SIBLING_SUFFIX
@@ -29,6 +29,8 @@ _VARIANTS_OF_OPENCODE = {
     "chat": ("none", "low", "medium", "high", "max"),
     "responses": ("none", "minimal", "low", "medium", "high", "xhigh"),
 }
+
+_NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
 
 # Options that steer us, not opencode's packages: no sibling needs them.
 _OUR_OPTIONS = frozenset(
@@ -99,7 +101,8 @@ def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
     # A literal key and one in auth.json serve only the id that they stand under: without one, no sibling can work.
-    if not proxy.key.reaches_sibling and "apiKey" not in _mapping(proxy.section.sibling.get("options")):
+    own_key = not proxy.overrides and "apiKey" in _mapping(proxy.section.sibling.get("options"))
+    if not proxy.key.reaches_sibling and not own_key:
         return False
     if proxy.options.responses_provider == "sibling":
         return True
@@ -115,25 +118,51 @@ def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
         settings["npm"] = CHAT_PACKAGE
     if "name" not in written:
         settings["name"] = _name(proxy)
-    added: dict[str, JSON] = {}
-    if proxy.overrides:
-        added = {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER}
-    elif not (_base_url(proxy) and "apiKey" in options):
-        # The two stand together, so that neither meets another configuration's other half after a `cd`.
-        if proxy.key.found_in != "stored" and "apiKey" not in options:
-            added = {"baseURL": _base_url(proxy) or url.base_url, "apiKey": proxy.key.reference}
-        elif not _base_url(proxy):
-            added = {"baseURL": url.base_url}
+    if proxy.overrides and proxy.key.reference is not None:
+        connection: dict[str, JSON] = {"baseURL": url.base_url, "apiKey": proxy.key.reference}
+    else:
+        fields, connection = _connection(written, url, proxy.key.reference, local=proxy.section.local)
+        settings.update(fields)
     headers = _added_headers(proxy, options)
     if headers:
-        added["headers"] = headers
-    if added:
-        settings["options"] = added
+        connection["headers"] = headers
+    if connection:
+        settings["options"] = connection
     return settings
 
 
-def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
+def _connection(
+    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool
+) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """Return the fields and the options that say where a provider is and which key belongs there.
+
+    A ``baseURL`` among the options never comes without its ``apiKey``: an inline payload stands above the
+    configuration of every other folder, whose key would go there. Where the key is not ours to write (``reference``
+    is None), opencode finds it by itself, and nothing here may get into its way.
+    """
+    stated = _mapping(users.get("options"))
+    own = _base_url(users)
+    if reference is not None:
+        # An empty key of the user's counts as none.
+        complete = own is not None and stated.get("apiKey") == reference and not local
+        return {}, {} if complete else {"baseURL": own or url.base_url, "apiKey": reference}
+    fields: dict[str, JSON] = {}
+    if "env" not in users:
+        # opencode 1.18: the last place where it looks for a key, before @ai-sdk/openai takes OPENAI_API_KEY.
+        fields["env"] = [NO_KEY]
+    if own is None:
+        fields["api"] = url.base_url  # opencode 1.18: a baseURL beats it, wherever that stands
+    elif local:
+        # Where that layer is missing, a key must not end up at api.openai.com.
+        fields["api"] = users.get("api", _NOWHERE)
+    return fields, {}
+
+
+def _added_headers(proxy: Proxy, options: Mapping[str, Any], *, elsewhere: bool = False) -> dict[str, JSON]:
+    """Return the headers beside those in the user's ``options``; ``elsewhere``: for another proxy than this one."""
     users = _mapping(options.get("headers"))
+    if elsewhere:
+        return {}
     if proxy.overrides:
         # They are for the section's own URL; a merge cannot remove them, but an empty one says nothing.
         return dict.fromkeys(sorted(users), "")
@@ -153,20 +182,27 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     for name in ("whitelist", "blacklist"):
         if name in written:
             own[name] = written[name]
-    base_url = url.base_url if proxy.overrides else _base_url(proxy) or url.base_url
-    connection: dict[str, JSON] = {"baseURL": base_url, "apiKey": proxy.key.reference or PLACEHOLDER}
-    headers = {header.name: header.written for header in proxy.headers}
-    if users_options.get("baseURL", base_url) != base_url:
-        # The user sends the sibling elsewhere: neither the key nor a header of this proxy belongs there.
-        connection["apiKey"], headers = PLACEHOLDER, {}
-    elif not proxy.overrides:
-        connection.update(
-            {name: value for name, value in options.items() if name not in _OUR_OPTIONS and not _may_be_secret(value)}
-        )
-    users_headers = {name.lower() for name in _mapping(users_options.get("headers"))}
-    headers = {name: value for name, value in headers.items() if name.lower() not in users_headers}
-    connection = {name: value for name, value in connection.items() if name not in users_options}
     settings = {name: value for name, value in own.items() if name not in users}
+    elsewhere = not proxy.overrides and proxy.section.sibling_root not in (None, url.root)
+    connection: dict[str, JSON]
+    if proxy.overrides:
+        connection = {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER}
+    elif elsewhere:
+        connection = {} if "apiKey" in users_options else {"baseURL": _base_url(users), "apiKey": PLACEHOLDER}
+    else:
+        reference = None if users_options.get("apiKey") else proxy.key.reference or PLACEHOLDER
+        fields, connection = _connection(users, url, reference, local=proxy.section.local)
+        if "baseURL" in connection and _base_url(users) is None:
+            connection["baseURL"] = _base_url(written) or url.base_url
+        settings.update(fields)
+        connection.update(
+            {
+                name: value
+                for name, value in options.items()
+                if name not in _OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
+            }
+        )
+    headers = _added_headers(proxy, users_options, elsewhere=elsewhere)
     if headers:
         connection["headers"] = headers
     if connection:
@@ -179,10 +215,10 @@ def _may_be_secret(value: object) -> bool:
     return not isinstance(value, bool | int | float)
 
 
-def _base_url(proxy: Proxy) -> Live | None:
-    """Return the section's own ``baseURL`` as the user wrote it."""
-    text = _mapping(proxy.section.written.get("options")).get("baseURL") or proxy.section.written.get("api")
-    return Live(text) if isinstance(text, str) and text else None
+def _base_url(users: Mapping[str, Any]) -> str | None:
+    """Return a section's own ``baseURL`` as the user wrote it."""
+    text = _mapping(users.get("options")).get("baseURL") or users.get("api")
+    return text if isinstance(text, str) and text else None
 
 
 def _name(proxy: Proxy) -> str:

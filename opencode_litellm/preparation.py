@@ -80,42 +80,41 @@ def renew(environment: Mapping[str, str], folder: str) -> Discovery:
     return found
 
 
-def hand_over(wanted: str, payload: Payload, environment: Mapping[str, str]) -> Handover:
-    """Return how a payload gets to opencode, ``wanted`` (FILE or INLINE) if that is possible."""
+def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str], *, launch: bool) -> Handover:
+    """Return how a payload gets to opencode: for a ``launch`` from this folder, or for any folder that comes later.
+
+    A file stands below the project's configuration, so it is enough only where that was read.
+    """
+    above = not launch or any(proxy.beats_project for proxy in chosen.proxies)
+    users_file = delivery.users_file(environment) is not None
+    in_file = chosen.delivery == "file" or (chosen.delivery != "inline" and not above)
     text = rendering.payload(payload)
     # The same payload has the same file, and another one another: what was handed out stays as it was.
     name = f"payload-{cache.digest([text])}.json"
-    if wanted == FILE:
-        written = _kept(environment, name, text)
-        if written is not None:
-            return Handover(delivery.by_file(written, environment), FILE, name)
-    changes = delivery.inline(text, environment)
-    if changes is not None:
-        return Handover(changes, INLINE, name)
-    why = f"{payload.model_count} models do not fit into {delivery.INLINE} here"
-    if delivery.users_file(environment) is not None:
+    why = ""
+    written = _kept(environment, name, text) if in_file and not users_file else None
+    if written is None:
+        try:
+            return Handover(delivery.inline(text, environment), INLINE, name)
+        except delivery.Unfit as unfit:
+            why = f"{delivery.INLINE} cannot hold {payload.model_count} models: {unfit}"
+    if users_file:
         note = f"{why}, and {delivery.FILE} is yours: unset it, or choose fewer models with includeModels"
         return Handover(None, INLINE, name, notes=(note,))
-    written = _kept(environment, name, text) or _temporary(name, text)
+    written = written or _kept(environment, name, text) or _temporary(name, text)
+    notes = (f"{why}; they are delivered by the file {written}",) if why else ()
     changes = delivery.by_file(written, environment)
-    # What must beat a project's configuration, an address and its key, still goes above it.
+    if not above:
+        return Handover(changes, FILE, name, notes=notes)
+    # What must beat a project's configuration, an address and its key, goes above it all the same.
     head = rendering.payload(payload.head)
-    above = delivery.inline(head, environment)
-    note = f"{why}: they are delivered by the file {written}"
-    if above is None:
-        return Handover(changes, FILE, name, notes=(note,))
+    try:
+        changes = {**changes, **delivery.inline(head, environment), delivery.FILE: written, delivery.NO_KEY: "none"}
+    except delivery.Unfit as unfit:
+        return Handover(None, INLINE, name, notes=(f"{delivery.INLINE} cannot hold what belongs there: {unfit}",))
     head_name = f"head-{cache.digest([head])}.json"
     _kept(environment, head_name, head)
-    return Handover({**changes, **above, delivery.FILE: written}, HEAD, name, head_name, notes=(note,))
-
-
-def wanted_by_launch(chosen: Settings, environment: Mapping[str, str]) -> str:
-    """Return FILE or INLINE, as ``--delivery`` says or as the user's own configuration leaves room."""
-    if chosen.delivery == "inline" or delivery.users_file(environment) is not None:
-        return INLINE
-    if chosen.delivery == "file":
-        return FILE
-    return INLINE if any(proxy.beats_project for proxy in chosen.proxies) else FILE
+    return Handover(changes, HEAD, name, head_name, notes=notes)
 
 
 def carried(found: Discovery) -> dict[str, str]:
@@ -134,7 +133,7 @@ def _discovered(
     except KeyRefused:
         record.withdraw(environment, key)
         raise
-    handover = hand_over(wanted_by_launch(chosen, environment), found.payload, environment)
+    handover = hand_over(found.payload, chosen, environment, launch=True)
     if handover.changes is not None:
         if handover.mode == INLINE:
             _kept(environment, handover.payload, rendering.payload(found.payload))
@@ -147,7 +146,7 @@ def _discovered(
             sources=_sources(found, chosen, environment),
             variables=_variables(found),
             watched_files=_watched(user, environment, folder),
-            watched_variables=sorted(user.environment_names),
+            watched_variables=sorted(user.environment_names | chosen.variables),
         )
         record.save(environment, key, new)
         handover.changes.update(carried(found))

@@ -7,12 +7,14 @@ opencode's and those of the plugin ``opencode-plugin-litellm``, so that its user
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import keys
+from . import cache, keys
+from .delivery import CARRIED
 from .errors import UsageFailure
 from .jsonc import Live
 from .keys import Key
@@ -32,6 +34,9 @@ TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads
 
 _DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
 _SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|passw|credential|signature|session", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/]*[0-9])[a-z0-9+/]{20}", re.IGNORECASE)
+_URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
+_USER = re.compile(r"//[^/]*@")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -115,13 +120,16 @@ class Section:
 
     ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved;
     ``named_models`` are the ids that the configuration names as ``X/ID``; ``sibling_hidden`` tells that
-    ``enabled_providers`` or ``disabled_providers`` leave the sibling out.
+    ``enabled_providers`` or ``disabled_providers`` leave the sibling out, ``sibling_root`` where the user sends it.
+    ``local``: the address or the key stands in a layer that another folder may not have.
     """
 
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sibling: Mapping[str, Any] = field(default_factory=dict, repr=False)
     named_models: frozenset[str] = frozenset()
     sibling_hidden: bool = False
+    sibling_root: str | None = None
+    local: bool = False
 
     @property
     def listed_models(self) -> frozenset[str]:
@@ -152,12 +160,17 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error."""
+    """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error.
+
+    ``failures`` are those of providers that cannot be asked, ``variables`` what their addresses are made of.
+    """
 
     proxies: tuple[Proxy, ...]
     timeout: float = TIMEOUT
     delivery: str = "auto"
     warnings: tuple[str, ...] = ()
+    failures: tuple[UsageFailure, ...] = ()
+    variables: frozenset[str] = frozenset()
 
 
 def parse(environment: Mapping[str, str], configuration: Configuration) -> Settings:
@@ -175,6 +188,8 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
         timeout=timeout(environment),
         delivery=delivery(environment),
         warnings=tuple(warnings),
+        failures=tuple(reader.failures),
+        variables=reader.variables,
     )
 
 
@@ -219,15 +234,24 @@ class _Reader:
         self._warnings = warnings
         self._resolved = _mapping(configuration.resolved.get("provider"))
         self._written = _mapping(configuration.written.get("provider"))
+        self._upper = _mapping(configuration.upper.get("provider"))
+        self.failures: list[UsageFailure] = []
+        self.variables = frozenset[str]()
 
     def proxies(self) -> tuple[Proxy, ...]:
-        flag = self._environment.get("OPENCODE_LITELLM_URL")
         providers = [provider for provider in self._sections() if self._shown(provider)]
+        flag = self._environment.get("OPENCODE_LITELLM_URL")
         if flag:
             url = _url(flag, "OPENCODE_LITELLM_URL (--url)")
-            named = [provider for provider in providers if self._own_url(provider) == url]
+            named = [provider for provider in providers if self._own_root(provider) == url.root]
             return tuple(self._proxy(provider, url, "OPENCODE_LITELLM_URL") for provider in named or [PROVIDER])
-        return tuple(self._from_section(provider) for provider in providers)
+        proxies = []
+        for provider in providers:
+            try:
+                proxies.append(self._from_section(provider))
+            except UsageFailure as failure:
+                self.failures.append(failure)
+        return tuple(proxies)
 
     def _sections(self) -> list[str]:
         ours = [provider for provider, section in self._resolved.items() if is_ours(provider, section)]
@@ -243,50 +267,79 @@ class _Reader:
         )
 
     def _from_section(self, provider: str) -> Proxy:
-        own = self._own_url(provider)
-        if own is not None:
-            return self._proxy(provider, own, f"options.baseURL of provider {provider}")
+        own = self._address(provider)
+        if own:
+            options = _mapping(_mapping(self._resolved.get(provider)).get("options"))
+            path = ("options", "baseURL") if options.get("baseURL") else ("api",)
+            source = f"{'.'.join(path)} of provider {provider}"
+            return self._proxy(provider, _url(own, f"{source}{self._place(provider, *path)}"), source)
         named = self._environment.get("LITELLM_PROXY_URL")
         if named:
             return self._proxy(provider, _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL")
         return self._proxy(provider, None, "detection")
 
-    def _own_url(self, provider: str) -> ProxyURL | None:
+    def _address(self, provider: str) -> object:
+        """Return where a section says that its proxy is, as opencode 1.18 would understand it, or nothing."""
         section = _mapping(self._resolved.get(provider))
         text = _mapping(section.get("options")).get("baseURL") or section.get("api")
-        if not text:
-            return None
-        place = f"options.baseURL of provider {provider}{self._place(provider, 'options', 'baseURL')}"
         if not isinstance(text, str):
-            raise UsageFailure(f"{place} is not a string: give the URL of the proxy")
-        return _url(text, place)
+            return text
+        self.variables |= frozenset(_URL_VARIABLE.findall(text))
+        return _URL_VARIABLE.sub(lambda match: self._environment.get(match[1], match[0]), text)
+
+    def _own_root(self, provider: str) -> str | None:
+        """Return the root of a section's own address; None for none, and what stands there when that is no URL."""
+        own = self._address(provider)
+        try:
+            return ProxyURL.parse(own).root if isinstance(own, str) and own else None
+        except ValueError:
+            return str(own)
 
     def _proxy(self, provider: str, url: ProxyURL | None, source: str) -> Proxy:
-        section = self._section(provider)
         options = _mapping(_mapping(self._resolved.get(provider)).get("options"))
-        written = _mapping(section.written.get("options"))
+        written = _mapping(_mapping(self._written.get(provider)).get("options"))
         # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
         # that is detected on loopback identifies itself first, and is what a section without a URL means.
-        overrides = url is not None and self._own_url(provider) != url
-        trusted_key = None
-        if not overrides:
-            trusted_key = keys.of_section(written.get("apiKey"), options.get("apiKey"), provider)
-        key = trusted_key or keys.of_environment(self._environment)
-        if key is None and not (overrides and self._own_url(provider)):
-            key = keys.stored(self._environment, provider)
-        upper = _mapping(_mapping(_mapping(self._configuration.upper.get("provider")).get(provider)).get("options"))
+        overrides = url is not None and self._own_root(provider) != url.root
+        key = self._key(provider, written, options, overrides=overrides)
+        upper, sibling = (self._upper_connection(name) for name in (provider, f"{provider}{SIBLING_SUFFIX}"))
+        # An empty key of the project's would stand above the one that was found elsewhere.
+        emptied = "apiKey" in upper and key.reference not in (None, written.get("apiKey"))
         return Proxy(
             provider=provider,
             url=url,
             url_source=source,
-            key=key or keys.NO_KEY,
+            key=key,
             headers=() if overrides else self._headers(provider, written, options),
             options=self._options(provider, options),
-            section=section,
+            section=self._section(provider),
             overrides=overrides,
-            beats_project=overrides and bool({"baseURL", "apiKey", "headers"} & upper.keys()),
+            beats_project=bool(upper | sibling) if overrides and key.reference is not None else emptied,
             detected=url is None,
         )
+
+    def _key(
+        self, provider: str, written: Mapping[str, Any], options: Mapping[str, Any], *, overrides: bool
+    ) -> Key:
+        key = None
+        if not overrides:
+            key = keys.of_section(written.get("apiKey"), options.get("apiKey"), provider)
+            key = key or keys.of_variable(
+                _mapping(self._resolved.get(provider)).get("env"), self._environment, provider
+            )
+        key = key or keys.of_environment(self._environment)
+        # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
+        if key is None and "apiKey" not in options and not (overrides and self._own_root(provider)):
+            key = keys.stored(self._environment, provider)
+        if key is None and "apiKey" in options and not overrides:
+            key = keys.empty(written.get("apiKey"), provider)
+        return key or keys.NO_KEY
+
+    def _upper_connection(self, provider: str) -> frozenset[str]:
+        """Return what the layers above OPENCODE_CONFIG's, such as a project's, say of a provider's connection."""
+        section = _mapping(self._upper.get(provider))
+        options = _mapping(section.get("options"))
+        return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api"} & section.keys())
 
     def _section(self, provider: str) -> Section:
         prefix = f"{provider}/"
@@ -297,6 +350,8 @@ class _Reader:
                 name[len(prefix) :] for name in self._configuration.models_named if name.startswith(prefix)
             ),
             sibling_hidden=not self._shown(f"{provider}{SIBLING_SUFFIX}"),
+            sibling_root=self._own_root(f"{provider}{SIBLING_SUFFIX}"),
+            local=bool(self._upper_connection(provider) - {"headers"}),
         )
 
     def _headers(
@@ -308,7 +363,8 @@ class _Reader:
             for name, value in values.items():
                 source = f"options.{option}.{name} of provider {provider}"
                 if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(value):
-                    self._warn(f"{source} is left out: it is not a header with a text on one line")
+                    place = self._place(provider, "options", option, name)
+                    self._warn(f"{source}{place} is left out: a header is a name with one line of ASCII text")
                     continue
                 as_written = _mapping(written.get(option)).get(name, value)
                 headers[name.lower()] = _header(provider, option, name, value, as_written)
@@ -335,7 +391,7 @@ class _Reader:
         if value in choices:
             return str(value)
         self._warn(
-            f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {value!r}:"
+            f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {json.dumps(value)}:"
             f" it is taken as {choices[0]!r}; choose {', '.join(choices)}",
         )
         return choices[0]
@@ -372,19 +428,26 @@ class _Reader:
 
 
 def _header(provider: str, option: str, name: str, value: str, written: object) -> Header:
-    if isinstance(written, Live):
+    plain = "".join(written.parts[::2]) if isinstance(written, Live) else value
+    if isinstance(written, Live) and keys.is_reference(written):
         return Header(name, value, written, option)
-    if not _SECRET_HEADER.search(name):
-        return Header(name, value, value, option)
-    variable = re.sub(r"[^A-Z0-9]", "_", f"OPENCODE_LITELLM_HEADER_{provider}_{name}".upper())
+    if not _SECRET_HEADER.search(name) and not _SECRET_VALUE.search(plain):
+        return Header(name, value, written if isinstance(written, Live) else value, option)
+    # A name made of provider and header would be the same for some two of them.
+    variable = f"{CARRIED}{cache.digest([provider, name.lower()])[:12].upper()}"
     return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
 
 
-def _url(text: str, place: str) -> ProxyURL:
+def _url(text: object, place: str) -> ProxyURL:
+    if not isinstance(text, str):
+        raise UsageFailure(f"{place} is {json.dumps(text)}: give the URL of the proxy as a string")
     try:
         return ProxyURL.parse(text)
     except ValueError as error:
-        raise UsageFailure(f"{place} is not the URL of a proxy: {error}") from error
+        shown = json.dumps(_USER.sub("//***@", text))
+        raise UsageFailure(
+            f"{place} is {shown}, which is not the URL of a proxy: {error}; give one like http://localhost:4000"
+        ) from error
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 
-from opencode_litellm import configuration, jsonc, layers
+from opencode_litellm import configuration, delivery, jsonc, layers
 from opencode_litellm.errors import ConfigurationUnreadable
 
 if TYPE_CHECKING:
@@ -391,7 +391,7 @@ def test_without_the_project_only_what_is_the_users_own_counts(environment: dict
 
 def test_our_own_deliveries_are_not_the_users(environment: dict[str, str]) -> None:
     home = Path(environment["HOME"])
-    ours = jsonc.dump({"$schema": configuration.MARKER, "provider": {"litellm": {"options": {"ours": 1}}}})
+    ours = jsonc.dump({"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"ours": 1}}}})
     write(home, {GLOBAL: ours, "handed-over.json": ours, PROJECT: text(users=1)})
     environment |= {
         "OPENCODE_CONFIG": str(home / "handed-over.json"),
