@@ -22,8 +22,6 @@ def main() -> int:
     except Failure as failure:
         terminal.failure(str(failure), os.environ)
         return failure.exit_status
-    except BrokenPipeError:
-        return 141  # whoever read our output has gone: as if SIGPIPE had ended us
     except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on the terminal
         from . import log  # only after a fault
 

@@ -45,7 +45,7 @@ def failure(text: str, environment: Mapping[str, str]) -> None:
 def emit(text: str) -> None:
     """Print what was asked for; bytes that a variable holds and that are no text leave as they came.
 
-    Raises BrokenPipeError when nobody reads any more, UsageFailure when nothing can be written.
+    Ends the process as SIGPIPE would when nobody reads any more; raises UsageFailure when nothing can be written.
     """
     if sys.stdout is None:
         raise UsageFailure("standard output is closed: there is nowhere to print to")
@@ -57,7 +57,7 @@ def emit(text: str) -> None:
     try:
         _send(sys.stdout, content)
     except BrokenPipeError:
-        raise
+        sys.exit(141)
     except OSError as error:
         raise UsageFailure(f"standard output cannot be written: {error.strerror}") from error
 

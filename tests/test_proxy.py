@@ -101,7 +101,7 @@ CASES = [
          models(b"Internal Server Error", status=500, content_type="text/plain")),
     Case("500 with a reason", UNREACHABLE, ("does not work at the moment (HTTP 500, internal_error)", "log"),
          models(error("internal_error"), status=500)),
-    Case("500 of somebody else", UNREACHABLE, ("does not work at the moment (HTTP 500)",), everywhere(HTML, status=500)),
+    Case("500 of somebody else", UNREACHABLE, ("at the moment (HTTP 500)",), everywhere(HTML, status=500)),
     Case("429", UNREACHABLE, ("at the moment (HTTP 429)", "try again"), models(HTML, status=429)),
     Case("502", UNREACHABLE, ("at the moment (HTTP 502)",), models(HTML, status=502)),
     Case("503", UNREACHABLE, ("at the moment (HTTP 503)",), models(HTML, status=503)),
