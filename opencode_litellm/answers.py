@@ -50,11 +50,11 @@ def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
             listed=_facts(kept["listed"]),
             deployments=None if kept["deployments"] is None else _facts(kept["deployments"]),
             groups=None if kept["groups"] is None else _facts(kept["groups"]),
-            body=b"",
+            body=kept["body"].encode("utf-8", "surrogateescape"),
             took=float(kept["took"]),
         )
         return Remembered(answers, float(kept["heard"]), float(kept["informed"]))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
@@ -68,6 +68,7 @@ def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -
         "heard": remembered.heard,
         "informed": remembered.informed,
         "took": answers.took,
+        "body": answers.body.decode("utf-8", "surrogateescape"),
         "listed": _rows(answers.listed),
         "deployments": None if answers.deployments is None else _rows(answers.deployments),
         "groups": None if answers.groups is None else _rows(answers.groups),

@@ -7,10 +7,12 @@ here, once, into :class:`Facts`; a field that is missing or makes no sense is No
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import queue
 import re
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -112,6 +114,8 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 
     ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable when there is none.
     """
+    import requests  # noqa: F401 - before the clock runs: what it takes to load is nobody's silence
+
     from .settings import ProxyURL  # settings knows proxies, not the other way round
 
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
@@ -140,6 +144,13 @@ def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -
     except Failure:
         return False
     return reply.status == 200 and reply.body.strip() == IDENTITY
+
+
+def is_vacant(url: ProxyURL) -> bool:
+    """Tell whether nobody listens at a loopback URL."""
+    with socket.socket() as probe:
+        probe.settimeout(_DETECTION_PATIENCE)
+        return probe.connect_ex((url.host, urlsplit(url.root).port or 80)) == errno.ECONNREFUSED
 
 
 def ask(

@@ -23,6 +23,7 @@ LARGEST_ANSWER = 32 * 2**20  # bytes
 _LARGEST_HEAD = 64 * 2**10  # bytes
 _PIECE = 2**18  # bytes
 _LIVELINESS = "/health/liveliness"
+_NOBODY = "who listens there does not say that it is LiteLLM"
 _IDENTITY = b'"I\'m alive!"'
 
 
@@ -38,7 +39,8 @@ class Question:
     """Where to ask and what was answered last.
 
     ``prefix`` is the path before ``/v1``; ``identify`` tells that LiteLLM has to identify itself first, without
-    a key; ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty without one.
+    a key (False from then on); ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty
+    without one.
     """
 
     __slots__ = ("body", "headers", "host", "identify", "patience", "port", "prefix", "tls", "via")
@@ -72,7 +74,8 @@ def ask_all(
 ) -> list[tuple[int, bytes] | Exception]:
     """Ask beside each other; return status and body, or OSError, Late or Unusual, in the order of ``questions``.
 
-    Name lookup, connection, header and body together have a question's patience.
+    One that has to identify itself and does not is Unusual, also when it is late. Name lookup, connection, header
+    and body together have a question's patience.
     """
     context = None
     if any(question.tls for question in questions):
@@ -97,7 +100,11 @@ def ask_all(
     for question, lock in zip(questions, locks):  # noqa: B905 - made together above
         remaining = started + question.patience - time.monotonic()
         lock.acquire(timeout=max(0.0, remaining))
-    return list(results)
+    # A thread may still be about to find out that it is late itself.
+    return [
+        Unusual(_NOBODY) if question.identify and isinstance(result, Late) else result
+        for question, result in zip(questions, results)  # noqa: B905 - made together above
+    ]
 
 
 def _answer(question: Question, context: ssl.SSLContext | None, deadline: float) -> tuple[int, bytes] | Exception:
@@ -116,6 +123,7 @@ def _ask(question: Question, context: ssl.SSLContext | None, deadline: float) ->
     try:
         if question.identify:
             _check_identity(connection, question, deadline)
+            question.identify = False
         return _exchange(connection, question, "/v1/models", question.headers, deadline)
     finally:
         connection.close()
@@ -126,9 +134,9 @@ def _check_identity(connection: Any, question: Question, deadline: float) -> Non
     try:
         status, body = _exchange(connection, question, _LIVELINESS, {}, deadline)
     except (OSError, Late) as error:
-        raise Unusual("who listens there does not say that it is LiteLLM") from error
+        raise Unusual(_NOBODY) from error
     if status != 200 or body.strip() != _IDENTITY:
-        raise Unusual("LiteLLM does not answer there")
+        raise Unusual(_NOBODY)
 
 
 def _connected(question: Question, context: ssl.SSLContext | None, deadline: float) -> Any:
