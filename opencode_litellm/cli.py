@@ -31,10 +31,6 @@ Environment = dict[str, str]
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; raises Failure."""
-    if not arguments:
-        with click.Context(opencode_litellm, info_name=NAME, **opencode_litellm.context_settings) as context:
-            click.echo(opencode_litellm.get_help(context), err=True)
-        return UsageFailure.exit_status
     try:
         status = opencode_litellm.main(list(arguments), prog_name=NAME, standalone_mode=False)
     except click.UsageError as error:
@@ -71,9 +67,10 @@ def _environment(url: str | None, timeout: str | None, delivery: str | None, qui
     }
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name=NAME)
-def opencode_litellm() -> None:
+@click.pass_context
+def opencode_litellm(context: click.Context) -> None:
     """Every model of a LiteLLM proxy in opencode, fresh at every start.
 
     \b
@@ -84,6 +81,9 @@ def opencode_litellm() -> None:
     Every option of a command that discovers is a variable, too: --url is OPENCODE_LITELLM_URL. With
     OPENCODE_LITELLM_DISABLE=1 a launch is plain opencode.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(UsageFailure.exit_status)
 
 
 @opencode_litellm.command()

@@ -1,0 +1,445 @@
+"""The commands: what they print, write and return, with every option and its variable."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from world.opencode import Finished, Opencode, run
+from world.server import free_port
+from world.stub import MODEL_INFO, MODELS, StubProxy
+
+import opencode_litellm
+from opencode_litellm.delivery import MARKER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from world.litellm import LiteLLM
+
+USAGE = 2
+COMMANDS = ["completion", "config", "env", "exec", "init", "models", "refresh"]
+DISCOVERING = ["config", "env", "exec", "models", "refresh"]
+OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
+FORMATS = ["bash", "zsh", "fish", "pwsh", "posix", "json", "dotenv", "github"]
+
+
+@pytest.fixture
+def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+    stub: StubProxy = stub_proxy(["gpt-4o", "gpt-5"])
+    return stub
+
+
+@pytest.fixture
+def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    """Return the environment of somebody whose proxy is known by a variable."""
+    return home | {"OPENCODE_LITELLM_URL": proxy.url}
+
+
+def tool(environment: Mapping[str, str], *arguments: str, folder: Path | None = None) -> Finished:
+    return run(["opencode-litellm", *arguments], environment, folder)
+
+
+def one_line(finished: Finished) -> str:
+    """Return the only line of a failure, after our name."""
+    (line,) = finished.stderr.splitlines()
+    assert finished.stdout == ""
+    return line.removeprefix("opencode-litellm: ")
+
+
+def models(payload: str) -> list[str]:
+    value = json.loads(payload)
+    assert value["$schema"] == MARKER
+    return sorted(model for provider in value["provider"].values() for model in provider["models"])
+
+
+def write(path: Path, value: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+    return path
+
+
+def launched(finished: Finished) -> dict[str, str]:
+    """Return the environment that `env -0` printed."""
+    assert finished.status == 0, finished
+    return dict(entry.split("=", 1) for entry in finished.stdout.rstrip("\0").split("\0"))
+
+
+# Help and usage.
+
+
+def test_help_names_every_command_and_what_it_is_for(home: dict[str, str]) -> None:
+    done = tool(home, "--help")
+    assert (done.status, done.stderr) == (0, "")
+    listed = [line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines()]
+    assert listed == COMMANDS
+    assert "..." not in done.stdout.partition("Commands:\n")[2]
+    assert tool(home, "-h") == done
+    assert tool(home) == Finished(USAGE, "", done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_fits_a_terminal_and_has_its_options(command: str, home: dict[str, str]) -> None:
+    done = tool(home, command, "--help")
+    assert (done.status, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    if command in DISCOVERING:
+        assert all(f"  {option} " in done.stdout for option in OPTIONS)
+
+
+def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
+    done = tool(home, "--version")
+    assert done == Finished(0, f"opencode-litellm, version {opencode_litellm.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "No such command 'nonsense'; see opencode-litellm --help"),
+        (["--nonsense"], "No such option '--nonsense'; see opencode-litellm --help"),
+        (["env", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh', 'posix', 'json', 'dotenv', 'github'"),
+        (["env", "bash", "zsh"], "unexpected extra argument"),
+        (["init", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
+        (["init", "bash", "--cmd", "two words"], "two words"),
+        (["completion"], "Missing argument"),
+        (["completion", "pwsh"], "'pwsh' is not one of 'bash', 'zsh', 'fish'"),
+        (["exec"], "Missing argument 'PROGRAM [ARG]...'"),
+        (["exec", "--"], "Missing argument 'PROGRAM [ARG]...'"),
+        (["config", "--check"], "--check needs --output FILE"),
+        (["config", "--output", "/"], "is a directory"),
+        (["config", "--timeout"], "'--timeout' requires an argument"),
+        (["config", "--timeout", "soon"], "(--timeout)"),
+        (["config", "--timeout", "0"], "(--timeout)"),
+        (["config", "--timeout", "nan"], "(--timeout)"),
+        (["config", "--delivery", "pigeon"], "(--delivery)"),
+        (["models", "--url", "nowhere"], "(--url)"),
+    ],
+)
+def test_a_usage_error_is_one_line_with_status_two(arguments: list[str], says: str, user: dict[str, str]) -> None:
+    done = tool(user, *arguments)
+    assert done.status == USAGE
+    assert says in one_line(done)
+
+
+def test_a_folder_that_is_gone_is_named(user: dict[str, str]) -> None:
+    script = "mkdir gone; cd gone; rmdir ../gone; opencode-litellm config"
+    done = run(["sh", "-c", script], user)
+    assert done.status == USAGE
+    assert "the working directory is gone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# Options and their variables.
+
+
+def test_each_option_is_a_variable_and_beats_it(proxy: StubProxy, home: dict[str, str]) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert tool(home | {"OPENCODE_LITELLM_URL": nobody}, "config").status == 3
+    assert tool(home | {"OPENCODE_LITELLM_URL": nobody}, "config", "--url", proxy.url).status == 0
+    known = home | {"OPENCODE_LITELLM_URL": proxy.url}
+    assert tool(known | {"OPENCODE_LITELLM_TIMEOUT": "soon"}, "config").status == USAGE
+    assert tool(known | {"OPENCODE_LITELLM_TIMEOUT": "soon"}, "config", "--timeout", "5").status == 0
+    assert tool(known | {"OPENCODE_LITELLM_DELIVERY": "pigeon"}, "config").status == USAGE
+    assert tool(known | {"OPENCODE_LITELLM_DELIVERY": "pigeon"}, "config", "--delivery", "auto").status == 0
+    assert tool(known | {"OPENCODE_LITELLM_VERBOSE": "1"}, "config").stderr != ""
+    away = home | {"OPENCODE_LITELLM_URL": nobody, "OPENCODE_LITELLM_QUIET": "1"}
+    assert tool(away, "exec", "--", "true") == Finished(0, "", "")
+
+
+def test_disabled_is_the_plain_program_and_asks_nobody(proxy: StubProxy, user: dict[str, str]) -> None:
+    environment = user | {"OPENCODE_LITELLM_DISABLE": "1"}
+    plain = launched(run(["env", "-0"], environment))
+    assert launched(tool(environment, "exec", "--", "env", "-0")) == plain
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    ("delivery", "variable"), [("auto", None), ("inline", "OPENCODE_CONFIG_CONTENT"), ("file", "OPENCODE_CONFIG")]
+)
+def test_a_launch_delivers_as_it_is_told(delivery: str, variable: str | None, user: dict[str, str]) -> None:
+    seen = launched(tool(user, "exec", "--delivery", delivery, "--", "env", "-0"))
+    delivered = {name for name in ("OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT") if name in seen}
+    assert delivered == {variable} if variable else len(delivered) == 1
+    text = seen.get("OPENCODE_CONFIG_CONTENT") or Path(seen["OPENCODE_CONFIG"]).read_text()
+    assert models(text) == ["gpt-4o", "gpt-5"]
+
+
+def test_managed_delivery_says_that_it_is_not_there_yet_and_falls_back(user: dict[str, str]) -> None:
+    done = tool(user, "exec", "--delivery", "managed", "--", "env", "-0")
+    assert {"OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"} & launched(done).keys()
+    (line,) = done.stderr.splitlines()
+    assert "delivery 'managed', for opencode 2, is not built yet" in line
+    printed = tool(user, "env", "json", "--delivery", "managed")
+    assert models(json.loads(printed.stdout)["OPENCODE_CONFIG_CONTENT"]) == ["gpt-4o", "gpt-5"]
+    assert "not built yet" in printed.stderr
+
+
+# exec.
+
+
+def test_exec_gives_the_program_its_arguments_and_input_and_returns_its_status(user: dict[str, str]) -> None:
+    arguments = ["a b", "", "--", "--url", "-x", "*", "é"]
+    script = 'printf "%s\\n" "$@"; cat; exit 5'
+    for separator in (["--"], []):
+        done = run(
+            ["opencode-litellm", "exec", *separator, "sh", "-c", script, "sh", *arguments], user, given=b"\x00\xff"
+        )
+        assert done == Finished(5, "".join(f"{argument}\n" for argument in arguments) + "\x00\ufffd", "")
+    done = tool(user, "exec", "--timeout", "5", "--", "sh", "-c", script, "sh", *arguments)
+    assert (done.status, done.stdout.splitlines()) == (5, arguments)
+
+
+def test_exec_says_when_there_is_no_program_to_start(user: dict[str, str]) -> None:
+    Path(user["HOME"], "text").write_text("no program")
+    assert tool(user, "exec", "--", "nonexistent").status == 127
+    assert tool(user, "exec", "--", "./text").status == 126
+    assert "is it installed?" in tool(user, "exec", "--", "nonexistent").stderr
+
+
+# env.
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_env_prints_every_format_and_takes_it_back(name: str, user: dict[str, str]) -> None:
+    done = tool(user, "env", name)
+    assert (done.status, done.stderr) == (0, "")
+    assert "OPENCODE_CONFIG_CONTENT" in done.stdout
+    assert "gpt-4o" in done.stdout
+    payload = '{"$schema":"https://opencode.ai/config.json#opencode-litellm","provider":{}}'
+    undone = tool(user | {"OPENCODE_CONFIG_CONTENT": payload}, "env", name, "--unset")
+    assert (undone.status, undone.stderr) == (0, "")
+    assert "OPENCODE_CONFIG_CONTENT" in undone.stdout
+    assert "provider" not in undone.stdout
+    nothing = tool(user, "env", name, "--unset")
+    assert nothing.status == 0
+    assert "OPENCODE_CONFIG" not in nothing.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_env_in_a_shell_hands_over_and_unset_restores(
+    shell: str, user: dict[str, str], program: Callable[[str], Path]
+) -> None:
+    program(shell)
+    own = '{"username":"me & you"}'
+    evaluate = "{} | source" if shell == "fish" else 'eval "$({})"'
+    steps = ["opencode-litellm env", "opencode-litellm env", "opencode-litellm env --unset"]
+    script = "; ".join(f"{evaluate.format(step)}; printenv OPENCODE_CONFIG_CONTENT" for step in steps)
+    done = run([shell, "-c", script], user | {"OPENCODE_CONFIG_CONTENT": own})
+    assert (done.status, done.stderr) == (0, "")
+    first, second, restored = done.stdout.splitlines()
+    assert (json.loads(first)["username"], models(first), second) == ("me & you", ["gpt-4o", "gpt-5"], first)
+    assert restored == own
+
+
+def test_env_always_asks_and_uses_nothing_old(proxy: StubProxy, user: dict[str, str]) -> None:
+    assert tool(user, "exec", "--", "true").status == 0
+    proxy.serve(["new"])
+    assert "gpt-4o" not in tool(user, "env", "json").stdout
+    proxy.answer(MODELS, b"", status=503)
+    for command in (["env", "json"], ["config"], ["models"], ["refresh"]):
+        assert tool(user, *command).status == 3
+
+
+def test_env_says_what_it_cannot_hand_over(proxy: StubProxy, user: dict[str, str]) -> None:
+    write(Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json"), {"provider": {"litellm": {
+        "options": {"baseURL": proxy.url, "customHeaders": {"X-Secret-Token": "hush-hush"}}}}})  # fmt: skip
+    for command in (["env", "posix"], ["config"]):
+        done = tool(user, *command)
+        assert done.status == 0
+        assert "hush-hush" not in done.stdout + done.stderr
+        assert "X-Secret-Token of provider litellm stands literally" in done.stderr
+
+
+def test_env_with_no_room_anywhere_is_an_error(proxy: StubProxy, user: dict[str, str]) -> None:
+    proxy.serve(f"model-{number:04}-{'x' * 100}" for number in range(1500))
+    own = write(Path(user["HOME"], "own.json"), {"username": "me"})
+    done = tool(user | {"OPENCODE_CONFIG": str(own)}, "env", "posix", "--quiet")
+    assert done.status == USAGE
+    assert "OPENCODE_CONFIG is yours" in one_line(done)
+
+
+# config.
+
+
+def test_config_writes_what_it_prints_and_only_when_it_changes(proxy: StubProxy, user: dict[str, str]) -> None:
+    file = Path(user["HOME"], "out.json")
+    printed = tool(user, "config").stdout
+    assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (printed, 0o600)
+    os.utime(file, (1, 1))
+    inode = file.stat().st_ino
+    assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
+    assert (file.stat().st_mtime, file.stat().st_ino) == (1, inode)
+    assert tool(user, "config", "--output", str(file), "--check") == Finished(0, "", "")
+    proxy.serve(["new"])
+    check = tool(user, "config", "--output", str(file), "--check")
+    assert (check.status, one_line(check)) == (1, f"{file} differs from what the proxies serve now")
+    assert tool(user, "config", "--output", str(file), "--check", "--quiet") == Finished(1, "", "")
+    assert file.read_text() == printed
+    assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
+    assert models(file.read_text()) == ["new"]
+    assert sorted(path.name for path in file.parent.glob("*out.json*")) == ["out.json"]
+
+
+def test_config_replaces_a_file_through_its_link_and_keeps_its_mode(user: dict[str, str]) -> None:
+    target = Path(user["HOME"], "dotfiles/opencode.json")
+    target.parent.mkdir()
+    target.write_text("{}")
+    target.chmod(0o664)
+    link = Path(user["HOME"], "link.json")
+    link.symlink_to("dotfiles/opencode.json")
+    assert tool(user, "config", "--output", str(link)) == Finished(0, "", "")
+    assert (link.is_symlink(), models(target.read_text())) == (True, ["gpt-4o", "gpt-5"])
+    assert stat.S_IMODE(target.stat().st_mode) == 0o664
+    target.unlink()
+    assert tool(user, "config", "--output", str(link)) == Finished(0, "", "")
+    assert (link.is_symlink(), target.exists()) == (True, True)
+
+
+def test_config_checks_a_file_that_is_not_there(user: dict[str, str]) -> None:
+    file = Path(user["HOME"], "absent.json")
+    assert tool(user, "config", "--output", str(file), "--check").status == 1
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("place", ["absent/out.json", "/proc/out.json", "circle.json"])
+def test_config_names_a_file_that_it_cannot_write(place: str, user: dict[str, str]) -> None:
+    Path(user["HOME"], "circle.json").symlink_to("circle.json")
+    done = tool(user, "config", "--output", place)
+    assert done.status == USAGE
+    assert f"{place} cannot be written (" in one_line(done)
+
+
+def test_a_failing_config_leaves_the_file_alone(user: dict[str, str]) -> None:
+    file = Path(user["HOME"], "out.json")
+    assert tool(user, "config", "--output", str(file)).status == 0
+    before = file.read_bytes()
+    away = user | {"OPENCODE_LITELLM_URL": f"http://127.0.0.1:{free_port()}"}
+    for more in ([], ["--check"]):
+        assert tool(away, "config", "--output", str(file), *more).status == 3
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["opencode.json", "opencode.jsonc"])
+def test_config_never_takes_its_own_output_for_the_user_s(name: str, user: dict[str, str]) -> None:
+    file = Path(user["XDG_CONFIG_HOME"], "opencode", name)
+    file.parent.mkdir(parents=True)
+    assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
+    first = file.read_text()
+    assert models(first) == ["gpt-4o", "gpt-5"]
+    assert tool(user, "config").stdout == first
+    os.utime(file, (1, 1))
+    assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
+    assert file.stat().st_mtime == 1
+
+
+def test_config_does_not_overwrite_what_the_user_wrote(user: dict[str, str]) -> None:
+    content = {"provider": {"litellm": {"options": {"timeout": 1000}}}}
+    everywhere = write(Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json"), content)
+    nearby = write(Path(user["HOME"], "project/opencode.json"), content)
+    for file in (everywhere, nearby):
+        done = tool(user, "config", "--output", str(file), folder=nearby.parent)
+        assert done.status == USAGE
+        assert one_line(done) == f"{file} is a configuration of your own, not an output of ours: name another file"
+        assert json.loads(file.read_text()) == content
+
+
+def test_config_output_is_the_same_from_every_folder_unless_told(user: dict[str, str], proxy: StubProxy) -> None:
+    project = Path(user["HOME"], "project")
+    section = {"options": {"baseURL": proxy.url, "excludeModels": ["gpt-5"]}}
+    write(project / "opencode.json", {"provider": {"litellm": section}})
+    home = {name: value for name, value in user.items() if name != "OPENCODE_LITELLM_URL"}
+    home["LITELLM_PROXY_URL"] = proxy.url
+    file = Path(user["HOME"], "out.json")
+    outcomes = [
+        (["--output", str(file)], ["gpt-4o", "gpt-5"]),
+        (["--output", str(file), "--project"], ["gpt-4o"]),
+    ]
+    for options, expected in outcomes:
+        assert tool(home, "config", *options, folder=project).status == 0
+        assert models(file.read_text()) == expected
+    assert models(tool(home, "config", folder=project).stdout) == ["gpt-4o"]
+
+
+def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(user: dict[str, str]) -> None:
+    file = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json")
+    file.parent.mkdir(parents=True)
+    file.write_text('{\n  "provider": {,}\n}')
+    for command in (["config"], ["env", "json"], ["models"], ["refresh"]):
+        done = tool(user, *command)
+        assert done.status == 6
+        assert one_line(done).startswith(f"{file}:2:16: ")
+    done = tool(user, "exec", "--", "sh", "-c", "exit 7")
+    assert (done.status, len(done.stderr.splitlines())) == (7, 1)
+
+
+# models, refresh, completion.
+
+
+def test_models_names_each_as_opencode_does(
+    litellm: LiteLLM, home: dict[str, str], opencode: Opencode
+) -> None:
+    environment = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": litellm.key}
+    done = tool(environment, "models")
+    assert (done.status, done.stderr) == (0, "")
+    heading, *rows = done.stdout.splitlines()
+    assert " ".join(heading.split()) == "ID NAME ROUTE CONTEXT OUTPUT USD/M IN USD/M OUT MODALITIES REASONING"
+    ids = [row.split()[0] for row in rows]
+    known = opencode(environment, "models", program="opencode-with-litellm").stdout.split()
+    assert sorted(ids) == sorted(name for name in known if name.startswith("litellm"))
+    as_json = json.loads(tool(environment, "models", "--json").stdout)
+    assert [f"{model['provider']}/{model['id']}" for model in as_json] == ids
+    (gpt,) = [model for model in as_json if model["id"] == "gpt-4o"]
+    assert gpt == {
+        "provider": "litellm", "id": "gpt-4o", "name": "GPT-4o", "owner": gpt["owner"], "route": "chat",
+        "limit": {"context": 128000, "output": 16384},
+        "cost": {"input": 2.5, "output": 10, "cache_read": 1.25}, "cost_over_200k": None,
+        "modalities": {"input": gpt["modalities"]["input"], "output": ["text"]},
+        "tool_call": True, "reasoning": False, "reasoning_efforts": gpt["reasoning_efforts"],
+    }  # fmt: skip
+    assert next(row for row in rows if row.startswith("litellm/gpt-4o ")).split()[1:7] == [
+        "GPT-4o", "chat", "128000", "16384", "2.5", "10"
+    ]  # fmt: skip
+
+
+def test_refresh_says_what_was_added_and_removed(proxy: StubProxy, user: dict[str, str]) -> None:
+    first = tool(user, "refresh")
+    assert first == Finished(0, "+ litellm/gpt-4o\n+ litellm/gpt-5\n2 models for opencode\n", "")
+    assert tool(user, "refresh") == Finished(0, "2 models for opencode\n", "")
+    proxy.serve(["gpt-4o", "new", "text-embedding-3-large"])
+    assert tool(user, "refresh") == Finished(0, "+ litellm/new\n- litellm/gpt-5\n2 models for opencode\n", "")
+
+
+def test_refresh_is_what_the_next_launch_delivers(proxy: StubProxy, user: dict[str, str]) -> None:
+    assert tool(user, "refresh").status == 0
+    asked = proxy.paths().count(MODEL_INFO)
+    seen = launched(tool(user, "exec", "--", "env", "-0"))
+    assert "OPENCODE_CONFIG" in seen or "OPENCODE_CONFIG_CONTENT" in seen
+    assert proxy.paths().count(MODEL_INFO) == asked
+
+
+# Zsh completes nothing without its line editor; what its function asks is asked here, and that it is in place.
+COMPLETE = {
+    "bash": 'source ./script; COMP_WORDS=(opencode-litellm {words} ""); COMP_CWORD={place};'
+    ' _opencode_litellm_completion opencode-litellm; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    "zsh": "autoload -Uz compinit; compinit -u -d ./dump; source ./script;"
+    " [[ ${{_comps[opencode-litellm]}} = _opencode_litellm_completion ]] || exit 1;"
+    ' COMP_WORDS="opencode-litellm {words} " COMP_CWORD={place} _OPENCODE_LITELLM_COMPLETE=zsh_complete'
+    " opencode-litellm | awk 'NR % 3 == 2'",
+    "fish": "source ./script; complete -C 'opencode-litellm {words} ' | cut -f1",
+}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_completes_in_its_shell(shell: str, home: dict[str, str], program: Callable[[str], Path]) -> None:
+    program(shell)
+    script = tool(home, "completion", shell)
+    assert (script.status, script.stderr) == (0, "")
+    Path(home["HOME"], "script").write_text(script.stdout)
+    for words, expected in (("", COMMANDS), ("env", FORMATS)):
+        done = run([shell, "-c", COMPLETE[shell].format(words=words, place=len(words.split()) + 1)], home)
+        assert (done.status, sorted(done.stdout.split()), done.stderr) == (0, sorted(expected), "")
