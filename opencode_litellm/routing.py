@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -37,11 +36,21 @@ def is_openai_reasoning(model: str) -> bool:
 
 def matches(model: str, patterns: Iterable[str]) -> bool:
     """Tell whether an id matches one of ``patterns``, in which ``*`` stands for any run of characters."""
-    return any(_expression(pattern).fullmatch(model) for pattern in patterns)
+    return any(_matches(model, pattern) for pattern in patterns)
 
 
-@lru_cache(maxsize=256)
-def _expression(pattern: str) -> re.Pattern[str]:
-    # Runs of stars mean one star, and cost exponential time as several.
-    parts = re.split(r"\*+", pattern)
-    return re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
+def _matches(model: str, pattern: str) -> bool:
+    # No regular expression: its time would grow with the power of the number of stars.
+    first, *middle = pattern.split("*")
+    if not middle:
+        return model == pattern
+    last = middle.pop()
+    position, end = len(first), len(model) - len(last)
+    if position > end or not model.startswith(first) or not model.endswith(last):
+        return False
+    for part in middle:
+        found = model.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True

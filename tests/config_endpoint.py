@@ -1,4 +1,4 @@
-"""opencode's reading of many configurations from one start: `opencode serve` loads each folder's anew."""
+"""Many folders' configurations in one start of opencode: `opencode serve` loads each folder's anew."""
 
 from __future__ import annotations
 
@@ -58,8 +58,35 @@ class ConfigEndpoint:
 
     def read(self, folder: Path) -> dict[str, Any] | Refused:
         """Return the configuration as opencode merged it for this folder."""
+        return self._ask("GET", "/config", folder)
+
+    def providers(self, folder: Path) -> dict[str, dict[str, Any]] | Refused:
+        """Return the providers that have a model, by id, with their ``models`` as `models --verbose` shows them."""
+        answer = self._ask("GET", "/config/providers", folder)
+        if isinstance(answer, Refused):
+            return answer
+        return {provider["id"]: provider for provider in answer["providers"]}
+
+    def prompt(self, folder: Path, model: str, text: str, variant: str | None = None) -> dict[str, Any]:
+        """Put a question to a model in a session of its own, and return opencode's last message."""
+        provider, _, name = model.partition("/")
+        session = self._ask("POST", "/session", folder, {"title": "a test"})  # or a model is asked for one
+        assert not isinstance(session, Refused), session
+        question: dict[str, Any] = {
+            "model": {"providerID": provider, "modelID": name},
+            "parts": [{"type": "text", "text": text}],
+        }
+        if variant:
+            question["variant"] = variant
+        answer = self._ask("POST", f"/session/{session['id']}/message", folder, question)
+        assert not isinstance(answer, Refused), answer
+        return answer
+
+    def _ask(self, method: str, path: str, folder: Path, body: object = None) -> dict[str, Any] | Refused:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE)
-        connection.request("GET", "/config?" + urlencode({"directory": str(folder)}))
+        content = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"}
+        connection.request(method, f"{path}?{urlencode({'directory': str(folder)})}", content, headers)
         response = connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
         connection.close()

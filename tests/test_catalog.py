@@ -1,0 +1,466 @@
+"""What a proxy's answers say of a model, and what of it a person sees in opencode's picker."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from world import tools
+from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
+
+from opencode_litellm import catalog, proxy
+from opencode_litellm.catalog import Limit, Model, Price
+from opencode_litellm.keys import NO_KEY
+from opencode_litellm.proxy import Facts
+from opencode_litellm.settings import ModelOptions, Proxy, ProxyURL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+PRICE_TABLE = tools.LITELLM.parent.parent / "lib"
+
+# In LiteLLM's own price table these have a mode that chats, and are no partners for an agent by what they do.
+CHAT_IN_NAME_ONLY = (
+    "-image", "-preview-tts", "embed", "-ocr", "flux-1", "realtime",
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A deployment in /v1/model/info."""
+
+    model: str
+    info: Mapping[str, Any]
+    params: Mapping[str, Any] = {}
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[StubProxy]:
+    with StubProxy() as server:
+        yield server
+
+
+@pytest.fixture
+def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
+    """Return the way from what three endpoints answer to models: ``build(["gpt-4o"], [Row(...)], {...})``."""
+
+    def built(
+        listed: Iterable[str | Mapping[str, Any]],
+        deployments: Iterable[Row] = (),
+        groups: Mapping[str, Mapping[str, Any]] | None = None,
+        **options: Any,
+    ) -> dict[str, Model]:
+        stub.answer(MODELS, {"data": [{"id": row} if isinstance(row, str) else row for row in listed]})
+        rows = [{"model_name": row.model, "model_info": row.info, "litellm_params": row.params} for row in deployments]
+        stub.answer(MODEL_INFO, {"data": rows})
+        stub.answer(MODEL_GROUP_INFO, {"data": [{"model_group": name, **row} for name, row in (groups or {}).items()]})
+        asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
+        patience = time.monotonic() + 10
+        answers = proxy.ask(asked, {}, patience, patience)
+        models = catalog.build(answers.listed, answers.deployments or (), answers.groups or (), ModelOptions(**options))
+        return {model.id: model for model in models}
+
+    return built
+
+
+@pytest.fixture
+def one(build: Callable[..., dict[str, Model]]) -> Callable[..., Model]:
+    """Return the way from one deployment's ``model_info`` to its model."""
+
+    def built(model: str = "house", group: Mapping[str, Any] | None = None, /, **info: Any) -> Model:
+        return build([model], [Row(model, info)], {model: group} if group else {})[model]
+
+    return built
+
+
+class TestWhatIsShown:
+    @pytest.mark.parametrize("mode", ["chat", "responses", "completion"])
+    def test_modes_that_chat_are_shown_whatever_the_id(self, build: Any, mode: str) -> None:
+        assert list(build(["text-embedding-3"], [Row("text-embedding-3", {"mode": mode})])) == ["text-embedding-3"]
+
+    @pytest.mark.parametrize(
+        "mode",
+        [
+            "embedding", "image_generation", "image_edit", "audio_transcription", "audio_speech", "rerank", "search",
+            "ocr", "moderation", "video_generation", "realtime", "vector_store",
+        ],
+    )  # fmt: skip
+    def test_modes_that_do_not_chat_are_hidden_whatever_the_id(self, build: Any, mode: str) -> None:
+        assert build(["gpt-4o"], [Row("gpt-4o", {"mode": mode})]) == {}
+
+    @pytest.mark.parametrize(
+        ("model", "shown"),
+        [
+            ("claude-3-5-sonnet", True),
+            ("mystery", True),
+            ("openai/gpt-4o-transcriber-of-the-house", False),
+            ("dall-e-3", False),
+            ("text-embedding-ada-002", False),
+            ("BAAI/bge-m3", False),
+            ("whisper-large-v3", False),
+            ("gpt-4o-mini-tts", False),
+            ("cohere/rerank-v3.5", False),
+            ("omni-moderation-latest", False),
+            ("mistral-ocr-latest", False),
+            ("sora-2", False),
+            ("veo-3.0", False),
+            ("flux-pro", False),
+            ("gpt-image-1", False),
+            ("gemini-2.5-flash-image", False),
+            ("qwen-image-2.0-pro", False),
+            ("wan2.7-t2v", False),
+            ("deepgram/nova-3", False),
+            ("gpt-realtime", False),
+            ("amazon.nova-canvas-v1:0", False),
+            ("amazon.nova-pro-v1:0", True),
+            ("qwen3-vl-32b", True),
+            ("llama-3.2-90b-vision", True),
+            ("deepseek-r1", True),
+            ("video-llama-chat", True),
+            ("image-aware-chat", True),
+        ],
+    )
+    def test_without_a_mode_the_id_decides(self, build: Any, model: str, shown: bool) -> None:
+        assert list(build([model])) == ([model] if shown else [])
+
+    def test_the_id_alone_hides_no_chat_model_of_litellms_own_table(self) -> None:
+        tables = sorted(PRICE_TABLE.glob("python*/site-packages/litellm/model_prices_and_context_window_backup.json"))
+        if not tables:
+            pytest.skip("LiteLLM is not installed: run `make setup` first")
+        table = json.loads(tables[0].read_text(encoding="utf-8"))
+        chatting = [name for name, row in table.items() if row.get("mode") in catalog.CHAT_MODES and "*" not in name]
+        shown = {model.id for model in catalog.build([Facts(name) for name in chatting], (), (), ModelOptions())}
+        hidden = [name for name in chatting if name not in shown]
+        assert len(shown) > 3000
+        assert [name for name in hidden if not any(part in name for part in CHAT_IN_NAME_ONLY)] == []
+
+    def test_wildcards_and_placeholders_are_hidden_and_an_alias_with_a_star_is_not(self, build: Any) -> None:
+        listed = ["*", "openai/*", "bedrock/us/*", "all-team-models", "all-proxy-models", "no-default-models", "new*"]
+        assert list(build(listed)) == ["new*"]
+
+    @pytest.mark.parametrize("name", ["constructor", "toString", "__proto__", "hasOwnProperty", "valueOf"])
+    def test_an_id_that_ends_opencodes_start_is_never_shown(self, build: Any, name: str) -> None:
+        assert list(build([name, "gpt-4o"], include=(name, "gpt-4o"))) == ["gpt-4o"]
+
+    @pytest.mark.parametrize(
+        ("include", "exclude", "shown"),
+        [
+            ((), (), ["a/one", "a/two", "b/one"]),
+            (("a/*",), (), ["a/one", "a/two"]),
+            (("*one",), (), ["a/one", "b/one"]),
+            (("a/*",), ("*/two",), ["a/one"]),
+            ((), ("*",), []),
+            (("a/one",), (), ["a/one"]),
+            (("A/one",), (), []),
+            (("a.one", "a/on?", "[ab]/one"), (), []),
+            (("b/one", "b/*"), ("b/one",), []),
+            # A literal id shows what would be hidden, a pattern does not.
+            (("a/embed",), (), ["a/embed"]),
+            (("a/*", "a/embed"), (), ["a/embed", "a/one", "a/two"]),
+            (("a/*", "a/embed"), ("a/embed",), ["a/one", "a/two"]),
+            (("all-team-models",), (), ["all-team-models"]),
+            # The id of a wildcard is a pattern too.
+            (("b/*",), (), ["b/one"]),
+            (("*",), (), ["a/one", "a/two", "b/one"]),
+        ],
+    )
+    def test_includes_and_excludes_choose(
+        self, build: Any, include: tuple[str, ...], exclude: tuple[str, ...], shown: list[str]
+    ) -> None:
+        listed = ["a/one", "a/two", "a/embed", "b/one", "b/*", "*", "all-team-models"]
+        assert list(build(listed, include=include, exclude=exclude)) == shown
+
+    def test_many_stars_cost_no_time(self, build: Any) -> None:
+        began = time.monotonic()
+        assert build(["a" * 400], include=("*a" * 60 + "*b",)) == {}
+        assert time.monotonic() - began < 5
+
+    def test_only_what_v1_models_lists_exists(self, build: Any) -> None:
+        assert list(build(["a"], [Row("a", {}), Row("b", {"mode": "chat"})], {"c": {"mode": "chat"}})) == ["a"]
+
+    def test_a_teams_own_deployment_counts_under_its_public_name(self, build: Any) -> None:
+        deployment = Row("model_name_1_2", {"team_public_model_name": "ours", "supports_vision": True})
+        assert build(["ours"], [deployment])["ours"].inputs == ("text", "image")
+
+    def test_models_are_sorted_and_the_same_in_any_order(self, build: Any) -> None:
+        rows = [Row("b", {"max_input_tokens": 5, "max_output_tokens": 2}), Row("a", {}), Row("B", {})]
+        first = build(["b", "a", "B"], rows)
+        assert list(first) == ["B", "a", "b"]
+        assert build(["B", "b", "a"], rows[::-1]) == first
+
+
+class TestDeploymentsOfOneName:
+    def test_the_safe_side_wins(self, build: Any) -> None:
+        first = {
+            "mode": "chat", "litellm_provider": "openai", "max_input_tokens": 128000, "max_output_tokens": 16384,
+            "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05, "cache_read_input_token_cost": 1.25e-06,
+            "supports_vision": True, "supports_pdf_input": True, "supports_function_calling": True,
+            "supports_reasoning": True, "supports_low_reasoning_effort": True, "supports_xhigh_reasoning_effort": True,
+        }  # fmt: skip
+        second = {
+            "mode": "chat", "litellm_provider": "azure", "max_input_tokens": 64000, "max_output_tokens": 4096,
+            "input_cost_per_token": 2.75e-06, "output_cost_per_token": 9e-06, "supports_vision": True,
+            "supports_pdf_input": False, "supports_function_calling": False, "supports_reasoning": True,
+            "supports_low_reasoning_effort": True, "supports_xhigh_reasoning_effort": False,
+        }  # fmt: skip
+        assert build(["balanced"], [Row("balanced", first), Row("balanced", second)])["balanced"] == Model(
+            id="balanced",
+            name="Balanced",
+            owner=None,
+            route="chat",
+            limit=Limit(64000, 4096),
+            price=Price(2.75, 10.0, 1.25),
+            price_over_200k=None,
+            inputs=("text", "image"),
+            outputs=("text",),
+            tool_call=False,
+            reasoning=True,
+            temperature=None,
+            efforts=None,
+            flagged_efforts=("low",),
+            refused_efforts=("xhigh",),
+            interleaved=False,
+        )
+
+    def test_an_ability_that_one_deployment_may_lack_is_not_claimed_because_the_group_has_it(self, build: Any) -> None:
+        rows = [Row("house", {"supports_vision": True}), Row("house", {"supports_vision": None})]
+        assert build(["house"], rows, {"house": {"supports_vision": True}})["house"].inputs == ("text",)
+
+    def test_a_group_says_what_an_unheard_deployment_cannot(self, build: Any) -> None:
+        group = {"mode": "chat", "supports_vision": True, "max_input_tokens": 9000, "max_output_tokens": 900}
+        model = build(["house"], (), {"house": group})["house"]
+        assert (model.inputs, model.limit) == (("text", "image"), Limit(9000, 900))
+
+    def test_a_mode_that_one_deployment_knows_counts(self, build: Any) -> None:
+        assert build(["house"], [Row("house", {}), Row("house", {"mode": "embedding"})]) == {}
+        assert list(build(["embedder"], [Row("embedder", {"mode": "embedding"}), Row("embedder", {"mode": "chat"})]))
+
+    def test_a_false_of_the_group_proves_nothing(self, one: Any) -> None:
+        group = {"supports_function_calling": False, "supports_vision": False, "supports_reasoning": False}
+        model = one("gpt-4o", group)
+        assert (model.tool_call, model.inputs) == (True, ("text", "image"))
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("known", "limit"),
+        [
+            ({"max_input_tokens": 200000, "max_output_tokens": 64000}, Limit(200000, 64000)),
+            ({"max_input_tokens": 200000.0, "max_output_tokens": "64000"}, Limit(200000, 64000)),
+            # LiteLLM: an older name of max_output_tokens.
+            ({"max_input_tokens": 200000, "max_tokens": 4096}, Limit(200000, 4096)),
+            ({"max_input_tokens": 200000, "max_tokens": 4096, "max_output_tokens": 64000}, Limit(200000, 64000)),
+            ({"max_input_tokens": 200000}, None),
+            ({"max_output_tokens": 4096}, None),
+            ({"max_tokens": 4096}, None),
+            ({"max_input_tokens": 0, "max_output_tokens": 4096}, None),
+            ({"max_input_tokens": 200000, "max_output_tokens": 0}, None),
+            ({"max_input_tokens": -1, "max_output_tokens": 4096}, None),
+            ({"max_input_tokens": True, "max_output_tokens": 4096}, None),
+            ({"max_input_tokens": "many", "max_output_tokens": 4096}, None),
+            ({"max_input_tokens": 1e300, "max_output_tokens": 4096}, None),
+            ({"max_input_tokens": 10**400, "max_output_tokens": 4096}, None),
+            ({"max_input_tokens": [200000], "max_output_tokens": {"tokens": 1}}, None),
+            # Room for a conversation, or opencode 1.18 compacts at every turn.
+            ({"max_input_tokens": 32768, "max_output_tokens": 32768}, Limit(32768, 16384)),
+            ({"max_input_tokens": 8192, "max_output_tokens": 4096}, Limit(8192, 4096)),
+            ({"max_input_tokens": 4097, "max_output_tokens": 4096}, Limit(4097, 2048)),
+            ({"max_input_tokens": 262144, "max_output_tokens": 262144}, Limit(262144, 262144)),
+            ({"max_input_tokens": 1, "max_output_tokens": 1}, Limit(1, 1)),
+        ],
+    )
+    def test_a_limit_is_whole_or_absent(self, one: Any, known: dict[str, Any], limit: Limit | None) -> None:
+        assert one(**known).limit == limit
+
+    def test_v1_models_alone_may_know_them(self, build: Any) -> None:
+        row = {"id": "house", "max_input_tokens": 1000, "max_output_tokens": 100}
+        assert build([row])["house"].limit == Limit(1000, 100)
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        ("known", "price"),
+        [
+            ({"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}, Price(2.5, 10.0)),
+            # 3e-07 * 1e6 is 0.29999999999999999, 1.1e-06 * 1e6 is 1.0999999999999999.
+            ({"input_cost_per_token": 3e-07, "output_cost_per_token": 1.1e-06}, Price(0.3, 1.1)),
+            ({"input_cost_per_token": 0, "output_cost_per_token": 0.0}, Price(0.0, 0.0)),
+            ({"input_cost_per_token": "0.0000005", "output_cost_per_token": 1.5e-06}, Price(0.5, 1.5)),
+            ({"input_cost_per_token": 2.5e-06}, None),
+            ({"output_cost_per_token": 2.5e-06}, None),
+            ({"input_cost_per_token": -1e-06, "output_cost_per_token": 1e-06}, None),
+            ({"input_cost_per_token": None, "output_cost_per_token": 1e-06}, None),
+            ({"input_cost_per_token": 2.5, "output_cost_per_token": 1e-06}, None),
+            ({"input_cost_per_token": "free", "output_cost_per_token": 1e-06}, None),
+            (
+                {
+                    "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05,
+                    "cache_read_input_token_cost": 3e-07, "cache_creation_input_token_cost": 3.75e-06,
+                },
+                Price(3.0, 15.0, 0.3, 3.75),
+            ),
+        ],
+    )  # fmt: skip
+    def test_a_price_is_whole_or_absent_per_million_and_without_noise(
+        self, one: Any, known: dict[str, Any], price: Price | None
+    ) -> None:
+        assert one(**known).price == price
+
+    def test_beyond_200k_tokens_it_may_be_another(self, one: Any) -> None:
+        base = {"input_cost_per_token": 1.25e-06, "output_cost_per_token": 1e-05}
+        tier = {
+            "input_cost_per_token_above_200k_tokens": 2.5e-06,
+            "output_cost_per_token_above_200k_tokens": 1.5e-05,
+            "cache_read_input_token_cost_above_200k_tokens": 2.5e-07,
+            "cache_creation_input_token_cost_above_200k_tokens": 3.1e-07,
+        }
+        assert one(**base, **tier).price_over_200k == Price(2.5, 15.0, 0.25, 0.31)
+        del tier["output_cost_per_token_above_200k_tokens"]
+        assert one(**base, **tier).price_over_200k is None
+
+
+class TestAbilities:
+    @pytest.mark.parametrize(
+        ("model", "flags", "inputs"),
+        [
+            ("house", {}, ("text",)),
+            ("house", {"supports_vision": True}, ("text", "image")),
+            ("house", {"supports_pdf_input": True}, ("text", "pdf")),
+            (
+                "house",
+                {"supports_vision": True, "supports_audio_input": True, "supports_video_input": True},
+                ("text", "image", "audio", "video"),
+            ),
+            ("house", {"supports_vision": "yes", "supports_audio_input": 1}, ("text",)),
+            # Nothing is known: the family has a say.
+            ("gpt-4o", {}, ("text", "image")),
+            ("gpt-4o", {"supports_vision": False}, ("text",)),
+            ("team/claude-sonnet-4-5", {}, ("text", "image")),
+            ("claude-2.1", {}, ("text",)),
+            ("claude-instant-1.2", {}, ("text",)),
+            ("o3-mini", {}, ("text",)),
+            ("gpt-3.5-turbo", {}, ("text",)),
+            ("gpt-4", {}, ("text",)),
+        ],
+    )
+    def test_inputs_come_from_flags_else_from_the_family(
+        self, one: Any, model: str, flags: dict[str, Any], inputs: tuple[str, ...]
+    ) -> None:
+        assert one(model, mode="chat", **flags).inputs == inputs
+
+    def test_a_flag_beside_the_parameters_counts_where_the_information_has_none(self, build: Any) -> None:
+        row = Row("house", {"supports_vision": None}, {"supports_vision": True, "supports_low_reasoning_effort": True})
+        model = build(["house"], [row])["house"]
+        assert (model.inputs, model.flagged_efforts, model.reasoning) == (("text", "image"), ("low",), True)
+
+    def test_audio_comes_out_where_litellm_says_so(self, one: Any) -> None:
+        assert one(supports_audio_output=True).outputs == ("text", "audio")
+
+    @pytest.mark.parametrize(("said", "tools"), [(True, True), (None, True), ("no", True), (False, False)])
+    def test_tools_are_there_unless_litellm_denies_them(self, one: Any, said: Any, tools: bool) -> None:
+        assert one(supports_function_calling=said).tool_call is tools
+
+    @pytest.mark.parametrize(
+        ("model", "parameters", "temperature"),
+        [
+            ("house", ["temperature", "tools"], True),
+            ("house", ["tools"], False),
+            ("house", [], None),
+            ("house", None, None),
+            # LiteLLM lists the parameter for them, and OpenAI refuses any value but 1.
+            ("gpt-5", ["temperature"], False),
+            ("azure/o3", ["temperature"], False),
+            ("gpt-5", None, False),
+        ],
+    )
+    def test_the_temperature_comes_from_the_parameters(
+        self, one: Any, model: str, parameters: Any, temperature: bool | None
+    ) -> None:
+        assert one(model, {"supported_openai_params": parameters}).temperature is temperature
+
+    def test_thinking_is_sent_back_to_the_families_that_want_it(self, build: Any) -> None:
+        names = ("deepseek-r1", "moonshot/kimi-k2", "claude-opus-4")
+        rows = [Row(name, {"supports_reasoning": True}) for name in names]
+        assert {name: model.interleaved for name, model in build(names, rows).items()} == {
+            "deepseek-r1": True,
+            "moonshot/kimi-k2": True,
+            "claude-opus-4": False,
+        }
+        assert not build(["deepseek-v3"])["deepseek-v3"].interleaved
+        assert not build(["deepseek-r1"], rows[:1], transport="responses")["deepseek-r1"].interleaved
+
+    @pytest.mark.parametrize(
+        ("model", "provider", "owner"),
+        [("anthropic/claude-3", None, "anthropic"), ("house", "openai", "openai"), ("house", None, None)],
+    )
+    def test_the_owner_comes_from_the_provider_or_the_prefix(
+        self, one: Any, model: str, provider: str | None, owner: str | None
+    ) -> None:
+        assert one(model, litellm_provider=provider).owner == owner
+
+
+class TestReasoning:
+    @pytest.mark.parametrize(
+        ("model", "info", "group", "expected"),
+        [
+            # reasoning, efforts for certain (the weakest first), those refused
+            ("house", {}, {}, (False, (), ())),
+            ("house", {"supports_reasoning": True}, {}, (True, (), ())),
+            ("gpt-5", {}, {}, (True, (), ())),
+            ("gpt-5-chat", {"supports_reasoning": False}, {}, (False, (), ())),
+            ("house", {}, {"supported_reasoning_efforts": ["high", "max", "low"]}, (True, ("low", "high", "max"), ())),
+            ("house", {}, {"supported_reasoning_efforts": []}, (False, (), ())),
+            ("house", {"reasoning_effort_levels": ["max", "low"]}, {}, (True, ("low", "max"), ())),
+            (
+                "house",
+                {"supports_xhigh_reasoning_effort": True, "supports_minimal_reasoning_effort": False},
+                {},
+                (True, ("xhigh",), ("minimal",)),
+            ),
+            ("house", {"supports_reasoning": False}, {"supported_reasoning_efforts": ["low"]}, (False, ("low",), ())),
+            ("house", {}, {"supported_reasoning_efforts": ["LOW", "a b", 3, None, "x" * 99]}, (False, (), ())),
+            ("house", {}, {"supported_reasoning_efforts": "low"}, (False, (), ())),
+        ],
+    )
+    def test_efforts_come_from_lists_and_flags(
+        self, one: Any, model: str, info: dict[str, Any], group: dict[str, Any], expected: Any
+    ) -> None:
+        built = one(model, {"mode": "chat", **group}, **info)
+        assert (built.reasoning, built.sure_efforts, built.refused_efforts) == expected
+
+
+class TestModelCapabilities:
+    def test_the_user_knows_better_than_the_proxy(self, build: Any) -> None:
+        info = {
+            "mode": "embedding", "supports_vision": True, "supports_function_calling": False, "max_input_tokens": 1000,
+            "max_output_tokens": 10, "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06,
+            "supports_low_reasoning_effort": True, "supports_high_reasoning_effort": True,
+        }  # fmt: skip
+        corrected = {
+            "mode": "chat", "supports_vision": False, "supports_function_calling": True, "max_input_tokens": 2000,
+            "output_cost_per_token": 3e-06, "supports_low_reasoning_effort": False,
+            "supports_max_reasoning_effort": True,
+        }  # fmt: skip
+        model = build(["house"], [Row("house", info)], capabilities={"house": corrected})["house"]
+        assert (model.inputs, model.tool_call, model.limit, model.price) == (
+            ("text",), True, Limit(2000, 10), Price(1.0, 3.0),
+        )  # fmt: skip
+        assert (model.sure_efforts, model.refused_efforts) == (("high", "max"), ("low",))
+
+    def test_the_users_word_on_efforts_beats_the_groups_list(self, build: Any) -> None:
+        group = {"house": {"supported_reasoning_efforts": ["low", "medium", "high"]}}
+        fewer = {"house": {"supports_medium_reasoning_effort": False}}
+        assert build(["house"], (), group, capabilities=fewer)["house"].sure_efforts == ("low", "high")
+        none = {"house": {"supported_reasoning_efforts": []}}
+        assert build(["house"], (), group, capabilities=none)["house"].efforts == ()
+
+    def test_reasoning_can_be_denied_and_claimed(self, build: Any) -> None:
+        said = {"gpt-5": {"supports_reasoning": False}, "house": {"supports_reasoning": True}}
+        models = build(["gpt-5", "house"], capabilities=said)
+        assert {name: model.reasoning for name, model in models.items()} == {"gpt-5": False, "house": True}
+
+    def test_keys_are_ids_and_nonsense_changes_nothing(self, build: Any) -> None:
+        plain = build(["gpt-4o"])
+        said = {"gpt-*": {"supports_vision": False}, "gpt-4o": {"supports_vision": "no", "max_tokens": {}, "x": [1]}}
+        assert build(["gpt-4o"], capabilities=said) == plain
