@@ -27,15 +27,16 @@ class Refused:
 
 
 class ConfigEndpoint:
-    """A running `opencode serve`; to be used in a `with` statement."""
+    """A running `opencode serve`, started by ``program``; to be used in a `with` statement."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], program: str = "opencode") -> None:
         self.home = Path(environment["HOME"])
         self._environment = environment
+        self._program = program
 
     def __enter__(self) -> ConfigEndpoint:
         self._server = subprocess.Popen(
-            ["/usr/bin/env", "opencode", "serve", "--hostname", "127.0.0.1", "--port", "0"],
+            ["/usr/bin/env", self._program, "serve", "--hostname", "127.0.0.1", "--port", "0"],
             env=self._environment,
             cwd=self._environment["HOME"],
             stdout=subprocess.PIPE,

@@ -1,0 +1,297 @@
+"""The right key arrives, wherever it comes from, and no key ever meets another's host.
+
+OPENAI_API_KEY is set in every test: it is what @ai-sdk/openai falls back to.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from config_endpoint import ConfigEndpoint
+from handover import ENV, EXEC, handed_over
+from world.opencode import run
+from world.stub import StubProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("opencode")
+
+OPENAI = "sk-of-openai"
+NOWHERE = None
+
+
+@pytest.fixture
+def environment(home: dict[str, str]) -> dict[str, str]:
+    return {**home, "OPENAI_API_KEY": OPENAI}
+
+
+@pytest.fixture
+def proxies() -> Iterator[dict[str, StubProxy]]:
+    """Return a dict whose proxies are started on first use, each with a chat and a responses model named after it."""
+    with ExitStack() as stack:
+
+        class Proxies(dict[str, StubProxy]):
+            def __missing__(self, name: str) -> StubProxy:
+                self[name] = stack.enter_context(StubProxy([f"chat-{name}", f"o3-{name}"]))
+                return self[name]
+
+        yield Proxies()
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def configuration(providers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a configuration; with `$schema`, or opencode rewrites it."""
+    return {"$schema": "https://opencode.ai/config.json", "provider": providers}
+
+
+def section(url: str | None = None, key: str | None = None) -> dict[str, Any]:
+    options = {"baseURL": url and f"{url}/v1", "apiKey": key}
+    return {"options": {name: value for name, value in options.items() if value is not None}}
+
+
+def store(environment: dict[str, str], stored: dict[str, str]) -> str:
+    text = json.dumps({provider: {"type": "api", "key": key} for provider, key in stored.items()})
+    write(Path(environment["XDG_DATA_HOME"], "opencode", "auth.json"), text)
+    return text
+
+
+def arrivals(proxies: dict[str, StubProxy]) -> set[tuple[str, str, str | None]]:
+    """Return (proxy, path, key) of all that arrived."""
+    return {(name, request.path, request.key) for name, proxy in proxies.items() for request in proxy.requests}
+
+
+def inferences(proxies: dict[str, StubProxy]) -> set[tuple[str, str, str | None]]:
+    return {arrival for arrival in arrivals(proxies) if arrival[1].endswith(("/chat/completions", "/responses"))}
+
+
+def provider_of(model: str, payload: dict[str, Any], fallback: str) -> str:
+    return next((name for name, section in payload["provider"].items() if model in section["models"]), fallback)
+
+
+@pytest.mark.parametrize("how", [EXEC, ENV])
+def test_every_source_of_a_key_serves_its_own_proxy_alone(
+    how: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    folder = Path(environment["HOME"], "work")
+    keys = {
+        "literal": "sk-literal",
+        "variable": "sk-variable",
+        "absolute": "sk-absolute",
+        "relative": "sk-relative",
+        "tilde": "sk-tilde",
+        "mixed": "sk-mixed-part",
+        "half": "sk-literal-half-and-rest",
+        "section-env": "sk-section-env",
+        "stored": "sk-stored",
+        "forced": "sk-forced",
+        "project": "sk-project",
+        "none": "none",
+    }
+    environment |= {"VARIABLE": keys["variable"], "MIXED": "mixed-part", "REST": "and-rest"}
+    environment["CORP"] = keys["section-env"]
+    for name in ("absolute", "relative", "tilde"):
+        write(Path(environment["HOME"], ".config", "opencode", f"{name}.key"), f"{keys[name]}\n")
+    stored = {f"litellm-{name}": keys[name] for name in ("stored", "forced")}
+    if how == EXEC:
+        store(environment, stored)
+    else:
+        environment["OPENCODE_AUTH_CONTENT"] = store(environment, stored)
+        store(environment, dict.fromkeys(stored, "sk-of-the-file-that-has-no-say"))
+    written: dict[str, Any] = {
+        "literal": keys["literal"],
+        "variable": "{env:VARIABLE}",
+        "absolute": f"{{file:{environment['HOME']}/.config/opencode/absolute.key}}",
+        "relative": "{file:./relative.key}",
+        "tilde": "{file:~/.config/opencode/tilde.key}",
+        "mixed": "sk-{env:MIXED}",
+        "half": "sk-literal-half-{env:REST}",
+    }
+    sections = {f"litellm-{name}": section(proxies[name].url, written.get(name)) for name in keys}
+    sections["litellm-section-env"]["env"] = ["CORP"]
+    sections["litellm-forced"]["options"]["responsesProvider"] = "sibling"
+    sections["litellm-variable"]["options"]["responsesProvider"] = "inline"
+    of_project = {"litellm-project": sections.pop("litellm-project")}
+    of_project["litellm-project"]["options"]["apiKey"] = keys["project"]
+    write(Path(environment["HOME"], ".config", "opencode", "opencode.json"), configuration(sections))
+    write(folder / "opencode.json", configuration(of_project))
+
+    after = handed_over(how, environment, folder)
+    payload = json.loads(after.get("OPENCODE_CONFIG_CONTENT") or Path(after["OPENCODE_CONFIG"]).read_text())
+    with ConfigEndpoint(after) as endpoint:
+        for name in keys:
+            for model in (f"chat-{name}", f"o3-{name}"):
+                endpoint.prompt(folder, f"{provider_of(model, payload, '')}/{model}", "hi")
+
+    assert {(name, key) for name, _, key in arrivals(proxies)} == {
+        *((name, key) for name, key in keys.items() if name != "none"),
+        ("none", None),  # our own questions
+        ("none", "none"),  # opencode's
+    }
+    assert inferences(proxies) == {
+        (name, path, key) for name, key in keys.items() for path in ("/v1/chat/completions", "/v1/responses")
+    }
+    siblings = {name for name in payload["provider"] if name.endswith("-responses")}
+    assert siblings == {
+        f"litellm-{name}-responses" for name in ("absolute", "relative", "tilde", "mixed", "section-env", "none")
+    }
+
+
+def test_a_variable_serves_every_section_without_a_key_and_the_first_one_wins(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    folder = Path(environment["HOME"])
+    url = f"{proxies['a'].url}/v1"
+    write(folder / ".config/opencode/opencode.json", configuration({"litellm": {"options": {"baseURL": url}}}))
+    store(environment, {"litellm": "sk-stored"})
+    names = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
+    for first in range(3):
+        values = {name: f"sk-{name}" for name in names[first:]} | dict.fromkeys(names[:first], " ")
+        finished = run(["opencode-litellm", "config"], {**environment, **values})
+        options = json.loads(finished.stdout)["provider"]["litellm"]["options"]
+        assert options == {"baseURL": url, "apiKey": f"{{env:{names[first]}}}"}
+        assert {key for _, _, key in arrivals(proxies)} == {f"sk-{names[first]}"}
+        proxies["a"].requests.clear()
+
+    with ConfigEndpoint(handed_over(EXEC, {**environment, "LITELLM_MASTER_KEY": "sk-master"}, folder)) as endpoint:
+        endpoint.prompt(folder, "litellm/chat-a", "hi")
+        endpoint.prompt(folder, "litellm-responses/o3-a", "hi")
+    assert inferences(proxies) == {
+        ("a", "/v1/chat/completions", "sk-master"),
+        ("a", "/v1/responses", "sk-master"),
+    }
+
+
+# What a provider's section is, in the global configuration or in that of the folder where `env` was run.
+MET_AFTER_ENV: dict[str, dict[str, tuple[str, str] | None]] = {
+    # What stands in the global configuration merges with another folder's as it would without us.
+    "global-literal": {
+        "nothing": ("own", "own"),
+        "both": ("other", "other"),
+        "key": ("own", "other"),
+        "url": ("other", "own"),
+    },
+    "global-stored": {
+        "nothing": ("own", "own"),
+        "both": ("other", "other"),
+        "key": ("own", "other"),
+        "url": ("other", "own"),
+    },
+    "global-keyless": dict.fromkeys(("nothing", "both", "key", "url"), ("own", "none")),
+    # Address and key travel together, above what the folder says.
+    "project-variable": dict.fromkeys(("nothing", "both", "key", "url"), ("own", "own")),
+    "project-keyless": dict.fromkeys(("nothing", "both", "key", "url"), ("own", "none")),
+    # The key stays behind, so the address does as well: nothing is sent, or what the folder itself has.
+    "project-literal": {"nothing": NOWHERE, "both": ("other", "other"), "key": NOWHERE, "url": ("other", "none")},
+    "project-stored": {"nothing": NOWHERE, "both": ("other", "other"), "key": NOWHERE, "url": ("other", "own")},
+    # A section without an address is asked at LITELLM_PROXY_URL, here and there.
+    "addressless-stored": {
+        "nothing": ("own", "own"),
+        "both": ("other", "other"),
+        "key": ("own", "other"),
+        "url": ("other", "own"),
+    },
+}
+
+
+@pytest.fixture
+def crossroads(environment: dict[str, str], proxies: dict[str, StubProxy]) -> dict[str, str]:
+    """Return the environment of somebody with all kinds of providers and four more folders that say other things."""
+    home = Path(environment["HOME"])
+    of_layer: dict[str, dict[str, dict[str, Any]]] = {"global": {}, "project": {}}
+    for name in MET_AFTER_ENV:
+        layer, _, kind = name.partition("-")
+        key = {"literal": f"sk-{name}", "variable": "{env:VARIABLE}"}.get(kind)
+        url = None if layer == "addressless" else proxies[name].url
+        of_layer["project" if layer == "project" else "global"][f"litellm-{name}"] = section(url, key)
+    write(home / ".config/opencode/opencode.json", configuration(of_layer["global"]))
+    write(home / "one/opencode.json", configuration(of_layer["project"]))
+    store(environment, {f"litellm-{name}": f"sk-{name}" for name in MET_AFTER_ENV if name.endswith("-stored")})
+    others = {
+        "both": section(proxies["other"].url, "sk-other"),
+        "key": section(None, "sk-other"),
+        "url": section(proxies["other"].url),
+    }
+    for folder, said in others.items():
+        write(home / folder / "opencode.json", configuration({f"litellm-{name}": said for name in MET_AFTER_ENV}))
+    (home / "nothing").mkdir()
+    return {
+        **environment,
+        "VARIABLE": "sk-project-variable",
+        "LITELLM_PROXY_URL": proxies["addressless-stored"].url,
+    }
+
+
+def met(proxies: dict[str, StubProxy], provider: str) -> tuple[str, str | None] | None:
+    """Return whose host the last prompt met and whose key, None when it was not sent anywhere; and forget it."""
+    found = {(name, key) for name, _, key in inferences(proxies)}
+    for proxy in proxies.values():
+        proxy.requests.clear()
+    assert len(found) < 2, found
+    for host, key in found:
+        whose = {f"sk-{provider}": "own", "sk-other": "other"}.get(str(key), key)
+        return "own" if host == provider else host, whose
+    return None
+
+
+def test_after_env_no_key_meets_the_host_of_another_folder(
+    crossroads: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    home = Path(crossroads["HOME"])
+    after = handed_over(ENV, crossroads, home / "one")
+    payload = json.loads(after["OPENCODE_CONFIG_CONTENT"])
+    for proxy in proxies.values():
+        proxy.requests.clear()
+
+    with ConfigEndpoint(after) as endpoint:
+        for name, expected in MET_AFTER_ENV.items():
+            for model in (f"chat-{name}", f"o3-{name}"):
+                provider = provider_of(model, payload, "")
+                # The folder where it was run comes last: what opencode read of the others must not depend on it.
+                for folder, pair in {**expected, "one": ("own", "none" if name.endswith("keyless") else "own")}.items():
+                    endpoint.prompt(home / folder, f"{provider}/{model}", "hi")
+                    assert met(proxies, name) == pair, (name, model, folder)
+
+
+LAUNCHED = ("global-literal", "global-stored", "addressless-stored")
+MET_BY_A_LAUNCH: dict[str, dict[str, tuple[str, str | None]]] = {
+    "nothing": dict.fromkeys(LAUNCHED, ("own", "own")),
+    "both": dict.fromkeys(LAUNCHED, ("other", "other")),
+    # A section's key goes to its own address only, not to LITELLM_PROXY_URL.
+    "key": {
+        "global-literal": ("own", "other"),
+        "global-stored": ("own", "other"),
+        "addressless-stored": ("own", "none"),
+    },
+    "url": dict.fromkeys(LAUNCHED, ("other", "own")),
+}
+
+
+@pytest.mark.parametrize("folder", MET_BY_A_LAUNCH)
+def test_a_launch_sends_every_key_where_its_folder_says(
+    folder: str, crossroads: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    here = Path(crossroads["HOME"], folder)
+    after = handed_over(EXEC, crossroads, here)
+    asked = {(name, key) for name, _, key in arrivals(proxies)}
+    assert {key for _, key in asked} <= {None, "sk-other", *(f"sk-{name}" for name in MET_AFTER_ENV)}
+    for proxy in proxies.values():
+        proxy.requests.clear()
+    with ConfigEndpoint(after) as endpoint:
+        for name, pair in MET_BY_A_LAUNCH[folder].items():
+            listed = "other" if pair[0] == "other" else name
+            for model in (f"chat-{listed}", f"o3-{listed}"):
+                known = endpoint.providers(here)
+                assert isinstance(known, dict)
+                providers = [f"litellm-{name}", f"litellm-{name}-responses"]
+                provider = next(each for each in providers if model in known.get(each, {"models": {}})["models"])
+                endpoint.prompt(here, f"{provider}/{model}", "hi")
+                assert met(proxies, name) == pair, (name, model)
