@@ -9,36 +9,36 @@ from .settings import SIBLING_SUFFIX
 from .terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .catalog import Limit, Model, Price
     from .discovery import Discovery
 
 _COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
 _NUMBERS = frozenset({"CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT"})
-_WIDEST = 10_000  # columns; a pipe has no width, and a terminal wraps by itself
 
 
 def as_json(found: Discovery) -> str:
-    """Return a JSON array: one object for each model, limits in tokens, prices in USD per million tokens."""
-    return json.dumps([_row(provider, model) for provider, model in _models(found)], indent=2) + "\n"
+    """Return a JSON array, a model a line: limits in tokens, prices in USD per million tokens."""
+    return "[\n" + ",\n".join(json.dumps(_row(provider, model)) for provider, model in _models(found)) + "\n]\n"
 
 
 def as_table(found: Discovery) -> str:
     """Return a table without borders, a model a line, ids as opencode wants them after ``-m``."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich.cells import cell_len  # how wide a terminal shows a text; rich's own tables take seconds for 10,000 rows
 
-    table = Table(box=None, pad_edge=False, header_style=None)
-    for column in _COLUMNS:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=True)
-    for provider, model in _models(found):
-        table.add_row(*(Text(plain(cell)) for cell in _cells(provider, model)))
-    console = Console(width=_WIDEST, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    rows = [_COLUMNS, *([plain(cell) for cell in _cells(provider, model)] for provider, model in _models(found))]
+    widths = [[cell_len(cell) for cell in row] for row in rows]
+    columns = list(zip(_COLUMNS, map(max, zip(*widths, strict=True)), strict=True))
+    return "".join(_line(row, cells, columns) for row, cells in zip(rows, widths, strict=True))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[tuple[str, int]]) -> str:
+    cells = []
+    for cell, width, (column, widest) in zip(row, widths, columns, strict=True):
+        blanks = " " * (widest - width)
+        cells.append(f"{blanks}{cell}" if column in _NUMBERS else f"{cell}{blanks}")
+    return f"{'  '.join(cells).rstrip()}\n"
 
 
 def as_changes(before: Iterable[tuple[str, str]], found: Discovery) -> str:
