@@ -292,7 +292,7 @@ def _body(fields: Mapping[str, str], received: bytearray, more: Callable[[], boo
     while len(received) < int(length):
         if not more():
             raise Unusual("broken off")
-    return bytes(received)
+    return bytes(received[: int(length)])
 
 
 def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytes:
