@@ -1,0 +1,252 @@
+"""A payload reaches opencode beside what the user has in the same two variables, and leaves without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from handover import ENV, EXEC, applied, asked, handed_over
+from world.opencode import run
+
+from opencode_litellm import delivery, jsonc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from world.opencode import Opencode
+    from world.stub import StubProxy
+
+FILE, INLINE = delivery.FILE, delivery.INLINE
+LONGEST = 131_072  # bytes of one NAME=value and its final zero, on Linux
+
+
+@pytest.fixture
+def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+    """Return a proxy with two models, one with a hostile name."""
+    return stub_proxy(["gpt-4o", "{env:HOME}-{file:~/.bashrc}"])
+
+
+@pytest.fixture
+def environment(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    return {**home, "OPENCODE_LITELLM_URL": proxy.url}
+
+
+def folder(environment: dict[str, str]) -> Path:
+    return Path(environment["HOME"])
+
+
+def delivered(environment: dict[str, str]) -> dict[str, str]:
+    """Return what of an environment can be ours or the user's."""
+    ours = ("OPENCODE_CONFIG", "OPENCODE_LITELLM_NO_KEY", "OPENCODE_LITELLM_USER", "OPENCODE_LITELLM_HEADER")
+    return {name: value for name, value in environment.items() if name.startswith(ours)}
+
+
+def content(environment: dict[str, str], **options: Any) -> dict[str, str]:
+    """Return the environment with inline content of the user's."""
+    mine = {"provider": {"mine": {"options": options}}}
+    return {**environment, INLINE: json.dumps(mine)}
+
+
+def providers(text: str) -> dict[str, Any]:
+    value = jsonc.parse(text)
+    assert isinstance(value, dict)
+    found: dict[str, Any] = value["provider"]  # type: ignore[assignment]
+    return found
+
+
+def test_a_launch_gets_a_private_file_and_env_the_text(environment: dict[str, str]) -> None:
+    launched = delivered(handed_over(EXEC, environment, folder(environment)))
+    file = Path(launched.pop(FILE))
+    assert launched == {"OPENCODE_LITELLM_NO_KEY": "none"}
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+    exported = delivered(handed_over(ENV, environment, folder(environment)))
+    assert providers(exported.pop(INLINE)) == providers(file.read_text())
+    assert exported == {}
+
+
+def test_users_own_file_keeps_its_variable(environment: dict[str, str]) -> None:
+    own = folder(environment) / "own.json"
+    own.write_text('{"$schema": "x", "provider": {"mine": {}}}')
+    for there in (str(own), "own.json", str(folder(environment) / "missing.json")):
+        for how in (EXEC, ENV):
+            after = delivered(handed_over(how, {**environment, FILE: there}, folder(environment)))
+            assert after.pop(FILE) == there
+            assert list(providers(after.pop(INLINE))) == ["litellm"]
+            assert after == {}
+
+
+def test_users_content_stays_on_top_its_references_alive_and_the_proxys_strings_dead(
+    environment: dict[str, str], opencode: Opencode
+) -> None:
+    home = folder(environment)
+    (home / "secret").write_text("from the file\n")
+    mine = {
+        "provider": {
+            "litellm": {"name": "{env:MY_NAME}", "options": {"timeout": 1}},
+            "mine": {"name": "{file:./secret}", "options": {"dead": "\\u007benv:MY_NAME}"}},
+        },
+        "model": "litellm/gpt-4o",
+    }
+    text = "// mine\n" + json.dumps(mine).replace("\\\\u", "\\u").replace('"gpt-4o"}', '"gpt-4o",}')
+    own = {**environment, "MY_NAME": 'quoted \\"name\\"', INLINE: text}
+    for how in (EXEC, ENV):
+        after = handed_over(how, own, home)
+        merged = opencode.debug_config(after, home)
+        assert merged["model"] == "litellm/gpt-4o"
+        assert merged["provider"]["mine"] == {"name": "from the file", "options": {"dead": "{env:MY_NAME}"}}
+        assert merged["provider"]["litellm"]["name"] == 'quoted "name"'
+        assert merged["provider"]["litellm"]["options"]["timeout"] == 1
+        assert set(merged["provider"]["litellm"]["models"]) == {"gpt-4o", "{env:HOME}-{file:~/.bashrc}"}
+        if how == ENV:
+            assert after[delivery.USER_CONTENT] == text
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    ['{"provider": {"mine": {"options": {"timeout": {env:SECONDS}}}}}'],
+    ids=["a reference outside of a string"],
+)
+def test_content_that_cannot_be_merged_is_left_alone_with_a_line(theirs: str, environment: dict[str, str]) -> None:
+    own = {**environment, INLINE: theirs, "SECONDS": "1"}
+    launched = asked(EXEC, {**own, "OPENCODE_LITELLM_DELIVERY": "inline"}, folder(environment))
+    assert f"{INLINE}={theirs}\0" in launched.stdout
+    assert launched.stderr.count("\n") == 1
+    assert "what you have there cannot be merged with it (line 1, column" in launched.stderr
+    assert "they are delivered by the file" in launched.stderr
+    exported = asked(ENV, own, folder(environment))
+    assert (exported.status, exported.stdout) == (2, "")
+    assert "cannot be merged" in exported.stderr
+
+
+def test_content_that_opencode_cannot_read_is_left_to_opencode(environment: dict[str, str]) -> None:
+    own = {**environment, INLINE: '{"provider": }'}
+    launched = asked(EXEC, own, folder(environment))
+    assert launched.status == 0
+    assert f'{INLINE}={{"provider": }}\0' in launched.stdout
+    assert FILE not in delivered(dict(line.split("=", 1) for line in launched.stdout.split("\0") if line))
+    exported = asked(ENV, own, folder(environment))
+    assert (exported.status, exported.stdout) == (6, "")
+    assert f"{INLINE}:1:14: " in exported.stderr
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        {},
+        {INLINE: ""},
+        {INLINE: '{ "provider": {} } // mine'},
+        {FILE: "own.json"},
+        {FILE: "own.json", INLINE: '{"instructions": ["a"]}'},
+    ],
+    ids=lambda users: " and ".join(f"{name}={value}" for name, value in users.items()) or "nothing",
+)
+def test_never_stacked_and_undone_byte_for_byte(users: dict[str, str], environment: dict[str, str]) -> None:
+    home = folder(environment)
+    (home / "own.json").write_text('{"$schema": "x"}')
+    before = {**environment, **users}
+    once = handed_over(ENV, before, home)
+    launched = handed_over(EXEC, before, home)
+
+    assert handed_over(ENV, once, home) == once
+    assert delivered(handed_over(EXEC, once, home)) == delivered(launched)
+    assert delivered(handed_over(ENV, launched, home)) == delivered(once)
+    assert delivered(handed_over(EXEC, launched, home)) == delivered(launched)
+    for after in (once, launched):
+        assert applied(after, run(["opencode-litellm", "env", "json", "--unset"], after).stdout) == before
+
+
+def test_what_env_left_by_file_is_undone_too(environment: dict[str, str]) -> None:
+    once = handed_over(ENV, environment, folder(environment), "--delivery", "file")
+    assert set(delivered(once)) == {FILE, INLINE, delivery.NO_KEY}
+    # The address and its key stand above other folders' configuration, the models need not.
+    assert {name: section["models"] for name, section in providers(once[INLINE]).items()} == {"litellm": {}}
+    assert len(providers(Path(once[FILE]).read_text())["litellm"]["models"]) == 2
+    assert handed_over(ENV, once, folder(environment), "--delivery", "file") == once
+    assert applied(once, run(["opencode-litellm", "env", "json", "--unset"], once).stdout) == environment
+
+
+def test_secrets_of_an_outer_launch_do_not_stay(environment: dict[str, str]) -> None:
+    outer = {**environment, "OPENCODE_LITELLM_HEADER_0123": "of another project", delivery.NO_KEY: "none"}
+    for how in (EXEC, ENV):
+        after = handed_over(how, outer, folder(environment))
+        assert "OPENCODE_LITELLM_HEADER_0123" not in after
+
+
+def test_our_own_output_in_the_global_folder_is_not_the_users(environment: dict[str, str]) -> None:
+    output = folder(environment) / ".config/opencode/opencode.json"
+    output.parent.mkdir(parents=True)
+    command = ["opencode-litellm", "config", "--output", str(output)]
+    assert run(command, environment).status == 0
+    first = output.read_bytes()
+    assert run([*command, "--check"], environment).status == 0
+    assert run(command, environment).status == 0
+    assert output.read_bytes() == first
+    assert list(providers(handed_over(ENV, environment, folder(environment))[INLINE])["litellm"]["models"])
+
+
+def test_a_file_that_was_handed_out_lives_for_30_days_after_its_last_use(
+    environment: dict[str, str], proxy: StubProxy
+) -> None:
+    once = handed_over(ENV, environment, folder(environment), "--delivery", "file")
+    file, day = Path(once[FILE]), 24 * 3600
+    proxy.serve(["another"])
+    long_ago = time.time() - 60 * day
+    for accessed, stays in ((29, True), (31, False)):
+        os.utime(file, (time.time() - accessed * day, long_ago))
+        assert run(["opencode-litellm", "refresh"], environment).status == 0
+        assert file.exists() == stays
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit for one string is Linux's")
+def test_inline_up_to_the_last_byte_that_the_system_allows(home: dict[str, str]) -> None:
+    def payload(size: int) -> str:
+        return '{"provider":{}}'.rjust(size - len(f"{INLINE}=") - 1)
+
+    longest = delivery.inline(payload(LONGEST), home)
+    assert subprocess.run(["true"], env={**home, **longest}, check=False).returncode == 0
+    with pytest.raises(delivery.Unfit):
+        delivery.inline(payload(LONGEST + 1), home)
+    with pytest.raises(OSError, match="Argument list too long"):
+        subprocess.run(["true"], env={**home, INLINE: payload(LONGEST + 1)}, check=False)
+
+
+@pytest.mark.parametrize("stack", ["unlimited", "8192", "512"])
+def test_never_more_than_arguments_and_environment_may_have_together(
+    stack: str, environment: dict[str, str], proxy: StubProxy
+) -> None:
+    proxy.serve([f"gpt-4o-{number}" for number in range(400)])  # some 100 kB
+    large = {**environment, **{f"LARGE_{number}": "x" * 10_000 for number in range(4)}}
+    command = f'ulimit -s {stack}; eval "$(opencode-litellm env bash)"; exec env -0'
+    finished = run(["bash", "-c", command], large)
+    after = dict(line.split("=", 1) for line in finished.stdout.split("\0") if line)
+    assert (FILE in after) == (stack == "512")
+    assert bool(finished.stderr) == (stack == "512")
+    assert INLINE in after
+
+
+def test_what_is_too_large_for_inline_goes_by_file_with_its_head_above(
+    environment: dict[str, str], proxy: StubProxy, opencode: Opencode
+) -> None:
+    many = [f"model-{number}" for number in range(2000)]
+    proxy.serve(many)
+    for how in (EXEC, ENV):
+        finished = asked(how, {**environment, "OPENCODE_LITELLM_DELIVERY": "inline"}, folder(environment))
+        assert finished.stderr.count("\n") == 1
+        assert "cannot hold 2000 models" in finished.stderr
+        after = handed_over(how, {**environment, "OPENCODE_LITELLM_DELIVERY": "inline"}, folder(environment))
+        merged = opencode.debug_config(after, folder(environment))["provider"]["litellm"]
+        assert merged["options"] == {"baseURL": f"{proxy.url}/v1", "apiKey": "none"}
+        assert set(merged["models"]) == set(many)
+
+    own = {**environment, FILE: "own.json"}
+    launched = asked(EXEC, own, folder(environment))
+    assert launched.status == 0
+    assert "OPENCODE_CONFIG is yours" in launched.stderr
+    assert INLINE not in launched.stdout
