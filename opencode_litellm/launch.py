@@ -60,7 +60,10 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     if _is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
-        return _delivered(environment, _folder())
+        changes = _delivered(environment, _folder())
+        names = ", ".join(name for name, value in changes.items() if value is not None)
+        terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
+        return changes
     except Failure as failure:
         terminal.note(f"{failure}. opencode starts without its models", environment)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
