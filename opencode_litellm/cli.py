@@ -138,7 +138,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     if check and output is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
     environment = _environment(**flags)
-    if output is not None:
+    if output is not None and not check:
         _refuse_users_own(output, environment)
     user = _user(environment, project=project or output is None)
     chosen, found = _discovered(environment, user)

@@ -345,6 +345,7 @@ def test_config_does_not_overwrite_what_the_user_wrote(user: dict[str, str]) -> 
         done = tool(user, "config", "--output", str(file), folder=nearby.parent)
         assert done.status == USAGE
         assert one_line(done) == f"{file} is a configuration of your own, not an output of ours: name another file"
+        assert tool(user, "config", "--output", str(file), "--check", folder=nearby.parent).status == 1
         assert json.loads(file.read_text()) == content
 
 

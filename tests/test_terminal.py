@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from world.stub import StubProxy
 
+WITH_KEY = {"LITELLM_API_KEY": "sk-secret"}
 QUIET_LAUNCH = ["exec", "--", "sh", "-c", "exit 7"]
 
 
@@ -189,8 +190,11 @@ def test_verbose_says_where_models_come_from_and_no_key(
     stub_proxy: Callable[..., StubProxy], home: dict[str, str]
 ) -> None:
     stub = stub_proxy(["gpt-4o"], key="sk-secret")
-    done = run(["opencode-litellm", "config", "--url", stub.url, "--verbose"], home | {"LITELLM_API_KEY": "sk-secret"})
+    done = run(["opencode-litellm", "config", "--url", stub.url, "--verbose"], home | WITH_KEY)
     assert done.status == 0
     assert f"provider litellm: 1 models from {stub.url}" in done.stderr
     assert "key: LITELLM_API_KEY" in done.stderr
     assert "sk-secret" not in done.stderr + done.stdout
+    for _ in range(2):
+        launched = run(["opencode-litellm", "exec", "--url", stub.url, "--verbose", "--", "true"], home | WITH_KEY)
+        assert launched.stderr.startswith("opencode-litellm: the models are handed over in OPENCODE_CONFIG")
