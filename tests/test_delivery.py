@@ -242,7 +242,7 @@ def test_what_is_too_large_for_inline_goes_by_file_with_its_head_above(
         assert "cannot hold 2000 models" in finished.stderr
         after = handed_over(how, {**environment, "OPENCODE_LITELLM_DELIVERY": "inline"}, folder(environment))
         merged = opencode.debug_config(after, folder(environment))["provider"]["litellm"]
-        assert merged["options"] == {"baseURL": f"{proxy.url}/v1", "apiKey": "none"}
+        assert merged["options"] == {"baseURL": f"{proxy.url}/v1", "apiKey": "***"}
         assert set(merged["models"]) == set(many)
 
     own = {**environment, FILE: "own.json"}
