@@ -5,6 +5,8 @@ opencode 1.18.33, watched with strace: which subcommands ever look at providers.
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +53,12 @@ _TAKES_A_VALUE = frozenset(
         "--prompt", "--replay-limit", "--session", "-m", "-s",
     }
 )  # fmt: skip
+
+
+def is_opencode(program: str) -> bool:
+    """Tell whether ``program``, a name or a path, is opencode."""
+    name = os.path.basename(program).lower()
+    return name.removesuffix(".exe").removesuffix(".cmd") == "opencode"
 
 
 def uses_models(arguments: Sequence[str]) -> bool:

@@ -57,7 +57,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     """Return what to change in the environment. The one place that guarantees that opencode starts."""
     if terminal.switched_on(environment, "DISABLE"):
         return {}
-    if _is_opencode(command[0]) and not commandline.uses_models(command[1:]):
+    if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
         changes = _delivered(environment, _folder())
@@ -333,11 +333,6 @@ def _be_modest() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_DETACHED_LIFE)
     os.nice(5)
-
-
-def _is_opencode(program: str) -> bool:
-    name = os.path.basename(program).lower()
-    return name.removesuffix(".exe").removesuffix(".cmd") == "opencode"
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:

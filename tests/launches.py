@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # What stands in for opencode: it prints the payload, from wherever it was delivered.
 SHOW = (
-    'if [ -n "$OPENCODE_CONFIG_CONTENT" ]; then printf %s "$OPENCODE_CONFIG_CONTENT";'
-    ' elif [ -n "$OPENCODE_CONFIG" ]; then cat "$OPENCODE_CONFIG"; fi; exit 7'
+    'case "$OPENCODE_CONFIG_CONTENT" in *opencode-litellm*) printf %s "$OPENCODE_CONFIG_CONTENT";;'
+    ' *) if [ -f "$OPENCODE_CONFIG" ]; then cat "$OPENCODE_CONFIG"; fi;; esac; exit 7'
 )
 
 # The interpreter's clock, wrong by so many seconds: loaded from PYTHONPATH before anything of ours.
