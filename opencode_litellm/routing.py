@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Route = Literal["chat", "responses"]
 
 # OpenAI refuses a reasoning effort beside function tools on /v1/chat/completions for these.
-_OPENAI_REASONING = re.compile(r"(?:^|[/.:@])o[134](?![0-9])|(?<![a-z0-9])gpt-5(?![0-9])", re.IGNORECASE)
+_OPENAI_REASONING = re.compile(r"(?<![a-z0-9])(?:o[134]|gpt-5)(?![0-9])", re.IGNORECASE)
 
 
 def route(model: str, mode: str | None, options: ModelOptions) -> Route:
