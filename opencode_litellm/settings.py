@@ -358,7 +358,7 @@ class _Reader:
         self, provider: str, written: Mapping[str, Any], resolved: Mapping[str, Any]
     ) -> tuple[Header, ...]:
         headers: dict[str, Header] = {}
-        for option in ("headers", "customHeaders"):
+        for option in ("customHeaders", "headers"):  # opencode sends the second itself: it has the last word
             values = _mapping(resolved.get(option))
             for name, value in values.items():
                 source = f"options.{option}.{name} of provider {provider}"
@@ -387,9 +387,9 @@ class _Reader:
     def _choice(
         self, provider: str, options: Mapping[str, Any], name: str, choices: Sequence[str]
     ) -> str:
-        value = options.get(name, choices[0])
-        if value in choices:
-            return str(value)
+        value = options.get(name)
+        if value is None or value in choices:
+            return str(value or choices[0])
         self._warn(
             f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {json.dumps(value)}:"
             f" it is taken as {choices[0]!r}; choose {', '.join(choices)}",
