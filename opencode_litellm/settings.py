@@ -321,18 +321,21 @@ class _Reader:
     def _key(
         self, provider: str, written: Mapping[str, Any], options: Mapping[str, Any], *, overrides: bool
     ) -> Key:
+        stated = "apiKey" in options and not overrides
+        if stated and options["apiKey"] == written.get("apiKey") == "":
+            return keys.empty("", provider)  # somebody wants none
         key = None
-        if not overrides:
-            key = keys.of_section(written.get("apiKey"), options.get("apiKey"), provider)
-            key = key or keys.of_variable(
-                _mapping(self._resolved.get(provider)).get("env"), self._environment, provider
-            )
+        if stated:
+            key = keys.of_section(written.get("apiKey"), options["apiKey"], provider)
+        elif not overrides:
+            names = _mapping(self._resolved.get(provider)).get("env")
+            key = keys.of_variable(names, self._environment, provider)
         key = key or keys.of_environment(self._environment)
+        if key is None and stated:
+            key = keys.empty(written.get("apiKey"), provider)
         # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
         if key is None and "apiKey" not in options and not (overrides and self._own_root(provider)):
             key = keys.stored(self._environment, provider)
-        if key is None and "apiKey" in options and not overrides:
-            key = keys.empty(written.get("apiKey"), provider)
         return key or keys.NO_KEY
 
     def _upper_connection(self, provider: str) -> frozenset[str]:
