@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 
 from . import layers
@@ -136,6 +137,47 @@ def claim(environment: Mapping[str, str], name: str, seconds: float) -> bool:
     except OSError:
         return False
     date(environment, name, time.time())  # our clock, which need not be the file server's
+    return True
+
+
+def take_turn(environment: Mapping[str, str], name: str, seconds: float) -> int | None:
+    """Hold a lock that ends with the process, and return its descriptor, to be closed.
+
+    When another process has it, wait until that is done, at most ``seconds``, and return None, as where none can be
+    had: if the one in front failed, nobody waits for all the others as well.
+    """
+    try:
+        descriptor = os.open(path(environment, name), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return None
+    deadline = time.monotonic() + seconds
+    waited = False
+    while not (locked := _lock(descriptor)):
+        waited = True
+        if locked is None or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    if not waited:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file and return True; False when another process has it, None when that is not possible at all."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
     return True
 
 

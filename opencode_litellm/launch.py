@@ -91,19 +91,36 @@ def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
 
 
 def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record | None) -> Changes:
-    """Go the long way: read the configuration, ask for everything, render."""
-    from . import preparation  # what a warm launch must not import
+    """Take what another launch has just prepared, or go the long way: read the configuration, ask all, render."""
+    began = time.monotonic()
+    cache.make_folder(environment)
+    turn = cache.take_turn(environment, record.turn_name(key), _longest_turn(environment))
+    try:
+        kept = record.load(environment, key)
+        if kept is not None and (old is None or kept.stamp != old.stamp):
+            changes = _recorded(kept, environment, folder)
+            if changes is not None:
+                return changes
+        from . import preparation  # what neither a warm launch nor one that waits must import
 
-    handover = preparation.prepare(environment, folder, key, old)
+        handover = preparation.prepare(environment, folder, key, began)
+    finally:
+        if turn is not None:
+            os.close(turn)
     kept = record.load(environment, key)
     if kept is not None and not kept.refreshed:
         _detach(key, environment, folder)
-    if handover is None:
-        changes = _recorded(kept, environment, folder) if kept is not None else None
-        return changes or {}
     for note in handover.notes:
         terminal.note(note, environment)
     return handover.changes or {}
+
+
+def _longest_turn(environment: Mapping[str, str]) -> float:
+    """Return how many seconds another launch may take that asks at the moment."""
+    try:
+        return float(environment.get("OPENCODE_LITELLM_TIMEOUT") or 5) + 1
+    except ValueError:
+        return 0.0  # which the long way complains of
 
 
 def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> bool:

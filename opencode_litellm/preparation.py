@@ -1,14 +1,10 @@
-"""A full discovery on behalf of a launch or ``env``: what is handed to opencode, and what is kept for next time.
-
-Launches at once share one discovery: the first asks, the others wait for its record, none longer than alone.
-"""
+"""A full discovery on behalf of a launch or ``env``: what is handed to opencode, and what is kept for next time."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,9 +15,7 @@ from .errors import KeyRefused
 from .record import FILE, HEAD, INLINE, Record, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from filelock import BaseFileLock
+    from collections.abc import Mapping
 
     from .configuration import Configuration
     from .delivery import Changes
@@ -48,19 +42,15 @@ class Handover:
     notes: tuple[str, ...] = ()
 
 
-def prepare(environment: Mapping[str, str], folder: str, key: str, old: Record | None) -> Handover | None:
-    """Discover for a launch and keep what came of it under ``key``, in place of ``old``.
+def prepare(environment: Mapping[str, str], folder: str, key: str, began: float) -> Handover:
+    """Discover for a launch and keep what came of it under ``key``.
 
-    None when another launch was faster: its record is there. Raises Failure when no proxy serves anything.
+    ``began`` is when the launch did (``time.monotonic``). Raises Failure when no proxy serves anything.
     """
     seconds = settings.timeout(environment)
-    deadline = time.monotonic() + seconds
+    deadline = began + seconds
     patience = Patience(deadline, deadline - min(_ROOM, seconds / 2), economical=True)
-    with _turn(environment, f"{key}.lock", seconds + _ROOM):
-        kept = record.load(environment, key)
-        if kept is not None and (old is None or kept.stamp != old.stamp):
-            return None
-        return _discovered(environment, folder, key, patience)[1]
+    return _discovered(environment, folder, key, patience)[1]
 
 
 def refresh(environment: Mapping[str, str], folder: str, key: str) -> None:
@@ -226,33 +216,3 @@ def _temporary(name: str, text: str) -> str:
     except OSError:
         return written  # somebody else's is there
     return path
-
-
-@contextmanager
-def _turn(environment: Mapping[str, str], name: str, seconds: float) -> Iterator[None]:
-    """Hold a lock that ends with the process; or wait, at most ``seconds``, until whoever holds it is done.
-
-    Who had to wait goes on without: when the one in front failed, nobody waits for all the others as well.
-    """
-    from filelock import FileLock, Timeout  # 35 ms that only a discovery pays
-
-    lock = FileLock(cache.path(environment, name), mode=0o600)
-    try:
-        if cache.make_folder(environment):
-            _wait_for(lock, seconds)
-    except (Timeout, OSError):
-        pass  # one that cannot be had keeps nobody from working
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _wait_for(lock: BaseFileLock, seconds: float) -> None:
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        lock.acquire(timeout=seconds, poll_interval=0.02)
-        lock.release()

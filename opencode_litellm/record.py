@@ -163,6 +163,11 @@ def withdraw(environment: Mapping[str, str], key: str) -> None:
     cache.remove(environment, _name(key))
 
 
+def turn_name(key: str) -> str:
+    """Return the name of the lock of whoever replaces a record while somebody waits."""
+    return f"turn-{key}"
+
+
 def claim_name(key: str) -> str:
     """Return the name of the claim on refreshing a record."""
     return f"refresh-{key}"

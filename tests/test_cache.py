@@ -283,7 +283,7 @@ def test_a_file_size_limit_or_a_full_disk_costs_time_and_nothing_else(user: dict
     for _ in range(2):
         shown = run(["sh", "-c", f"(ulimit -f 0; exec opencode-litellm exec -- sh -c '{SHOW}') 2>&1 | cat"], user)
         assert list(json.loads(shown.stdout)["provider"]["litellm"]["models"]) == ["alpha", "beta"]
-    assert [file.name for file in files(user) if not file.name.endswith(".lock")] == []
+    assert [file.name for file in files(user) if not file.name.startswith("turn-")] == []
 
 
 def mounted(user: dict[str, str], options: str) -> Launch:

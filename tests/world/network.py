@@ -29,12 +29,11 @@ def own_loopback(ports: Iterable[int]) -> Iterator[None]:
 
     Who may not do that shares the machine's: ``ports`` have to be free there, and are used by one test at a time.
     """
-    from filelock import FileLock  # as in the product, nothing that is not the standard library's comes earlier
-
     system = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY) if sys.platform == "linux" else -1
     if before < 0 or system.unshare(_CLONE_NEWNET):
-        with FileLock(Path(tempfile.gettempdir(), "opencode-litellm-ports.lock")):
+        with Path(tempfile.gettempdir(), "opencode-litellm-ports.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             for port in ports:
                 with socket.socket() as probe:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -49,7 +49,11 @@ class Relay:
     def _pass_on(self, client: socket.socket) -> None:
         # The way there and back that setting up a connection takes.
         time.sleep(2 * self.delay)
-        server = socket.create_connection(("127.0.0.1", self._target))
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            client.close()
+            return
         if self._http_proxy:
             self._open(client, server)
         back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
