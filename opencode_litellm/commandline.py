@@ -45,12 +45,17 @@ _WITHOUT_MODELS = frozenset(
     }
 )
 
+_OTHERS = frozenset({"acp", "agent", "debug", "github", "models", "pr", "run", "serve", "web"})
+
+# What names another folder to work in; without a subcommand it is the first word.
+_FOLDER_OPTIONS = {"run": "--dir", "acp": "--cwd"}
+
 _TELLS_AND_ENDS = frozenset({"-h", "--help", "-v", "--version", "--get-yargs-completions"})
 
 _TAKES_A_VALUE = frozenset(
     {
-        "--agent", "--attach", "--cors", "--hostname", "--log-level", "--mdns-domain", "--model", "--port",
-        "--prompt", "--replay-limit", "--session", "-m", "-s",
+        "--agent", "--attach", "--cors", "--cwd", "--dir", "--hostname", "--log-level", "--mdns-domain", "--model",
+        "--port", "--prompt", "--replay-limit", "--session", "-m", "-s",
     }
 )  # fmt: skip
 
@@ -71,6 +76,22 @@ def uses_models(arguments: Sequence[str]) -> bool:
         # The server that it attaches to has the models.
         return not any(argument == "--attach" or argument.startswith("--attach=") for argument in before)
     return tuple(words[:1]) not in _WITHOUT_MODELS and tuple(words[:2]) not in _WITHOUT_MODELS
+
+
+def folder(arguments: Sequence[str]) -> str:
+    """Return the folder that ``opencode ARGUMENTS`` changes to, as it is named there; empty when it stays."""
+    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    word = next(_words(before), "")
+    if word not in _OTHERS and not any(word == subcommand[0] for subcommand in _WITHOUT_MODELS):
+        return word
+    option = _FOLDER_OPTIONS.get(word)
+    named = ""
+    for argument, value in zip(before, [*before[1:], ""]):  # noqa: B905 - the last one has no value
+        if option and argument == option:
+            named = value
+        elif option and argument.startswith(f"{option}="):
+            named = argument[len(option) + 1 :]
+    return named
 
 
 def _words(arguments: Sequence[str]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
-        changes = _delivered(environment, _folder())
+        changes = _delivered(environment, _folder(command))
         names = ", ".join(name for name, value in changes.items() if value is not None)
         terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
         return changes
@@ -73,9 +73,13 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     return {}
 
 
-def _folder() -> str:
+def _folder(command: Sequence[str]) -> str:
+    """Return the folder whose configuration counts: where opencode will work, if it is told to work elsewhere."""
+    named = commandline.folder(command[1:]) if commandline.is_opencode(command[0]) else ""
     try:
-        return os.getcwd()
+        here = os.getcwd()
+        there = os.path.join(here, named)
+        return os.path.realpath(there) if named and os.path.isdir(there) else here
     except FileNotFoundError:
         return os.sep  # removed under our feet, which is the program's to complain of
 

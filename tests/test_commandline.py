@@ -134,3 +134,26 @@ def test_every_subcommand_and_option_of_the_real_opencode_was_thought_of(
 def test_only_opencode_s_own_command_line_is_understood(program: str) -> None:
     assert commandline.is_opencode(program)
     assert not commandline.is_opencode(f"{program}2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        ("", ""),
+        ("there", "there"),
+        ("-m litellm/gpt-4o ../there --continue", "../there"),
+        ("--port 0", ""),
+        ("models", ""),
+        ("models there", ""),
+        ("serve there", ""),
+        ("auth list", ""),
+        ("run hi", ""),
+        ("run --dir there hi", "there"),
+        ("run hi --dir=there", "there"),
+        ("run -- --dir there", ""),
+        ("acp --cwd there", "there"),
+        ("serve --dir there", ""),
+    ],
+)
+def test_the_folder_where_opencode_will_work(arguments: str, folder: str) -> None:
+    assert commandline.folder(arguments.split()) == folder

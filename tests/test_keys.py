@@ -295,3 +295,17 @@ def test_a_launch_sends_every_key_where_its_folder_says(
                 provider = next(each for each in providers if model in known.get(each, {"models": {}})["models"])
                 endpoint.prompt(here, f"{provider}/{model}", "hi")
                 assert met(proxies, name) == pair, (name, model)
+
+
+def test_a_launch_reads_the_folder_that_opencode_is_told_to_work_in(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    home = Path(environment["HOME"])
+    for name in ("here", "there"):
+        write(home / name / "opencode.json", configuration({"litellm": section(proxies[name].url, f"{{env:{name}}}")}))
+    environment |= {"here": "sk-here", "there": "sk-there"}
+    command = ["opencode-with-litellm", "run", "--dir", "../there", "-m", "litellm/chat-there", "hi"]
+    finished = run(command, environment, home / "here")
+    assert finished.status == 0, finished
+    assert {(name, key) for name, _, key in arrivals(proxies)} == {("there", "sk-there")}
+    assert "/v1/chat/completions" in proxies["there"].paths()
