@@ -19,8 +19,6 @@ from opencode_litellm.settings import ModelOptions, Proxy, ProxyURL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-PRICE_TABLE = tools.LITELLM.parent.parent / "lib"
-
 # In LiteLLM's own price table these have a mode that chats, and are no partners for an agent by what they do.
 CHAT_IN_NAME_ONLY = (
     "-image", "-preview-tts", "embed", "-ocr", "flux-1", "realtime",
@@ -39,6 +37,14 @@ class Row(NamedTuple):
 def stub() -> Iterator[StubProxy]:
     with StubProxy() as server:
         yield server
+
+
+@pytest.fixture
+def price_table() -> dict[str, Any]:
+    library = tools.installed(tools.LITELLM).parent.parent / "lib"
+    (path,) = library.glob("python*/site-packages/litellm/model_prices_and_context_window_backup.json")
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return table
 
 
 @pytest.fixture
@@ -124,12 +130,10 @@ class TestWhatIsShown:
     def test_without_a_mode_the_id_decides(self, build: Any, model: str, shown: bool) -> None:
         assert list(build([model])) == ([model] if shown else [])
 
-    def test_the_id_alone_hides_no_chat_model_of_litellms_own_table(self) -> None:
-        tables = sorted(PRICE_TABLE.glob("python*/site-packages/litellm/model_prices_and_context_window_backup.json"))
-        if not tables:
-            pytest.skip("LiteLLM is not installed: run `make setup` first")
-        table = json.loads(tables[0].read_text(encoding="utf-8"))
-        chatting = [name for name, row in table.items() if row.get("mode") in catalog.CHAT_MODES and "*" not in name]
+    def test_the_id_alone_hides_no_chat_model_of_litellms_own_table(self, price_table: dict[str, Any]) -> None:
+        chatting = [
+            name for name, row in price_table.items() if row.get("mode") in catalog.CHAT_MODES and "*" not in name
+        ]
         shown = {model.id for model in catalog.build([Facts(name) for name in chatting], (), (), ModelOptions())}
         hidden = [name for name in chatting if name not in shown]
         assert len(shown) > 3000

@@ -305,7 +305,7 @@ def built(stub: StubProxy, rows: Any, info_rows: Any, group_rows: Any, chosen: M
 def test_whatever_a_proxy_says_opencode_can_read_it(stub: StubProxy, endpoint: ConfigEndpoint, tmp_path: Path) -> None:
     entries: dict[str, dict[str, Any]] = {"litellm": {}, "litellm-responses": {}}
 
-    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
     @given(listings, deployments, groups, options)
     @example([{"id": name} for name in HOSTILE], [], [], ModelOptions())
     @example([{"id": name, "mode": "chat"} for name in HOSTILE], [], [], ModelOptions(transport="responses"))
@@ -330,7 +330,7 @@ def test_whatever_a_proxy_says_opencode_can_read_it(stub: StubProxy, endpoint: C
     }
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=anything | st.fixed_dictionaries({"data": anything}))
 def test_an_answer_of_another_shape_is_no_litellm_or_has_no_models(stub: StubProxy, body: Any) -> None:
     stub.answer(MODELS, json.dumps(body).encode())
