@@ -188,12 +188,9 @@ def _every(values: Sequence[bool | None]) -> bool | None:
 
 def _first_known(model: str, rows: Sequence[Facts]) -> Facts:
     """Return, field by field, what the first of ``rows`` that knows it says."""
-    known = {}
-    for name in Facts.__dataclass_fields__:
-        values = (getattr(row, name) for row in rows)
-        value = next((value for value in values if value not in (None, ())), None)
-        if value is not None:
-            known[name] = value
+    known: dict[str, Any] = {}
+    for row in reversed(rows):
+        known.update({name: value for name, value in vars(row).items() if value is not None and value != ()})
     efforts = next((row.efforts for row in rows if row.efforts is not None), None)
     return Facts(**{**known, "model": model, "efforts": efforts})
 

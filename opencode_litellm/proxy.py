@@ -467,6 +467,7 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
         return value if isinstance(value, bool) else None
 
     supported = info.get("supported_openai_params")
+    effort_flags = {**_effort_flags(params), **_effort_flags(info)}
     return Facts(
         model=model,
         mode=_text(info.get("mode")),
@@ -491,8 +492,8 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
         reasoning=flag("supports_reasoning"),
         temperature="temperature" in supported if isinstance(supported, list) and supported else None,
         efforts=_listed_efforts(info),
-        flagged_efforts=_flagged_efforts(params, info, taken=True),
-        refused_efforts=_flagged_efforts(params, info, taken=False),
+        flagged_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if taken)),
+        refused_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if not taken)),
     )
 
 
@@ -504,11 +505,11 @@ def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(sorted({effort for effort in listed if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))
 
 
-def _flagged_efforts(*blocks: Mapping[str, Any], taken: bool) -> tuple[str, ...]:
+def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
     # Rows have 200 fields, and there may be 10,000 rows: the expression is for the few that end like this.
-    flags = {name: value for block in blocks for name, value in block.items() if name.endswith("_reasoning_effort")}
-    found = [_EFFORT_FLAG.fullmatch(name) for name, value in flags.items() if value is taken]
-    return tuple(sorted(match[1] for match in found if match))
+    flags = {name: block[name] for name in block if name.endswith("_reasoning_effort")}
+    found = {_EFFORT_FLAG.fullmatch(name): value for name, value in flags.items() if isinstance(value, bool)}
+    return {match[1]: value for match, value in found.items() if match}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
