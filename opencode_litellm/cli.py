@@ -120,8 +120,15 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     handover = preparation.hand_over(found.payload, chosen, environment, launch=False)
     if handover.changes is None:
         raise UsageFailure(" ".join(handover.notes))
-    _notes(environment, chosen, found, (*handover.notes, *_not_handed_over(found)))
-    terminal.emit(rendering.assignments(name, handover.changes, environment))
+    _notes(environment, chosen, found, (*handover.notes, *_not_handed_over(found, environment)))
+    carried = preparation.carried(found)
+    # What somebody set as we asked for stays.
+    changes = {
+        variable: value
+        for variable, value in handover.changes.items()
+        if value is not None or environment.get(variable) != carried.get(variable)
+    }
+    terminal.emit(rendering.assignments(name, changes, environment))
 
 
 @opencode_litellm.command()
@@ -143,7 +150,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     user = _user(environment, project=project or output is None)
     chosen, found = _discovered(environment, user)
     text = rendering.payload(found.payload)
-    _notes(environment, chosen, found, _not_handed_over(found))
+    _notes(environment, chosen, found, _not_handed_over(found, environment))
     if output is None:
         terminal.emit(text)
         return 0
@@ -242,14 +249,14 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
         )
 
 
-def _not_handed_over(found: Discovery) -> list[str]:
+def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
     """Say which headers only a launch can hand over: a secret that stands literally somewhere is never printed."""
     return [
         f"options.{header.option}.{header.name} of provider {served.proxy.provider} stands literally in the"
         f" configuration and is not printed: set {header.variable} to its value, or launch with opencode-with-litellm"
         for served in found.served
         for header in served.proxy.headers
-        if header.variable
+        if header.variable and environment.get(header.variable) != header.value
     ]
 
 

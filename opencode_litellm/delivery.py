@@ -82,6 +82,11 @@ def undo(environment: Mapping[str, str]) -> Changes:
     return changes
 
 
+def undone(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment as it was before a delivery."""
+    return {name: value for name, value in {**environment, **undo(environment)}.items() if value is not None}
+
+
 def users_content(environment: Mapping[str, str]) -> str | None:
     """Return the inline content that is the user's, None when there is none."""
     content = environment.get(INLINE)

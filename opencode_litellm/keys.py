@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from . import layers
 from .jsonc import ENV, Live
@@ -67,13 +67,18 @@ def empty(written: object, provider: str) -> Key:
 
 def of_variable(names: object, environment: Mapping[str, str], provider: str) -> Key | None:
     """Return the key in the variable that ``env`` of a section names; opencode 1.18 reads none where it names two."""
-    if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str):
+    if not isinstance(names, list) or len(names) != 1 or not is_variable(names[0]):
         return None
     name = names[0]
-    if not re.fullmatch(r"\w+", name) or not environment.get(name, "").strip():
+    if not environment.get(name, "").strip():
         return None
     source = f"{name} (env of provider {provider})"
     return _usable(Key(environment[name].strip(), source, Live(f"{{env:{name}}}"), f"environment {name}"))
+
+
+def is_variable(name: object) -> TypeGuard[str]:
+    """Tell whether ``name`` can be that of an environment variable in a reference."""
+    return isinstance(name, str) and re.fullmatch(r"\w+", name) is not None
 
 
 def of_environment(environment: Mapping[str, str]) -> Key | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import __version__, cache, layers
+from . import __version__, cache, delivery, layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _VARIABLES = (
     "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LITELLM_PROXY_URL",
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
     "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY",
-    "OPENCODE_LITELLM_USER_CONTENT",
     # Which way a proxy is reached, and so how it is asked.
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
@@ -120,6 +119,7 @@ class Record:
 
 def fingerprint(environment: Mapping[str, str], folder: str) -> str:
     """Return a name for all that a payload depends on and that can be told without opening a file."""
+    environment = delivery.undone(environment)  # a launch inside of a launch is the same one
     parts = [__version__]
     parts += [f"{name}={environment.get(name)}" for name in _VARIABLES]
     parts += [name for name in KEY_VARIABLES if environment.get(name, "").strip()]

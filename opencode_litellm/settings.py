@@ -162,7 +162,8 @@ class Proxy:
 class Settings:
     """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error.
 
-    ``failures`` are those of providers that cannot be asked, ``variables`` what their addresses are made of.
+    ``failures`` are those of providers that cannot be asked, ``variables`` what addresses are made of, and where keys
+    may be.
     """
 
     proxies: tuple[Proxy, ...]
@@ -329,6 +330,7 @@ class _Reader:
             key = keys.of_section(written.get("apiKey"), options["apiKey"], provider)
         elif not overrides:
             names = _mapping(self._resolved.get(provider)).get("env")
+            self.variables |= frozenset(filter(keys.is_variable, names if isinstance(names, list) else []))
             key = keys.of_variable(names, self._environment, provider)
         key = key or keys.of_environment(self._environment)
         if key is None and stated:

@@ -162,6 +162,15 @@ def test_never_stacked_and_undone_byte_for_byte(users: dict[str, str], environme
         assert applied(after, run(["opencode-litellm", "env", "json", "--unset"], after).stdout) == before
 
 
+def test_a_launch_inside_of_a_launch_asks_for_nothing_new(environment: dict[str, str], proxy: StubProxy) -> None:
+    first = handed_over(EXEC, environment, folder(environment))
+    proxy.requests.clear()
+    second = handed_over(EXEC, first, folder(environment))
+    handed_over(EXEC, handed_over(ENV, second, folder(environment), "--quiet"), folder(environment))
+    assert handed_over(EXEC, second, folder(environment)) == first
+    assert [path for path in proxy.paths() if path == "/v1/models"] == ["/v1/models"] * 4
+
+
 def test_what_env_left_by_file_is_undone_too(environment: dict[str, str]) -> None:
     once = handed_over(ENV, environment, folder(environment), "--delivery", "file")
     assert set(delivered(once)) == {FILE, INLINE, delivery.NO_KEY}

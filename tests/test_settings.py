@@ -130,6 +130,20 @@ def test_a_payload_repeats_references_and_plain_words_only(environment: dict[str
     assert {launched[value[len("{env:") : -1]] for value in carried.values()} == {"shh", "Bearer 0123", "own secret"}
 
 
+def test_env_prints_no_secret_and_says_what_to_set(environment: dict[str, str], proxy: StubProxy) -> None:
+    configure(environment, baseURL=proxy.url, customHeaders={"X-Key": "shh"})
+    finished = asked(ENV, environment, Path(environment["HOME"]))
+    variable = next(word for word in finished.stderr.split() if word.startswith("OPENCODE_LITELLM_HEADER_"))
+    assert finished.stderr == (
+        "opencode-litellm: options.customHeaders.X-Key of provider litellm stands literally in the configuration and is"
+        f" not printed: set {variable} to its value, or launch with opencode-with-litellm\n"
+    )
+    followed = asked(ENV, {**environment, variable: "shh"}, Path(environment["HOME"]))
+    assert (followed.stdout, followed.stderr) == (finished.stdout, "")
+    other = asked(ENV, {**environment, variable: "of another project"}, Path(environment["HOME"]))
+    assert json.loads(other.stdout)[variable] is None
+
+
 def test_two_providers_never_share_a_variable(
     environment: dict[str, str], stub_proxy: Callable[..., StubProxy]
 ) -> None:
