@@ -309,3 +309,48 @@ def test_a_launch_reads_the_folder_that_opencode_is_told_to_work_in(
     assert finished.status == 0, finished
     assert {(name, key) for name, _, key in arrivals(proxies)} == {("there", "sk-there")}
     assert "/v1/chat/completions" in proxies["there"].paths()
+
+
+@pytest.mark.parametrize("flags", [(), ("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
+def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
+    flags: tuple[str, ...], environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    folder = Path(environment["HOME"], "work")
+    users = section(proxies["own"].url, "sk-own")
+    users["options"] |= {"customHeaders": {"X-Custom": "secret"}, "headers": {"X-Users": "secret"}}
+    sibling = section(None, "sk-of-the-sibling")
+    write(
+        Path(environment["HOME"], ".config/opencode/opencode.json"),
+        configuration({"litellm": users, "litellm-responses": sibling}),
+    )
+    write(folder / "opencode.json", configuration({"litellm": section(None, "sk-project")}))
+    flagged = proxies["flagged"]
+    for key in ("sk-variable", ""):
+        flagged.requests.clear()
+        after = handed_over(EXEC, {**environment, "LITELLM_API_KEY": key}, folder, "--url", flagged.url, *flags)
+        with ConfigEndpoint(after) as endpoint:
+            endpoint.prompt(folder, "litellm/chat-flagged", "hi")
+            endpoint.prompt(folder, "litellm-responses/o3-flagged", "hi")
+        assert {(path, seen) for name, path, seen in inferences(proxies) if name == "flagged"} == {
+            ("/v1/chat/completions", key or "none"),
+            ("/v1/responses", key or "none"),
+        }
+        for request in flagged.requests:
+            assert request.key in (key or None, key or "none")
+            assert "secret" not in request.headers.values()
+    assert proxies["own"].requests == []
+
+
+def test_a_sibling_that_the_user_sends_elsewhere_gets_no_key_of_this_proxy(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    folder = Path(environment["HOME"])
+    users = section(proxies["own"].url, "{env:KEY}")
+    users["options"]["customHeaders"] = {"X-Custom": "{env:SECRET}"}
+    sections = {"litellm": users, "litellm-responses": section(proxies["elsewhere"].url)}
+    write(folder / ".config/opencode/opencode.json", configuration(sections))
+    after = handed_over(EXEC, {**environment, "KEY": "sk-own", "SECRET": "secret"}, folder)
+    with ConfigEndpoint(after) as endpoint:
+        endpoint.prompt(folder, "litellm-responses/o3-own", "hi")
+    assert [(request.path, request.key) for request in proxies["elsewhere"].requests] == [("/v1/responses", "none")]
+    assert "secret" not in proxies["elsewhere"].requests[0].headers.values()
