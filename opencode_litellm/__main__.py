@@ -49,8 +49,11 @@ def opencode() -> int:
 
 def _launch(command: list[str]) -> int:
     try:
-        from . import launch  # only for launches
-
+        try:
+            from . import launch  # only for launches
+        except (ImportError, SyntaxError) as error:
+            sys.stderr.write(f"opencode-litellm: half an installation, install it anew ({type(error).__name__})\n")
+            os.execvp(command[0], command)  # noqa: S606 - opencode starts, whatever became of the rest of us
         return launch.run(command, os.environ)
     except KeyboardInterrupt:
         return 130

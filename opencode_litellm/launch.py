@@ -6,12 +6,11 @@ here is felt at every start. Whatever goes wrong, opencode starts.
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 import time
 
-from . import cache, commandline, record, terminal
+from . import cache, commandline, program, record, terminal
+from .credentials import Credentials
 from .errors import Failure
 
 TYPE_CHECKING = False
@@ -25,19 +24,7 @@ if TYPE_CHECKING:
 LOOPBACK_PATIENCE = 0.3  # seconds
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; less than the least is felt by nobody
 
-NOT_EXECUTABLE, NOT_FOUND, INTERRUPTED = 126, 127, 130  # exit statuses, as shells use them
-
-_DETACHED_LIFE = 120  # seconds after which a detached process ends itself, whatever it hangs in
-
-_OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
-
-# The working folder, where -c would look for modules first, may be anybody's project.
-_DETACHED = """
-import sys
-sys.path[:] = [path for path in sys.path if path] + [sys.argv[1]]
-from opencode_litellm import launch
-launch.refresh(*sys.argv[2:])
-"""
+INTERRUPTED = 130  # exit status, as shells use it
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -50,7 +37,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         changes = _changes(command, environment)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return _start(command, environment, changes)
+    return program.start(command, environment, changes)
 
 
 def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
@@ -113,7 +100,7 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
             os.close(turn)
     kept = record.load(environment, key)
     if kept is not None and not kept.refreshed:
-        _detach(key, environment, folder)
+        _refresh_detached(key, environment, folder)
     for note in handover.notes:
         terminal.note(note, environment)
     return handover.changes or {}
@@ -127,11 +114,17 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
         return 0.0  # which the long way complains of
 
 
+def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> None:
+    from . import detached  # every ten minutes at most
+
+    detached.start(key, environment, folder)
+
+
 def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> bool:
     """Ask the cheap question, and tell whether what is there can be delivered."""
     from . import question  # not for a launch without a record
 
-    credentials = _Credentials(environment, folder)
+    credentials = Credentials(environment, folder)
     questions = [_question(source, credentials, environment) for source in kept.sources]
     if any(asked is None for asked in questions):
         return False
@@ -153,11 +146,11 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder:
     if not late and not away:
         record.confirm(environment, key, kept)
     if late or (not away and not 0 <= time.time() - kept.refreshed < record.FRESH):
-        _detach(key, environment, folder)
+        _refresh_detached(key, environment, folder)
     return True
 
 
-def _question(source: Source, credentials: _Credentials, environment: Mapping[str, str]) -> Question | None:
+def _question(source: Source, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
     from .question import Question
 
     headers = credentials.headers(source)
@@ -220,225 +213,7 @@ def _recorded(kept: Record, environment: Mapping[str, str], folder: str) -> Chan
             return None
         if kept.mode == record.HEAD:
             changes.update({delivery.FILE: file, delivery.NO_KEY: "none"})
-    credentials = _Credentials(environment, folder)
+    credentials = Credentials(environment, folder)
     for name, place in kept.variables.items():
         changes[name] = credentials.option(*place)
     return changes
-
-
-class _Credentials:
-    """Finds keys and headers where a record says that they are; the configuration is read when one is there."""
-
-    def __init__(self, environment: Mapping[str, str], folder: str) -> None:
-        self._environment = environment
-        self._folder = folder
-        self._providers: Mapping[str, object] | None = None
-
-    def headers(self, source: Source) -> dict[str, str] | None:
-        """Return the headers for a request to ``source``; None when its key is not where it was."""
-        headers = {}
-        kind, _, name = source.found_in.partition(" ")
-        if kind != "nowhere":
-            secret = self._key(kind, name, source.provider)
-            if not secret:
-                return None
-            headers["Authorization"] = f"Bearer {secret}"
-        for header, option in source.headers.items():
-            value = self.option(source.provider, option, header)
-            if value is None:
-                return None
-            if header.lower() == "authorization":
-                headers.pop("Authorization", None)
-            headers[header] = value
-        return headers
-
-    def _key(self, kind: str, name: str, provider: str) -> str | None:
-        if kind == "environment":
-            return self._environment.get(name, "").strip()
-        if kind == "section":
-            return (self.option(provider, "apiKey", "") or "").strip()
-        from . import keys  # only for a key that opencode stores
-
-        stored = keys.stored(self._environment, provider)
-        return stored.secret if stored else None
-
-    def option(self, provider: str, option: str, name: str) -> str | None:
-        """Return the text of an option of a section, or of the field ``name`` in it."""
-        if self._providers is None:
-            from . import configuration  # JSON costs 6 ms
-
-            section = configuration.read(self._environment, self._folder).resolved.get("provider")
-            self._providers = section if isinstance(section, dict) else {}
-        value: object = self._providers
-        for part in (provider, "options", option):
-            value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            value = value.get(name)
-        if isinstance(value, list):
-            value = ",".join(item for item in value if isinstance(item, str))
-        return value if isinstance(value, str) else None
-
-
-def _detach(key: str, environment: Mapping[str, str], folder: str) -> None:
-    """Leave what takes time to a process of its own, which no terminal, pipe or parent waits for."""
-    if not sys.executable or not cache.claim(environment, record.claim_name(key), _DETACHED_LIFE):
-        return
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    command = [sys.executable, "-c", _DETACHED, home, key, folder]
-    try:
-        if hasattr(os, "fork"):
-            _fork(command, environment)
-        else:
-            _spawn_on_windows(command, environment)
-    except OSError:
-        cache.remove(environment, record.claim_name(key))  # no process to be had: the next launch tries again
-
-
-def _fork(command: list[str], environment: Mapping[str, str]) -> None:
-    child = os.fork()
-    if child:
-        try:
-            os.waitpid(child, 0)
-        except ChildProcessError:
-            return  # somebody above us ignores SIGCHLD, and the system has waited
-        return
-    # The first child ends at once, so that the second one belongs to init and never becomes opencode's zombie.
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            null = os.open(os.devnull, os.O_RDWR)
-            for descriptor in (0, 1, 2):
-                os.dup2(null, descriptor)
-            os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 2**16))
-            os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
-    finally:
-        os._exit(0)
-
-
-def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> None:
-    import subprocess
-
-    subprocess.Popen(  # noqa: S603 - our own interpreter
-        command,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        creationflags=0x00000008 | 0x00000200,  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
-    )
-
-
-def refresh(key: str, folder: str) -> None:
-    """Do, detached, what a launch did not wait for: ``folder`` is where it started."""
-    from . import log  # nobody waits here
-
-    environment = os.environ
-    try:
-        if hasattr(os, "fork"):
-            _be_modest()
-        from . import preparation
-
-        preparation.refresh(environment, folder, key)
-    except Failure as failure:
-        log.write(environment, f"refresh: {failure}")
-    except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
-        log.fault(environment, error)
-    finally:
-        cache.remove(environment, record.claim_name(key))
-
-
-def _be_modest() -> None:
-    """End some day, whatever hangs, and leave the processor to the program that is starting."""
-    import signal  # nobody waits here
-
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(_DETACHED_LIFE)
-    os.nice(5)
-
-
-def _start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:
-    program = find(command[0], environment)
-    if program is None:
-        terminal.failure(f"{command[0]}: not found on PATH, is it installed?", environment)
-        return NOT_FOUND
-    merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
-    if _is_python_s_locale(environment):
-        del merged["LC_CTYPE"]
-    try:
-        return _replace(program, command, merged)
-    except OSError as error:
-        if error.errno == errno.E2BIG and changes:
-            terminal.note("the models do not fit into the environment: opencode starts without them", environment)
-            return _start(command, environment, {})
-        terminal.failure(f"{program}: cannot be started: {error.strerror}", environment)
-        return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
-
-
-def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
-    """Tell whether ``LC_CTYPE`` is not the caller's, but Python's (PEP 538), which sets it where it finds locale C."""
-    if "LC_CTYPE" not in environment or environment.get("LC_ALL") or environment.get("LANG", "C") not in ("C", "POSIX"):
-        return False
-    try:
-        with open("/proc/self/environ", "rb") as file:  # as the process was started
-            return not any(entry.startswith(b"LC_CTYPE=") for entry in file.read().split(b"\0"))
-    except OSError:
-        return False
-
-
-def _replace(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
-    if os.name == "nt":
-        return _run_on_windows(program, command, environment)
-    import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
-
-    # Python ignores these, and what is ignored stays so in the program that takes our place.
-    for name in ("SIGPIPE", "SIGXFSZ"):
-        if hasattr(_signal, name):
-            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
-    try:
-        os.execve(program, list(command), environment)  # noqa: S606 - what a launcher is for
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise
-        # A script without #!: shells run it themselves.
-        os.execve("/bin/sh", ["/bin/sh", program, *command[1:]], environment)  # noqa: S606
-    return NOT_EXECUTABLE  # not reached
-
-
-def _run_on_windows(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
-    import subprocess
-
-    with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue  # the program got it as well, and decides
-
-
-def find(name: str, environment: Mapping[str, str]) -> str | None:
-    """Return the program that a shell would start for ``name``, past a shim of our own; None when there is none."""
-    if os.path.dirname(name):
-        return name
-    extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
-    refused = None
-    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
-        for extension in extensions:
-            candidate = os.path.join(folder or os.curdir, name + extension)
-            if not os.path.isfile(candidate) or _is_ourselves(candidate):
-                continue
-            if os.access(candidate, os.X_OK):
-                return candidate
-            refused = refused or candidate
-    return refused
-
-
-def _is_ourselves(candidate: str) -> bool:
-    """Tell whether a program is this one under another name, or a small script that calls it."""
-    try:
-        if os.path.samefile(candidate, sys.argv[0]):
-            return True
-        with open(candidate, "rb", 0) as file:
-            begin = file.read(1024)
-    except OSError:
-        return False
-    return begin.startswith(b"#!") and any(name in begin for name in _OUR_NAMES)

@@ -89,7 +89,7 @@ sys.exit(main())
 LOADED = """
 opencode_litellm opencode_litellm.__main__ opencode_litellm.errors opencode_litellm.launch opencode_litellm.cache
 opencode_litellm.layers opencode_litellm.commandline opencode_litellm.record opencode_litellm.terminal
-opencode_litellm.question opencode_litellm.delivery
+opencode_litellm.question opencode_litellm.delivery opencode_litellm.credentials opencode_litellm.program
 errno time _blake2 _socket _thread _signal
 """
 
@@ -505,7 +505,7 @@ def detached(home: dict[str, str]) -> list[Path]:
         found = [
             process
             for process in Path("/proc").glob("[0-9]*")
-            if mark in read(process / "environ") and b"launch.refresh" in read(process / "cmdline")
+            if mark in read(process / "environ") and b"detached.refresh" in read(process / "cmdline")
         ]
         if found:
             return found

@@ -177,3 +177,21 @@ def run_plainly(home: dict[str, str]) -> tuple[int, str]:
     """Return what ``opencode --version`` says without us."""
     finished = run(["opencode", "--version"], home)
     return finished.status, finished.stdout
+
+
+def test_half_an_installation_starts_the_program_all_the_same(tmp_path: Path) -> None:
+    """An upgrade that was interrupted leaves modules that cannot be imported."""
+    package = tmp_path / "opencode_litellm"
+    shutil.copytree(tools.PROJECT / "opencode_litellm", package)
+    (package / "record.py").write_text("def half(")
+    launch = (
+        "import sys; sys.argv[1:] = ['exec', 'echo', 'started']; from opencode_litellm.__main__ import main; main()"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", launch], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (
+        0,
+        "started\n",
+        "opencode-litellm: half an installation, install it anew (SyntaxError)\n",
+    )

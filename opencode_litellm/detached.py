@@ -1,0 +1,100 @@
+"""What takes time and nobody waits for: a process of its own, without terminal, pipe or parent."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import cache, record
+from .errors import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIFE = 120  # seconds after which it ends itself, whatever it hangs in
+
+# The working folder, where -c would look for modules first, may be anybody's project.
+_PROGRAM = """
+import sys
+sys.path[:] = [path for path in sys.path if path] + [sys.argv[1]]
+from opencode_litellm import detached
+detached.refresh(*sys.argv[2:])
+"""
+
+
+def start(key: str, environment: Mapping[str, str], folder: str) -> None:
+    """Refresh in the background what launches from ``folder`` find under ``key``; one process at a time does."""
+    if not sys.executable or not cache.claim(environment, record.claim_name(key), LIFE):
+        return
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    command = [sys.executable, "-c", _PROGRAM, home, key, folder]
+    try:
+        if hasattr(os, "fork"):
+            _fork(command, environment)
+        else:
+            _spawn_on_windows(command, environment)
+    except OSError:
+        cache.remove(environment, record.claim_name(key))  # no process to be had: the next launch tries again
+
+
+def _fork(command: list[str], environment: Mapping[str, str]) -> None:
+    child = os.fork()
+    if child:
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            return  # somebody above us ignores SIGCHLD, and the system has waited
+        return
+    # The first child ends at once, so that the second one belongs to init and never becomes opencode's zombie.
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            null = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(null, descriptor)
+            os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 2**16))
+            os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
+    finally:
+        os._exit(0)
+
+
+def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> None:
+    import subprocess
+
+    subprocess.Popen(  # noqa: S603 - our own interpreter
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        creationflags=0x00000008 | 0x00000200,  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
+    )
+
+
+def refresh(key: str, folder: str) -> None:
+    """Do, detached, what a launch did not wait for: ``folder`` is where it started."""
+    from . import log
+
+    environment = os.environ
+    try:
+        if hasattr(os, "fork"):
+            _be_modest()
+        from . import preparation
+
+        preparation.refresh(environment, folder, key)
+    except Failure as failure:
+        log.write(environment, f"refresh: {failure}")
+    except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
+        log.fault(environment, error)
+    finally:
+        cache.remove(environment, record.claim_name(key))
+
+
+def _be_modest() -> None:
+    """End some day, whatever hangs, and leave the processor to the program that is starting."""
+    import signal  # nobody waits here
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIFE)
+    os.nice(5)

@@ -1,0 +1,112 @@
+"""The program that takes our place: where it is, and how it is started as if we had never been there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from . import terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .delivery import Changes
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
+
+_OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:
+    """Replace this process with ``command``, with ``changes`` made to its environment.
+
+    Returns an exit status only when it cannot be found (127) or started (126), or on Windows, where it is the
+    program's own.
+    """
+    program = find(command[0], environment)
+    if program is None:
+        terminal.failure(f"{command[0]}: not found on PATH, is it installed?", environment)
+        return NOT_FOUND
+    merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
+    if _is_python_s_locale(environment):
+        del merged["LC_CTYPE"]
+    try:
+        return _replace(program, command, merged)
+    except OSError as error:
+        if error.errno == errno.E2BIG and changes:
+            terminal.note("the models do not fit into the environment: opencode starts without them", environment)
+            return start(command, environment, {})
+        terminal.failure(f"{program}: cannot be started: {error.strerror}", environment)
+        return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+
+
+def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
+    """Tell whether ``LC_CTYPE`` is not the caller's, but Python's (PEP 538), which sets it where it finds locale C."""
+    if "LC_CTYPE" not in environment or environment.get("LC_ALL") or environment.get("LANG", "C") not in ("C", "POSIX"):
+        return False
+    try:
+        with open("/proc/self/environ", "rb") as file:  # as the process was started
+            return not any(entry.startswith(b"LC_CTYPE=") for entry in file.read().split(b"\0"))
+    except OSError:
+        return False
+
+
+def _replace(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
+    if os.name == "nt":
+        return _run_on_windows(program, command, environment)
+    import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
+
+    # Python ignores these, and what is ignored stays so in the program that takes our place.
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+    try:
+        os.execve(program, list(command), environment)  # noqa: S606 - what a launcher is for
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        # A script without #!: shells run it themselves.
+        os.execve("/bin/sh", ["/bin/sh", program, *command[1:]], environment)  # noqa: S606
+    return NOT_EXECUTABLE  # not reached
+
+
+def _run_on_windows(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
+    import subprocess
+
+    with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue  # the program got it as well, and decides
+
+
+def find(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return the program that a shell would start for ``name``, past a shim of our own; None when there is none."""
+    if os.path.dirname(name):
+        return name
+    extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
+    refused = None
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        for extension in extensions:
+            candidate = os.path.join(folder or os.curdir, name + extension)
+            if not os.path.isfile(candidate) or _is_ourselves(candidate):
+                continue
+            if os.access(candidate, os.X_OK):
+                return candidate
+            refused = refused or candidate
+    return refused
+
+
+def _is_ourselves(candidate: str) -> bool:
+    """Tell whether a program is this one under another name, or a small script that calls it."""
+    try:
+        if os.path.samefile(candidate, sys.argv[0]):
+            return True
+        with open(candidate, "rb", 0) as file:
+            begin = file.read(1024)
+    except OSError:
+        return False
+    return begin.startswith(b"#!") and any(name in begin for name in _OUR_NAMES)
