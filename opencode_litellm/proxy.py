@@ -16,11 +16,11 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import __version__, trust
+from . import __version__, question, trust
 from .errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
 from .keys import NO_KEY
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
 IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
 
+_LIVELINESS = "/health/liveliness"
+_LARGEST_IDENTITY = 1024  # bytes
 MODELS = "/v1/models"
 MODEL_INFO = "/v1/model/info"
 MODEL_GROUP_INFO = "/model_group/info"
@@ -105,7 +107,7 @@ class Answers:
 @dataclass(frozen=True)
 class _Reply:
     status: int
-    body: bytes
+    body: bytes | bytearray
     took: float
 
 
@@ -114,8 +116,6 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 
     ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable when there is none.
     """
-    import requests  # noqa: F401 - before the clock runs: what it takes to load is nobody's silence
-
     from .settings import ProxyURL  # settings knows proxies, not the other way round
 
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
@@ -125,7 +125,7 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
         # A port waits for those before it and for none after it.
         return next((answer for port in range(len(urls)) if (answer := found.get(port)) is not False), None) is True
 
-    calls = [partial(identifies, url, environment, deadline) for url in urls]
+    calls = [partial(_identifies_plainly, url, environment, deadline) for url in urls]
     found = at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
     for url, identified in zip(urls, found, strict=True):
         if identified is True:
@@ -140,10 +140,20 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell whether LiteLLM answers there, asked without a key."""
     try:
-        reply = _get(url, "/health/liveliness", {}, environment, deadline, limit=1024)
+        reply = _get(url, _LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
     except Failure:
         return False
-    return reply.status == 200 and reply.body.strip() == IDENTITY
+    return _is_identity(reply.status, reply.body)
+
+
+def _identifies_plainly(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
+    """Tell the same of a loopback port, where whatever is not plain is not LiteLLM."""
+    answered = _get_plainly(url, _LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
+    return answered is not None and _is_identity(*answered)
+
+
+def _is_identity(status: int, body: bytes | bytearray) -> bool:
+    return status == 200 and body.strip() == IDENTITY
 
 
 def is_vacant(url: ProxyURL) -> bool:
@@ -193,7 +203,7 @@ def ask(
         listed=listed,
         deployments=None if isinstance(deployments, Failure) else deployments,
         groups=None if isinstance(groups, Failure) else groups,
-        body=reply.body,
+        body=bytes(reply.body),
         took=reply.took,
         late=isinstance(deployments, Failure) or isinstance(groups, Failure),
     )
@@ -252,11 +262,58 @@ def _get(  # noqa: PLR0913 - a request has this many parts
     *,
     limit: int,
 ) -> _Reply:
+    started = time.monotonic()
+    answered = _get_plainly(url, path, headers, environment, deadline, limit=limit)
+    if answered is None:
+        answered = _get_by_requests(url, path, headers, environment, deadline, limit=limit)
+    status, body = answered
+    return _Reply(status, body, time.monotonic() - started)
+
+
+def _get_plainly(  # noqa: PLR0913 - as above
+    url: ProxyURL,
+    path: str,
+    headers: Mapping[str, str],
+    environment: Mapping[str, str],
+    deadline: float,
+    *,
+    limit: int,
+) -> tuple[int, bytes | bytearray] | None:
+    """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, failures too."""
+    parts = urlsplit(url.root)
+    if parts.scheme != "http" or not (url.is_loopback or not trust.may_use_http_proxy(environment)):
+        return None
+    asked = question.Question(
+        tls=False,
+        host=url.host,
+        port=parts.port or 80,
+        prefix=parts.path,
+        via="",
+        headers=headers,
+        identify=False,
+        patience=0.0,
+        body=b"",
+    )
+    try:
+        status, body = question.get(asked, path, deadline, limit)
+    except (OSError, question.Late, question.Unusual):
+        return None
+    return None if 300 <= status < 400 else (status, body)
+
+
+def _get_by_requests(  # noqa: PLR0913 - as above
+    url: ProxyURL,
+    path: str,
+    headers: Mapping[str, str],
+    environment: Mapping[str, str],
+    deadline: float,
+    *,
+    limit: int,
+) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
-    import requests  # 80 ms that only a discovery pays
+    import requests  # 80 ms that only what is not plain pays
 
-    started = time.monotonic()
     target = f"{url.root}{path}"
     try:
         with _session(url, environment) as session:
@@ -269,8 +326,7 @@ def _get(  # noqa: PLR0913 - a request has this many parts
                 ) as response:
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
-                        body = _body(response, url, deadline, limit)
-                        return _Reply(response.status_code, body, time.monotonic() - started)
+                        return response.status_code, _body(response, url, deadline, limit)
                     target = _followed(target, onward)
     except requests.exceptions.SSLError as error:
         raise ProxyUnreachable(
@@ -407,14 +463,14 @@ def key_advice(proxy: Proxy, what: str) -> str:
     return advice
 
 
-def _error_type(body: bytes) -> str | None:
+def _error_type(body: bytes | bytearray) -> str | None:
     value = _json(body)
     error = value.get("error") if isinstance(value, dict) else None
     kind = error.get("type") if isinstance(error, dict) else None
     return kind if isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind) else None
 
 
-def _json(body: bytes) -> object:
+def _json(body: bytes | bytearray) -> object:
     """Return what a body holds, or None for anything that is not JSON: broken, nested too deep, not UTF-8."""
     try:
         return json.loads(body)
@@ -506,10 +562,15 @@ def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
-    # Rows have 200 fields, and there may be 10,000 rows: the expression is for the few that end like this.
-    flags = {name: block[name] for name in block if name.endswith("_reasoning_effort")}
-    found = {_EFFORT_FLAG.fullmatch(name): value for name, value in flags.items() if isinstance(value, bool)}
-    return {match[1]: value for match, value in found.items() if match}
+    flags = {effort: block[name] for name, effort in _effort_fields(tuple(block))}
+    return {effort: value for effort, value in flags.items() if isinstance(value, bool)}
+
+
+@lru_cache(maxsize=64)
+def _effort_fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the fields that are flags of efforts, with the effort: 10,000 rows have the same 200 fields."""
+    found = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
+    return tuple((name, match[1]) for name, match in found if match)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -522,7 +583,7 @@ def _text(value: object) -> str | None:
 
 def _number(value: object) -> float | None:
     """Return a finite number, also from a string, as people write them into LiteLLM's YAML."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)

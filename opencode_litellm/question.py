@@ -107,6 +107,18 @@ def ask_all(
     ]
 
 
+def get(question: Question, path: str, deadline: float, largest: int) -> tuple[int, bytearray]:
+    """Ask for another path of a proxy over plain HTTP, and return status and body of at most ``largest`` bytes.
+
+    ``deadline`` is a reading of ``time.monotonic``. Raises OSError, Late or Unusual.
+    """
+    connection = _connected(question, None, deadline)
+    try:
+        return _exchange(connection, question, path, question.headers, deadline, largest)
+    finally:
+        connection.close()
+
+
 def _answer(question: Question, context: ssl.SSLContext | None, deadline: float) -> tuple[int, bytes] | Exception:
     try:
         return _ask(question, context, deadline)
@@ -124,7 +136,8 @@ def _ask(question: Question, context: ssl.SSLContext | None, deadline: float) ->
         if question.identify:
             _check_identity(connection, question, deadline)
             question.identify = False
-        return _exchange(connection, question, "/v1/models", question.headers, deadline)
+        status, body = _exchange(connection, question, "/v1/models", question.headers, deadline)
+        return status, bytes(body)
     finally:
         connection.close()
 
@@ -214,9 +227,14 @@ def _tunnel(connection: Any, question: Question, login: Mapping[str, str], deadl
         raise Unusual("no tunnel")
 
 
-def _exchange(
-    connection: Any, question: Question, path: str, headers: Mapping[str, str], deadline: float
-) -> tuple[int, bytes]:
+def _exchange(  # noqa: PLR0913, PLR0917 - a request has this many parts
+    connection: Any,
+    question: Question,
+    path: str,
+    headers: Mapping[str, str],
+    deadline: float,
+    largest: int = LARGEST_ANSWER,
+) -> tuple[int, bytearray]:
     connection.settimeout(_remaining(deadline))
     connection.sendall(_request(question, path, headers))
     received = bytearray()
@@ -225,7 +243,7 @@ def _exchange(
         connection.settimeout(_remaining(deadline))
         piece = connection.recv(_PIECE)
         received.extend(piece)
-        if len(received) > LARGEST_ANSWER:
+        if len(received) > largest + _LARGEST_HEAD:
             raise Unusual("too large")
         return bool(piece)
 
@@ -234,7 +252,7 @@ def _exchange(
             raise Unusual("no header")
     lines = received[:end].decode("latin-1").split("\r\n")
     del received[: end + 4]
-    return _status(lines[0]), _body(_fields(lines[1:]), received, more)
+    return _status(lines[0]), _body(_fields(lines[1:]), received, more, largest)
 
 
 def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes:
@@ -277,7 +295,9 @@ def _fields(lines: Sequence[str]) -> dict[str, str]:
     return fields
 
 
-def _body(fields: Mapping[str, str], received: bytearray, more: Callable[[], bool]) -> bytes:
+def _body(
+    fields: Mapping[str, str], received: bytearray, more: Callable[[], bool], largest: int
+) -> bytearray:
     if fields.get("content-encoding", "identity") != "identity":
         raise Unusual("compressed")
     if fields.get("transfer-encoding", "").lower() == "chunked":
@@ -286,16 +306,17 @@ def _body(fields: Mapping[str, str], received: bytearray, more: Callable[[], boo
     if length is None:
         while more():
             pass
-        return bytes(received)
-    if not length.isdigit() or int(length) > LARGEST_ANSWER:
+        return received
+    if not length.isdigit() or int(length) > largest:
         raise Unusual("no length")
     while len(received) < int(length):
         if not more():
             raise Unusual("broken off")
-    return bytes(received[: int(length)])
+    del received[int(length) :]
+    return received
 
 
-def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytes:
+def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytearray:
     body = bytearray()
     start = 0
     while True:
@@ -311,7 +332,7 @@ def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytes:
             if not more():
                 raise Unusual("broken off")
         if size == 0:
-            return bytes(body)
+            return body
         body += received[start : start + size]
         start += size + 2
 
