@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -207,6 +206,8 @@ def _source(asked: Proxy, url: ProxyURL, body: bytes, took: float, environment: 
 
 def _temporary(name: str, text: str) -> str:
     """Write a file where no cache is: mode 0600, in the system's folder for such files, the same one every time."""
+    import tempfile  # 10 ms, where there is no cache
+
     path = os.path.join(tempfile.gettempdir(), f"opencode-litellm-{name}")
     descriptor, written = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
