@@ -10,8 +10,11 @@ TESTS := .venv/.tests
 LITELLM := .tools/litellm/.made
 NODE := .tools/node/.made
 
+# As variables: the pip that builds our own package is started by another one, and takes no flags of ours.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_CACHE_DIR := 1
 # Quiet twice: warnings about how this machine reaches its registry are nothing to read here.
-PIP := -m pip --disable-pip-version-check --no-cache-dir -qq
+PIP := -m pip -qq
 NPM := --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-audit --no-fund \
     --no-update-notifier --loglevel=error
 # opencode runs once while it is installed, and would leave folders in the user's home.
