@@ -166,7 +166,6 @@ def _question(source: Source, credentials: Credentials, environment: Mapping[str
         headers=headers,
         identify=source.identify,
         patience=patience,
-        body=source.body,
     )
 
 

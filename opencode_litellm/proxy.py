@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from . import __version__, question, trust
 from .errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
 from .keys import NO_KEY
+from .question import LARGEST_LIST, LIVELINESS, MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,16 +33,11 @@ if TYPE_CHECKING:
     from .settings import Proxy, ProxyURL
 
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
-IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
 
-_LIVELINESS = "/health/liveliness"
+_MODEL_INFO = "/v1/model/info"
+_MODEL_GROUP_INFO = "/model_group/info"
 _LARGEST_IDENTITY = 1024  # bytes
-MODELS = "/v1/models"
-MODEL_INFO = "/v1/model/info"
-MODEL_GROUP_INFO = "/model_group/info"
-
 _DETECTION_PATIENCE = 1.0  # seconds for all ports together; a refused one answers at once
-_LARGEST_LIST = 32 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
 _LARGEST_INFO = 256 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
 _MOST_MODELS = 50_000
 _LONGEST_ID = 500  # characters
@@ -140,20 +136,16 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell whether LiteLLM answers there, asked without a key."""
     try:
-        reply = _get(url, _LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
+        reply = _get(url, LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
     except Failure:
         return False
-    return _is_identity(reply.status, reply.body)
+    return question.is_identity(reply.status, reply.body)
 
 
 def _identifies_plainly(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell the same of a loopback port, where whatever is not plain is not LiteLLM."""
-    answered = _get_plainly(url, _LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
-    return answered is not None and _is_identity(*answered)
-
-
-def _is_identity(status: int, body: bytes | bytearray) -> bool:
-    return status == 200 and body.strip() == IDENTITY
+    answered = _get_plainly(url, LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
+    return answered is not None and question.is_identity(*answered)
 
 
 def is_vacant(url: ProxyURL) -> bool:
@@ -176,7 +168,7 @@ def ask(
     headers = request_headers(proxy)
 
     def listing() -> tuple[_Reply, tuple[Facts, ...]]:
-        reply = _get(url, MODELS, headers, environment, deadline, limit=_LARGEST_LIST)
+        reply = _get(url, MODELS, headers, environment, deadline, limit=LARGEST_LIST)
         if reply.status != 200:
             raise _refusal(reply, proxy, url, environment, deadline)
         listed = _rows(reply, _listed)
@@ -190,7 +182,7 @@ def ask(
         return _rows(_get(url, path, headers, environment, info_deadline, limit=_LARGEST_INFO), parse)
 
     first, deployments, groups = at_once(
-        [listing, partial(informed, MODEL_INFO, _deployment), partial(informed, MODEL_GROUP_INFO, _group)],
+        [listing, partial(informed, _MODEL_INFO, _deployment), partial(informed, _MODEL_GROUP_INFO, _group)],
         max(deadline, info_deadline or deadline),
         _late(url),
         enough=lambda results: isinstance(results.get(0), Failure),
@@ -292,7 +284,6 @@ def _get_plainly(  # noqa: PLR0913 - as above
         headers=headers,
         identify=False,
         patience=0.0,
-        body=b"",
     )
     try:
         status, body = question.get(asked, path, deadline, limit)

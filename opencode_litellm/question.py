@@ -1,4 +1,4 @@
-"""The one cheap question of a launch, ``GET /v1/models``, over a bare socket.
+"""Asking a proxy over a bare socket: a launch its one cheap question, ``GET /v1/models``, a discovery the others too.
 
 ``requests`` would cost ten times what the interpreter does. Whatever is unusual here (a redirect, an HTTP proxy that
 is reached over TLS, an answer that is not plain) is left to :mod:`opencode_litellm.proxy`, which does all of that well.
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-LARGEST_ANSWER = 32 * 2**20  # bytes
+MODELS = "/v1/models"
+LIVELINESS = "/health/liveliness"
+LARGEST_LIST = 32 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
 
 _LARGEST_HEAD = 64 * 2**10  # bytes
 _PIECE = 2**18  # bytes
-_LIVELINESS = "/health/liveliness"
 _NOBODY = "who listens there does not say that it is LiteLLM"
-_IDENTITY = b'"I\'m alive!"'
+_IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
+_LONGEST_NUMBER = 15  # digits
 
 
 class Unusual(Exception):
@@ -36,14 +38,14 @@ class Late(Exception):
 
 
 class Question:
-    """Where to ask and what was answered last.
+    """Where to ask, and how.
 
     ``prefix`` is the path before ``/v1``; ``identify`` tells that LiteLLM has to identify itself first, without
     a key (False from then on); ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty
     without one.
     """
 
-    __slots__ = ("body", "headers", "host", "identify", "patience", "port", "prefix", "tls", "via")
+    __slots__ = ("headers", "host", "identify", "patience", "port", "prefix", "tls", "via")
 
     def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
         self,
@@ -56,7 +58,6 @@ class Question:
         headers: Mapping[str, str],
         identify: bool,
         patience: float,
-        body: bytes,
     ) -> None:
         self.tls = tls
         self.host = host
@@ -66,7 +67,6 @@ class Question:
         self.headers = headers
         self.identify = identify
         self.patience = patience
-        self.body = body
 
 
 def ask_all(
@@ -136,7 +136,7 @@ def _ask(question: Question, context: ssl.SSLContext | None, deadline: float) ->
         if question.identify:
             _check_identity(connection, question, deadline)
             question.identify = False
-        status, body = _exchange(connection, question, "/v1/models", question.headers, deadline)
+        status, body = _exchange(connection, question, MODELS, question.headers, deadline)
         return status, bytes(body)
     finally:
         connection.close()
@@ -145,11 +145,16 @@ def _ask(question: Question, context: ssl.SSLContext | None, deadline: float) ->
 def _check_identity(connection: Any, question: Question, deadline: float) -> None:
     """Raise Unusual unless LiteLLM says, without a key and in time, that it is there."""
     try:
-        status, body = _exchange(connection, question, _LIVELINESS, {}, deadline)
+        status, body = _exchange(connection, question, LIVELINESS, {}, deadline)
     except (OSError, Late) as error:
         raise Unusual(_NOBODY) from error
-    if status != 200 or body.strip() != _IDENTITY:
+    if not is_identity(status, body):
         raise Unusual(_NOBODY)
+
+
+def is_identity(status: int, body: bytes | bytearray) -> bool:
+    """Tell whether an answer of ``LIVELINESS`` is LiteLLM's."""
+    return status == 200 and body.strip() == _IDENTITY
 
 
 def _connected(question: Question, context: ssl.SSLContext | None, deadline: float) -> Any:
@@ -184,7 +189,11 @@ def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
     # As bytes, a name is not put through Python's IDNA codec, which costs a millisecond to import.
     addresses = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
     for family, kind, protocol, _, address in addresses:
-        connection = socket(family, kind, protocol)
+        try:
+            connection = socket(family, kind, protocol)
+        except OSError as error:  # IPv6 is switched off here
+            failure = error
+            continue
         try:
             connection.settimeout(_remaining(deadline))
             connection.connect(address)
@@ -233,7 +242,7 @@ def _exchange(  # noqa: PLR0913, PLR0917 - a request has this many parts
     path: str,
     headers: Mapping[str, str],
     deadline: float,
-    largest: int = LARGEST_ANSWER,
+    largest: int = LARGEST_LIST,
 ) -> tuple[int, bytearray]:
     connection.settimeout(_remaining(deadline))
     connection.sendall(_request(question, path, headers))
@@ -282,9 +291,16 @@ def _message(first: str, fields: Mapping[str, str]) -> bytes:
 
 def _status(line: str) -> int:
     words = line.split(" ", 2)
-    if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
+    if len(words) < 2 or not words[0].startswith("HTTP/1."):
         raise Unusual("not HTTP")
-    return int(words[1])
+    return _number(words[1])
+
+
+def _number(text: str) -> int:
+    """Parse what is made of ASCII digits, and not of more than Python takes."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > _LONGEST_NUMBER:
+        raise Unusual("not a number")
+    return int(text)
 
 
 def _fields(lines: Sequence[str]) -> dict[str, str]:
@@ -302,17 +318,17 @@ def _body(
         raise Unusual("compressed")
     if fields.get("transfer-encoding", "").lower() == "chunked":
         return _unchunked(received, more)
-    length = fields.get("content-length")
-    if length is None:
+    if "content-length" not in fields:
         while more():
             pass
         return received
-    if not length.isdigit() or int(length) > largest:
-        raise Unusual("no length")
-    while len(received) < int(length):
+    length = _number(fields["content-length"])
+    if length > largest:
+        raise Unusual("too large")
+    while len(received) < length:
         if not more():
             raise Unusual("broken off")
-    del received[int(length) :]
+    del received[length:]
     return received
 
 
@@ -327,6 +343,8 @@ def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytearray:
             size = int(received[start:end].split(b";")[0], 16)
         except ValueError as error:
             raise Unusual("not chunked") from error
+        if size < 0:
+            raise Unusual("not chunked")
         start = end + 2
         while len(received) < start + size + 2:
             if not more():
