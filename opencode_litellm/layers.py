@@ -106,7 +106,10 @@ def home(environment: Mapping[str, str]) -> str:
         return os.path.expanduser("~")
     import pwd  # hardly ever needed, and not there on Windows
 
-    return pwd.getpwuid(os.getuid()).pw_dir
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container's user that has neither a name nor HOME
+        return os.sep
 
 
 def _xdg(environment: Mapping[str, str], variable: str, default: str, *names: str) -> str:
