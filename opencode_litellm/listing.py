@@ -46,8 +46,8 @@ def as_changes(before: Iterable[tuple[str, str]], found: Discovery) -> str:
     old = set(before)
     new = {(served.proxy.provider, model.id) for served in found.served for model in served.models}
     asked = {served.proxy.provider for served in found.served}
-    lines = [f"+ {provider}/{plain(model)}\n" for provider, model in sorted(new - old)]
-    lines += [f"- {provider}/{plain(model)}\n" for provider, model in sorted(old - new) if provider in asked]
+    lines = [f"+ {plain(f'{provider}/{model}')}\n" for provider, model in sorted(new - old)]
+    lines += [f"- {plain(f'{provider}/{model}')}\n" for provider, model in sorted(old - new) if provider in asked]
     return "".join([*lines, f"{len(new)} models for opencode\n"])
 
 
