@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from . import __version__, cache
 from .proxy import Answers, Facts
+from .record import WEEK
 from .settings import ProxyURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .settings import Proxy
-
-WEEK = 7 * 24 * 3600.0  # seconds that a proxy which is away keeps its models
 
 
 @dataclass(frozen=True)

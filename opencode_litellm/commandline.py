@@ -68,7 +68,7 @@ def is_opencode(program: str) -> bool:
 
 def uses_models(arguments: Sequence[str]) -> bool:
     """Tell whether ``opencode ARGUMENTS`` may need a model; in doubt it does."""
-    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    before = _before_dashes(arguments)
     if not _TELLS_AND_ENDS.isdisjoint(before):
         return False
     words = list(_words(before))
@@ -80,7 +80,7 @@ def uses_models(arguments: Sequence[str]) -> bool:
 
 def folder(arguments: Sequence[str]) -> str:
     """Return the folder that ``opencode ARGUMENTS`` changes to, as it is named there; empty when it stays."""
-    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    before = _before_dashes(arguments)
     word = next(_words(before), "")
     if word not in _OTHERS and not any(word == subcommand[0] for subcommand in _WITHOUT_MODELS):
         return word
@@ -92,6 +92,10 @@ def folder(arguments: Sequence[str]) -> str:
         elif option and argument.startswith(f"{option}="):
             named = argument[len(option) + 1 :]
     return named
+
+
+def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _words(arguments: Sequence[str]) -> Iterator[str]:

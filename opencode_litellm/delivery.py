@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Changes = dict[str, str | None]
 
 FILE = "OPENCODE_CONFIG"
-INLINE = "OPENCODE_CONFIG_CONTENT"
+INLINE = layers.INLINE_SOURCE
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"
 NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
 CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from . import layers
 from .jsonc import ENV, Live
+from .record import KEY_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
 # opencode 1.18: a provider without any key lets @ai-sdk/openai fall back to OPENAI_API_KEY, so there is one always.
 PLACEHOLDER = Live("none")
@@ -82,8 +81,8 @@ def is_variable(name: object) -> TypeGuard[str]:
 
 
 def of_environment(environment: Mapping[str, str]) -> Key | None:
-    """Return the key of the first of ``VARIABLES`` that is set to something."""
-    for name in VARIABLES:
+    """Return the key of the first of ``KEY_VARIABLES`` that is set to something."""
+    for name in KEY_VARIABLES:
         if environment.get(name, "").strip():
             return _usable(Key(environment[name].strip(), name, Live(f"{{env:{name}}}"), f"environment {name}"))
     return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .delivery import MARKER, NO_KEY
 from .jsonc import Live
 from .keys import PLACEHOLDER
-from .settings import SIBLING_SUFFIX
+from .settings import DECLARATIONS, SIBLING_SUFFIX
 
 if TYPE_CHECKING:
     from .catalog import Model, Price
@@ -37,7 +37,7 @@ _OUR_OPTIONS = frozenset(
     {
         "apiKey", "baseURL", "headers", "customHeaders", "transport", "responsesApiModels", "chatApiModels",
         "responsesProvider", "includeModels", "excludeModels", "modelCapabilities", "tags",
-        "litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible",
+        *DECLARATIONS,
     }
 )  # fmt: skip
 
@@ -158,11 +158,9 @@ def _connection(
     return fields, {}
 
 
-def _added_headers(proxy: Proxy, options: Mapping[str, Any], *, elsewhere: bool = False) -> dict[str, JSON]:
-    """Return the headers beside those in the user's ``options``; ``elsewhere``: for another proxy than this one."""
+def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
+    """Return the headers beside those in the user's ``options``."""
     users = _mapping(options.get("headers"))
-    if elsewhere:
-        return {}
     if proxy.overrides:
         # They are for the section's own URL; a merge cannot remove them, but an empty one says nothing.
         return dict.fromkeys(sorted(users), "")
@@ -202,7 +200,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
                 if name not in _OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
             }
         )
-    headers = _added_headers(proxy, users_options, elsewhere=elsewhere)
+    headers = {} if elsewhere else _added_headers(proxy, users_options)
     if headers:
         connection["headers"] = headers
     if connection:
@@ -211,7 +209,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
 
 
 def _may_be_secret(value: object) -> bool:
-    """Anything but a number, a switch or a reference could be, and is not repeated."""
+    """Anything but a number or a switch could be, and is not repeated."""
     return not isinstance(value, bool | int | float)
 
 

@@ -32,7 +32,7 @@ TRANSPORTS = ("auto", "chat", "responses")
 RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
 TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
-_DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
+DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
 _SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|passw|credential|signature|session", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/]*[0-9])[a-z0-9+/]{20}", re.IGNORECASE)
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
@@ -221,7 +221,7 @@ def is_ours(provider: str, section: object) -> bool:
     if provider == PROVIDER or provider.startswith((f"{PROVIDER}-", f"{PROVIDER}_")):
         return True
     options = _mapping(_mapping(section).get("options"))
-    return any(options.get(name) is True for name in _DECLARATIONS)
+    return any(options.get(name) is True for name in DECLARATIONS)
 
 
 class _Reader:
