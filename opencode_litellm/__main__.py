@@ -19,6 +19,8 @@ def main() -> int:
 
     try:
         return _run(arguments)
+    except KeyboardInterrupt:
+        return 130
     except Failure as failure:
         terminal.failure(str(failure), os.environ)
         return failure.exit_status
@@ -52,11 +54,20 @@ def _launch(command: list[str]) -> int:
         try:
             from . import launch  # only for launches
         except (ImportError, SyntaxError) as error:
-            sys.stderr.write(f"opencode-litellm: half an installation, install it anew ({type(error).__name__})\n")
-            os.execvp(command[0], command)  # noqa: S606 - opencode starts, whatever became of the rest of us
+            return _start_plainly(command, error)
         return launch.run(command, os.environ)
     except KeyboardInterrupt:
         return 130
+
+
+def _start_plainly(command: list[str], error: Exception) -> int:
+    """Start the program whatever became of the rest of us; a status only when that is not possible."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"opencode-litellm: half an installation, install it anew ({type(error).__name__})\n")
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - what a launcher is for
+    except OSError:
+        return 127
 
 
 if __name__ == "__main__":

@@ -146,8 +146,10 @@ def take_turn(environment: Mapping[str, str], name: str, seconds: float) -> int 
     When another process has it, wait until that is done, at most ``seconds``, and return None, as where none can be
     had: if the one in front failed, nobody waits for all the others as well.
     """
+    if not make_folder(environment):
+        return None
     try:
-        descriptor = os.open(path(environment, name), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path(environment, name), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError:
         return None
     deadline = time.monotonic() + seconds

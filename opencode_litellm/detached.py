@@ -53,7 +53,8 @@ def _fork(command: list[str], environment: Mapping[str, str]) -> None:
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(null, descriptor)
-            os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 2**16))
+            most = os.sysconf("SC_OPEN_MAX")
+            os.closerange(3, min(most, 2**16) if most > 0 else 2**16)
             os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
     finally:
         os._exit(0)

@@ -84,7 +84,6 @@ def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
 def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record | None) -> Changes:
     """Take what another launch has just prepared, or go the long way: read the configuration, ask all, render."""
     began = time.monotonic()
-    cache.make_folder(environment)
     turn = cache.take_turn(environment, record.turn_name(key), _longest_turn(environment))
     try:
         kept = record.load(environment, key)
@@ -109,9 +108,10 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
 def _longest_turn(environment: Mapping[str, str]) -> float:
     """Return how many seconds another launch may take that asks at the moment."""
     try:
-        return float(environment.get("OPENCODE_LITELLM_TIMEOUT") or 5) + 1
+        seconds = float(environment.get("OPENCODE_LITELLM_TIMEOUT") or 5) + 1
     except ValueError:
         return 0.0  # which the long way complains of
+    return seconds if 0 < seconds <= 3601 else 0.0
 
 
 def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> None:

@@ -44,7 +44,8 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
 
 def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
     """Tell whether ``LC_CTYPE`` is not the caller's, but Python's (PEP 538), which sets it where it finds locale C."""
-    if "LC_CTYPE" not in environment or environment.get("LC_ALL") or environment.get("LANG", "C") not in ("C", "POSIX"):
+    language = environment.get("LANG") or "C"
+    if "LC_CTYPE" not in environment or environment.get("LC_ALL") or language not in ("C", "POSIX"):
         return False
     try:
         with open("/proc/self/environ", "rb") as file:  # as the process was started

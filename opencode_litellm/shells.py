@@ -63,7 +63,8 @@ def _dotenv_word(value: str) -> str:
     if value.isprintable() and not re.search(r"^['\"`\s]|#|\$\{|\s$", value):
         return value
     if re.search(r"'|\r|\$\{|\\\\|\\$", value):
-        raise UsageFailure(f"dotenv has no way to write this value, choose another format: {value[:200]!r}")
+        # Without the value: it may be the user's own configuration, with a key in it.
+        raise UsageFailure("dotenv has no way to write these quotes and line breaks: choose another format")
     return f"'{value}'"
 
 
