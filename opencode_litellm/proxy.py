@@ -15,7 +15,7 @@ import re
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -101,6 +101,18 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class _Request:
+    """``deadline`` is a reading of ``time.monotonic``, ``limit`` how many bytes an answer may have."""
+
+    url: ProxyURL
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    deadline: float
+    limit: int
+
+
+@dataclass(frozen=True)
 class _Reply:
     status: int
     body: bytes | bytearray
@@ -136,7 +148,7 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell whether LiteLLM answers there, asked without a key."""
     try:
-        reply = _get(url, LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
+        reply = _get(_Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
     except Failure:
         return False
     return question.is_identity(reply.status, reply.body)
@@ -144,7 +156,7 @@ def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -
 
 def _identifies_plainly(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell the same of a loopback port, where whatever is not plain is not LiteLLM."""
-    answered = _get_plainly(url, LIVELINESS, {}, environment, deadline, limit=_LARGEST_IDENTITY)
+    answered = _get_plainly(_Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
     return answered is not None and question.is_identity(*answered)
 
 
@@ -168,7 +180,7 @@ def ask(
     headers = request_headers(proxy)
 
     def listing() -> tuple[_Reply, tuple[Facts, ...]]:
-        reply = _get(url, MODELS, headers, environment, deadline, limit=LARGEST_LIST)
+        reply = _get(_Request(url, MODELS, headers, environment, deadline, LARGEST_LIST))
         if reply.status != 200:
             raise _refusal(reply, proxy, url, environment, deadline)
         listed = _rows(reply, _listed)
@@ -179,7 +191,7 @@ def ask(
     def informed(path: str, parse: Callable[[Mapping[str, Any]], Facts | None]) -> tuple[Facts, ...] | None:
         if info_deadline is None:
             return None
-        return _rows(_get(url, path, headers, environment, info_deadline, limit=_LARGEST_INFO), parse)
+        return _rows(_get(_Request(url, path, headers, environment, info_deadline, _LARGEST_INFO)), parse)
 
     first, deployments, groups = at_once(
         [listing, partial(informed, _MODEL_INFO, _deployment), partial(informed, _MODEL_GROUP_INFO, _group)],
@@ -245,35 +257,17 @@ def at_once(
     return [results.get(index, late) for index in range(len(calls))]
 
 
-def _get(  # noqa: PLR0913 - a request has this many parts
-    url: ProxyURL,
-    path: str,
-    headers: Mapping[str, str],
-    environment: Mapping[str, str],
-    deadline: float,
-    *,
-    limit: int,
-) -> _Reply:
+def _get(request: _Request) -> _Reply:
     started = time.monotonic()
-    answered = _get_plainly(url, path, headers, environment, deadline, limit=limit)
-    if answered is None:
-        answered = _get_by_requests(url, path, headers, environment, deadline, limit=limit)
-    status, body = answered
+    status, body = _get_plainly(request) or _get_by_requests(request)
     return _Reply(status, body, time.monotonic() - started)
 
 
-def _get_plainly(  # noqa: PLR0913 - as above
-    url: ProxyURL,
-    path: str,
-    headers: Mapping[str, str],
-    environment: Mapping[str, str],
-    deadline: float,
-    *,
-    limit: int,
-) -> tuple[int, bytes | bytearray] | None:
+def _get_plainly(request: _Request) -> tuple[int, bytes | bytearray] | None:
     """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, failures too."""
+    url = request.url
     parts = urlsplit(url.root)
-    if parts.scheme != "http" or not (url.is_loopback or not trust.may_use_http_proxy(environment)):
+    if parts.scheme != "http" or not (url.is_loopback or not trust.may_use_http_proxy(request.environment)):
         return None
     asked = question.Question(
         tls=False,
@@ -281,35 +275,28 @@ def _get_plainly(  # noqa: PLR0913 - as above
         port=parts.port or 80,
         prefix=parts.path,
         via="",
-        headers=headers,
+        headers=request.headers,
         identify=False,
         patience=0.0,
     )
     try:
-        status, body = question.get(asked, path, deadline, limit)
+        status, body = question.get(asked, request.path, request.deadline, request.limit)
     except (OSError, question.Late, question.Unusual):
         return None
     return None if 300 <= status < 400 else (status, body)
 
 
-def _get_by_requests(  # noqa: PLR0913 - as above
-    url: ProxyURL,
-    path: str,
-    headers: Mapping[str, str],
-    environment: Mapping[str, str],
-    deadline: float,
-    *,
-    limit: int,
-) -> tuple[int, bytes | bytearray]:
+def _get_by_requests(request: _Request) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
     import requests  # 80 ms that only what is not plain pays
 
-    target = f"{url.root}{path}"
+    url, headers = request.url, request.headers
+    target = f"{url.root}{request.path}"
     try:
-        with _session(url, environment) as session:
+        with _session(url, request.environment) as session:
             for _ in range(_MOST_REDIRECTS):
-                patience = deadline - time.monotonic()
+                patience = request.deadline - time.monotonic()
                 if patience <= 0:
                     raise _late(url)
                 with session.get(
@@ -317,7 +304,7 @@ def _get_by_requests(  # noqa: PLR0913 - as above
                 ) as response:
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
-                        return response.status_code, _body(response, url, deadline, limit)
+                        return response.status_code, _body(response, request)
                     target = _followed(target, onward)
     except requests.exceptions.SSLError as error:
         raise ProxyUnreachable(
@@ -394,15 +381,17 @@ def _followed(target: str, onward: str) -> str:
     return there
 
 
-def _body(response: requests.Response, url: ProxyURL, deadline: float, limit: int) -> bytes:
+def _body(response: requests.Response, request: _Request) -> bytes:
     """Read a body piece by piece, so that neither a slow nor an endless one is read for ever."""
     pieces = bytearray()
     for piece in response.iter_content(2**16):
         pieces += piece
-        if len(pieces) > limit:
-            raise NotLiteLLM(f"{url.root} answered with more than {limit} bytes, which LiteLLM does not: check the URL")
-        if time.monotonic() > deadline:
-            raise _late(url)
+        if len(pieces) > request.limit:
+            raise NotLiteLLM(
+                f"{request.url.root} answered with more than {request.limit} bytes, which LiteLLM does not: check the URL"
+            )
+        if time.monotonic() > request.deadline:
+            raise _late(request.url)
     return bytes(pieces)
 
 
