@@ -388,7 +388,8 @@ def _body(response: requests.Response, request: _Request) -> bytes:
         pieces += piece
         if len(pieces) > request.limit:
             raise NotLiteLLM(
-                f"{request.url.root} answered with more than {request.limit} bytes, which LiteLLM does not: check the URL"
+                f"{request.url.root} answered with more than {request.limit} bytes, which LiteLLM does not:"
+                " check the URL"
             )
         if time.monotonic() > request.deadline:
             raise _late(request.url)
