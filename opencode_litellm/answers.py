@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from . import __version__, cache
-from .proxy import Answers, Facts
+from .facts import Facts
+from .proxy import Answers
 from .record import WEEK
 from .settings import ProxyURL
 

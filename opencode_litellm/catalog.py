@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import naming
-from .proxy import Facts, row_of
+from .facts import Facts, row_of
 from .routing import Route, is_openai_reasoning, matches, route
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Model:
-    """A model for the picker; the efforts are those of :class:`~opencode_litellm.proxy.Facts`."""
+    """A model for the picker; the efforts are those of :class:`~opencode_litellm.facts.Facts`."""
 
     id: str
     name: str

@@ -219,7 +219,8 @@ def _folder() -> str:
     try:
         return os.getcwd()
     except OSError as error:
-        raise UsageFailure(f"the working directory is gone or closed ({error.strerror}): change to another") from error
+        problem = f"the working directory is gone or closed ({error.strerror})"
+        raise UsageFailure(problem, "change to another") from error
 
 
 def _user(environment: Environment, *, project: bool = True) -> Configuration:
@@ -280,7 +281,8 @@ def _refuse_users_own(output: Path, environment: Environment) -> None:
             return
         for kind, path in layers.files(environment, _folder()):
             if kind != layers.INLINE and os.path.exists(path) and output.samefile(path):
-                raise UsageFailure(f"{output} is a configuration of your own, not an output of ours: name another file")
+                problem = f"{output} is a configuration of your own, not an output of ours"
+                raise UsageFailure(problem, "name another file")
 
 
 def _content(output: Path) -> str | None:
@@ -308,6 +310,6 @@ def _replace(output: Path, text: str) -> None:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         raise UsageFailure(
-            f"{output} cannot be written ({getattr(error, 'strerror', None) or error}): make its folder writable,"
-            " or name another file"
+            f"{output} cannot be written ({getattr(error, 'strerror', None) or error})",
+            "name another file, or give it a folder that is there and yours to write to",
         ) from error

@@ -215,7 +215,7 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
 
 
 def _unreadable(place: str, reason: str) -> ConfigurationUnreadable:
-    return ConfigurationUnreadable(f"{place}: {reason}. opencode does not start with this either: correct it there.")
+    return ConfigurationUnreadable(f"{place}: {reason}", "opencode does not start with this either, correct it there")
 
 
 def _text(path: str) -> str:

@@ -67,7 +67,8 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
     """
     if not settings.proxies and not settings.failures:
         raise ProxyUnreachable(
-            "every LiteLLM provider is left out by enabled_providers or disabled_providers in opencode's configuration"
+            "every LiteLLM provider is left out by enabled_providers or disabled_providers in opencode's configuration",
+            "let one of them in there",
         )
     results = proxy.at_once(
         [partial(_consult, asked, environment, patience) for asked in settings.proxies],
@@ -138,7 +139,7 @@ def _served(asked: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     if not models:
         known = remembered.answers
         raise NotLiteLLM(
-            f"{known.url.root} lists {len(known.listed)} models and none that opencode can use: check what the key"
-            f" may use, and includeModels and excludeModels of provider {asked.provider}"
+            f"{known.url.root} lists {len(known.listed)} models and none that opencode can use",
+            f"check what the key may use, and includeModels and excludeModels of provider {asked.provider}",
         )
     return Served(asked, remembered, models, stale)

@@ -1,14 +1,25 @@
 """What can go wrong, each with the exit status that stands for it.
 
-A failure is raised where it is understood and printed in one place (``__main__``), so its text names the
-thing, the place and the remedy by itself.
+A failure is raised where it is understood and printed in one place (``__main__``), so it names the thing, the place
+and the remedy by itself.
 """
 
 
 class Failure(Exception):
-    """A failure that the user can do something about; ``str()`` of it is the whole message."""
+    """A failure that the user can do something about: what is wrong where, and what to do about it.
+
+    ``str()`` of it is the whole message.
+    """
 
     exit_status = 70
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.remedy}" if self.remedy else self.problem
 
 
 class UsageFailure(Failure):

@@ -47,7 +47,7 @@ def payload(value: Payload) -> str:
 
 def _named(name: str, among: Mapping[str, Shell]) -> Shell:
     if name not in among:
-        raise UsageFailure(f"there is nothing for {name[:100]!r}; choose one of: {' | '.join(among)}")
+        raise UsageFailure(f"there is nothing for {name[:100]!r}", f"choose one of {' | '.join(among)}")
     return among[name]
 
 
@@ -63,7 +63,7 @@ def _emitted(shell: Shell, environment: Mapping[str, str], **variables: object) 
         place = _place(error, folder)
         if place is None:
             raise
-        raise UsageFailure(f"{place}: {error}; mend this template, or remove it to use ours") from error
+        raise UsageFailure(f"{place}: {error}", "mend this template, or remove it to use ours") from error
 
 
 def _engine(source: Callable[[str], Source | None]) -> jinja2.Environment:
@@ -95,7 +95,7 @@ def _override(folder: Path, name: str) -> Source | None:
     try:
         return _source(path)
     except (OSError, ValueError) as error:
-        raise UsageFailure(f"{path}: {error}; mend this template, or remove it to use ours") from error
+        raise UsageFailure(f"{path}: {error}", "mend this template, or remove it to use ours") from error
 
 
 def _source(path: Path) -> Source | None:

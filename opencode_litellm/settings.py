@@ -203,7 +203,7 @@ def timeout(environment: Mapping[str, str]) -> float:
         seconds = -1.0
     if not 0 < seconds <= 3600:
         raise UsageFailure(
-            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}: give seconds, more than 0 and at most 3600"
+            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}", "give seconds, more than 0 and at most 3600"
         )
     return seconds
 
@@ -212,7 +212,7 @@ def delivery(environment: Mapping[str, str]) -> str:
     """Return ``OPENCODE_LITELLM_DELIVERY``; UsageFailure unless it is one of ``DELIVERIES``."""
     name = environment.get("OPENCODE_LITELLM_DELIVERY") or "auto"
     if name not in DELIVERIES:
-        raise UsageFailure(f"OPENCODE_LITELLM_DELIVERY (--delivery) is {name!r}: choose {', '.join(DELIVERIES)}")
+        raise UsageFailure(f"OPENCODE_LITELLM_DELIVERY (--delivery) is {name!r}", f"choose {', '.join(DELIVERIES)}")
     return name
 
 
@@ -445,13 +445,13 @@ def _header(provider: str, option: str, name: str, value: str, written: object) 
 
 def _url(text: object, place: str) -> ProxyURL:
     if not isinstance(text, str):
-        raise UsageFailure(f"{place} is {json.dumps(text)}: give the URL of the proxy as a string")
+        raise UsageFailure(f"{place} is {json.dumps(text)}", "give the URL of the proxy as a string")
     try:
         return ProxyURL.parse(text)
     except ValueError as error:
         shown = json.dumps(_USER.sub("//***@", text))
         raise UsageFailure(
-            f"{place} is {shown}, which is not the URL of a proxy: {error}; give one like http://localhost:4000"
+            f"{place} is {shown}, which is not the URL of a proxy ({error})", "give one like http://localhost:4000"
         ) from error
 
 

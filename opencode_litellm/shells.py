@@ -64,7 +64,7 @@ def _dotenv_word(value: str) -> str:
         return value
     if re.search(r"'|\r|\$\{|\\\\|\\$", value):
         # Without the value: it may be the user's own configuration, with a key in it.
-        raise UsageFailure("dotenv has no way to write these quotes and line breaks: choose another format")
+        raise UsageFailure("dotenv has no way to write these quotes and line breaks", "choose another format")
     return f"'{value}'"
 
 
@@ -103,7 +103,8 @@ _TAKEN = """
 def command_name(text: str) -> str:
     """Return ``text`` when every shell takes it as the name of a command, else raise UsageFailure."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text.lower() in _TAKEN.split():
-        raise UsageFailure(f"--cmd wants a plain word that is free, such as oc, not {text[:100]!r}")
+        problem = f"--cmd {text[:100]!r} cannot be defined in every shell"
+        raise UsageFailure(problem, "choose a plain word that is free, such as oc")
     return text
 
 
@@ -115,8 +116,8 @@ def detect(among: Mapping[str, Shell] = SHELLS) -> str:
     try:
         program, _ = shellingham.detect_shell()
     except (OSError, RuntimeError) as error:
-        raise UsageFailure(f"the shell cannot be detected from here; name it: {names}") from error
+        raise UsageFailure("the shell cannot be detected from here", f"name it: {names}") from error
     for shell in among.values():
         if program in shell.programs:
             return shell.name
-    raise UsageFailure(f"this shell is {program}, which is not supported; name the one you mean: {names}")
+    raise UsageFailure(f"this shell is {program}, which is not supported", f"name the one you mean: {names}")

@@ -48,7 +48,7 @@ def emit(text: str) -> None:
     Ends the process as SIGPIPE would when nobody reads any more; raises UsageFailure when nothing can be written.
     """
     if sys.stdout is None:
-        raise UsageFailure("standard output is closed: there is nowhere to print to")
+        raise UsageFailure("standard output is closed", "there is nowhere to print to")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         content = text.encode(encoding, "surrogateescape")

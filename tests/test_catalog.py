@@ -12,8 +12,8 @@ from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
 from opencode_litellm import catalog, proxy
 from opencode_litellm.catalog import Limit, Model, Price
+from opencode_litellm.facts import Facts
 from opencode_litellm.keys import NO_KEY
-from opencode_litellm.proxy import Facts
 from opencode_litellm.settings import ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:

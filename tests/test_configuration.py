@@ -411,7 +411,7 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment:
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read(environment, environment["HOME"])
     assert str(caught.value) == (
-        f"{path}:2:12: Expecting value. opencode does not start with this either: correct it there."
+        f"{path}:2:12: Expecting value: opencode does not start with this either, correct it there"
     )
 
 

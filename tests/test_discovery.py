@@ -353,7 +353,8 @@ def test_a_certificate_of_nobody_s_is_refused_and_the_remedy_is_named(
     environment = home | WITH_KEY | ({"REQUESTS_CA_BUNDLE": bundle} if bundle else {})
     done = config(environment, "--url", https_proxy.url)
     assert (done.status, done.stdout) == (3, "")
-    assert "a certificate that is not trusted: name its authority in SSL_CERT_FILE" in done.stderr
+    assert "a certificate that is not trusted (" in done.stderr
+    assert done.stderr.endswith(": name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS\n")
     assert https_proxy.requests == []
 
 

@@ -227,7 +227,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(text: str | byte
     with pytest.raises(UsageFailure) as caught:
         rendering.snippet("bash", "oc", {"HOME": str(tmp_path)})
     assert str(caught.value).startswith(f"{path}{said}")
-    assert str(caught.value).endswith("; mend this template, or remove it to use ours")
+    assert str(caught.value).endswith(": mend this template, or remove it to use ours")
 
 
 def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:

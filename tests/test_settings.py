@@ -323,7 +323,7 @@ def test_an_address_that_is_none_costs_its_own_provider_only(
     value: str, shown: str, why: str, environment: dict[str, str], proxy: StubProxy
 ) -> None:
     file = configure(environment, "litellm-bad", baseURL=value)
-    expected = f"options.baseURL of provider litellm-bad in {file} is {shown}, which is not the URL of a proxy: {why}"
+    expected = f"options.baseURL of provider litellm-bad in {file} is {shown}, which is not the URL of a proxy ({why}"
     alone = run(["opencode-litellm", "config"], environment)
     assert (alone.status, alone.stdout) == (2, "")
     assert expected in alone.stderr

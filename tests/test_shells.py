@@ -69,7 +69,7 @@ try:
 except errors.UsageFailure as failure:
     print(failure)
 """
-OTHERS = "this shell is {}, which is not supported; name the one you mean: bash | zsh | fish | pwsh"
+OTHERS = "this shell is {}, which is not supported: name the one you mean: bash | zsh | fish | pwsh"
 
 
 @pytest.mark.parametrize(

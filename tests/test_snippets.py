@@ -349,4 +349,4 @@ def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path
 def test_there_is_none_for_other_shells(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         rendering.snippet(name, "opencode", {"HOME": str(tmp_path)})
-    assert str(caught.value) == f"there is nothing for {name!r}; choose one of: bash | zsh | fish | pwsh"
+    assert str(caught.value) == f"there is nothing for {name!r}: choose one of bash | zsh | fish | pwsh"

@@ -1,0 +1,190 @@
+"""What LiteLLM's answers say of models, a row at a time.
+
+Pure: JSON of ``/v1/models``, ``/v1/model/info`` (a row for each deployment) and ``/model_group/info`` (a row for each
+public name) in, :class:`Facts` out. A field that is missing or makes no sense is None.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_MOST_MODELS = 50_000
+_LONGEST_ID = 500  # characters
+_LARGEST_LIMIT = 2**40  # tokens
+_DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price table
+_EFFORT = re.compile(r"[a-z]{1,20}")
+_EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one row of one endpoint says of a model; None where it says nothing.
+
+    Limits are tokens, prices USD per token. ``efforts`` are all the reasoning efforts that it takes,
+    ``flagged_efforts`` some that it takes for certain, ``refused_efforts`` some that it does not.
+    """
+
+    model: str
+    mode: str | None = None
+    litellm_provider: str | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    input_cost: float | None = None
+    output_cost: float | None = None
+    cache_read_cost: float | None = None
+    cache_write_cost: float | None = None
+    input_cost_over_200k: float | None = None
+    output_cost_over_200k: float | None = None
+    cache_read_cost_over_200k: float | None = None
+    cache_write_cost_over_200k: float | None = None
+    vision: bool | None = None
+    pdf_input: bool | None = None
+    audio_input: bool | None = None
+    video_input: bool | None = None
+    audio_output: bool | None = None
+    function_calling: bool | None = None
+    reasoning: bool | None = None
+    temperature: bool | None = None
+    efforts: tuple[str, ...] | None = None
+    flagged_efforts: tuple[str, ...] = ()
+    refused_efforts: tuple[str, ...] = ()
+
+
+def listed(answer: object) -> tuple[Facts, ...] | None:
+    """Parse the answer of ``/v1/models``; None, here and below, when it is no answer of LiteLLM's."""
+    return _rows(answer, lambda row: _facts(row.get("id"), row, {}))
+
+
+def deployments(answer: object) -> tuple[Facts, ...] | None:
+    """Parse the answer of ``/v1/model/info``."""
+    return _rows(answer, _deployment)
+
+
+def groups(answer: object) -> tuple[Facts, ...] | None:
+    """Parse the answer of ``/model_group/info``."""
+    return _rows(answer, _group)
+
+
+def row_of(model: str, row: Mapping[str, object]) -> Facts | None:
+    """Parse a row in LiteLLM's terms (``supports_vision``, ``max_input_tokens``, …) that somebody wrote by hand."""
+    return _facts(model, row, {})
+
+
+def _rows(answer: object, parse: Callable[[Mapping[str, Any]], Facts | None]) -> tuple[Facts, ...] | None:
+    rows = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(rows, list):
+        return None
+    parsed = (parse(row) for row in rows[:_MOST_MODELS] if isinstance(row, dict))
+    return tuple(facts for facts in parsed if facts is not None)
+
+
+def _deployment(row: Mapping[str, Any]) -> Facts | None:
+    info = _mapping(row.get("model_info"))
+    # LiteLLM 1.106: a team's own deployment has a made-up model_name; /v1/models lists it under this one.
+    model = info.get("team_public_model_name") or row.get("model_name")
+    return _facts(model, info, _mapping(row.get("litellm_params")))
+
+
+def _group(row: Mapping[str, Any]) -> Facts | None:
+    providers = row.get("providers")
+    provider = providers[0] if isinstance(providers, list) and len(providers) == 1 else None
+    # LiteLLM 1.106: the booleans of a group default to false when nothing is known, so false proves nothing.
+    known = {name: value for name, value in row.items() if value is not False}
+    return _facts(row.get("model_group"), {**known, "litellm_provider": provider}, {})
+
+
+def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) -> Facts | None:
+    # opencode prints ids as they are, so one with a control character, or with half a surrogate pair, is no model.
+    if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip() or not model.isprintable():
+        return None
+
+    def flag(name: str) -> bool | None:
+        value = info.get(name)
+        value = params.get(name) if value is None else value
+        return value if isinstance(value, bool) else None
+
+    supported = info.get("supported_openai_params")
+    effort_flags = {**_effort_flags(params), **_effort_flags(info)}
+    return Facts(
+        model=model,
+        mode=_text(info.get("mode")),
+        litellm_provider=_text(info.get("litellm_provider")),
+        max_input_tokens=_limit(info.get("max_input_tokens")),
+        # LiteLLM: max_tokens is the older name of max_output_tokens, not the size of the context.
+        max_output_tokens=_limit(info.get("max_output_tokens")) or _limit(info.get("max_tokens")),
+        input_cost=_price(info.get("input_cost_per_token")),
+        output_cost=_price(info.get("output_cost_per_token")),
+        cache_read_cost=_price(info.get("cache_read_input_token_cost")),
+        cache_write_cost=_price(info.get("cache_creation_input_token_cost")),
+        input_cost_over_200k=_price(info.get("input_cost_per_token_above_200k_tokens")),
+        output_cost_over_200k=_price(info.get("output_cost_per_token_above_200k_tokens")),
+        cache_read_cost_over_200k=_price(info.get("cache_read_input_token_cost_above_200k_tokens")),
+        cache_write_cost_over_200k=_price(info.get("cache_creation_input_token_cost_above_200k_tokens")),
+        vision=flag("supports_vision"),
+        pdf_input=flag("supports_pdf_input"),
+        audio_input=flag("supports_audio_input"),
+        video_input=flag("supports_video_input"),
+        audio_output=flag("supports_audio_output"),
+        function_calling=flag("supports_function_calling"),
+        reasoning=flag("supports_reasoning"),
+        temperature="temperature" in supported if isinstance(supported, list) and supported else None,
+        efforts=_listed_efforts(info),
+        flagged_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if taken)),
+        refused_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if not taken)),
+    )
+
+
+def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
+    # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).
+    listed = info.get("supported_reasoning_efforts", info.get("reasoning_effort_levels"))
+    if not isinstance(listed, list):
+        return None
+    return tuple(sorted({effort for effort in listed if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))
+
+
+def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
+    flags = {effort: block[name] for name, effort in _effort_fields(tuple(block))}
+    return {effort: value for effort, value in flags.items() if isinstance(value, bool)}
+
+
+@lru_cache(maxsize=64)
+def _effort_fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the fields that are flags of efforts, with the effort: 10,000 rows have the same 200 fields."""
+    found = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
+    return tuple((name, match[1]) for name, match in found if match)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_ID else None
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, also from a string, as people write them into LiteLLM's YAML."""
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _limit(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and 1 <= number <= _LARGEST_LIMIT else None
+
+
+def _price(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= _DEAREST else None
