@@ -205,6 +205,27 @@ def refresh(**flags: Any) -> None:
 
 
 @opencode_litellm.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of lines.")
+@discovering
+def doctor(as_json: bool, **flags: Any) -> int:
+    """Look at every step of a launch, and say how to mend it.
+
+    The exit status is that of the first check that failed.
+    """
+    from . import doctor as examination
+    from . import listing
+
+    environment = _environment(**flags)
+    with _progress(environment, "looking at every step of a launch"):
+        checks = examination.examine(environment, _folder())
+    if as_json:
+        terminal.emit(listing.checks_as_json(checks))
+    else:
+        terminal.emit(listing.checks_as_lines(checks, coloured=terminal.is_coloured(sys.stdout, environment)))
+    return next((check.exit_status for check in checks if check.status == examination.FAILED), 0)
+
+
+@opencode_litellm.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell."""
@@ -261,14 +282,16 @@ def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
     ]
 
 
-def _progress(environment: Environment) -> AbstractContextManager[Any]:
+def _progress(
+    environment: Environment, text: str = "asking LiteLLM for its models"
+) -> AbstractContextManager[Any]:
     """Show that something goes on, on a terminal; silence is for pipes."""
     quiet = terminal.switched_on(environment, "QUIET")
     if quiet or sys.stderr is None or not sys.stderr.isatty() or environment.get("TERM") == "dumb":
         return nullcontext()
     from rich.console import Console  # 60 ms, on a terminal only
 
-    return Console(stderr=True).status("asking LiteLLM for its models")
+    return Console(stderr=True).status(text)
 
 
 def _refuse_users_own(output: Path, environment: Environment) -> None:

@@ -72,18 +72,17 @@ class Configuration:
         self._layers: list[tuple[str, Section]] = []
 
     def add(self, path: str, section: Section) -> None:
-        """Note which layer said what, for `origin`."""
+        """Note which layer said what, for `stated`."""
         self._layers.append((path, section))
 
-    def origin(self, names: Iterable[str]) -> str | None:
-        """Return the path of the strongest layer that holds the value at `names`, None when none does."""
+    def stated(self, *names: str) -> Iterator[tuple[str, JSON]]:
+        """Yield the path of every layer that says something at `names`, and what, the strongest first."""
         for path, section in reversed(self._layers):
             value: JSON = section
             for name in names:
                 value = value.get(name) if isinstance(value, dict) else None
             if value is not None:
-                return path
-        return None
+                yield path, value
 
 
 def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -> Configuration:

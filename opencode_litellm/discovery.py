@@ -65,25 +65,22 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
 
     Raises a failure of the first one's class, which names all of them, when none serves anything.
     """
-    if not settings.proxies and not settings.failures:
-        raise ProxyUnreachable(
-            "every LiteLLM provider is left out by enabled_providers or disabled_providers in opencode's configuration",
-            "let one of them in there",
-        )
+    results = consult(settings, environment, patience)
+    served = [result for result in results if isinstance(result, Served)]
+    failures = [*settings.failures, *(result for result in results if isinstance(result, Failure))]
+    if not served:
+        raise type(failures[0])("; ".join(dict.fromkeys(map(str, failures))))
+    return Discovery(tuple(served), tuple(failures), payload_of(served))
+
+
+def consult(settings: Settings, environment: Mapping[str, str], patience: Patience) -> list[Served | Failure]:
+    """Ask all proxies of ``settings`` and return what each one serves, or why it does not, in their order."""
     results = proxy.at_once(
         [partial(_consult, asked, environment, patience) for asked in settings.proxies],
         None,  # each keeps to its patience by itself
         ProxyUnreachable("no answer in time"),
     )
-    served, failures = [], list[Failure](settings.failures)
-    for asked, result in zip(settings.proxies, results, strict=True):
-        try:
-            served.append(_served(asked, result))
-        except Failure as failure:
-            failures.append(failure)
-    if not served:
-        raise type(failures[0])("; ".join(dict.fromkeys(map(str, failures))))
-    return Discovery(tuple(served), tuple(failures), _payload(served))
+    return [_served(asked, result) for asked, result in zip(settings.proxies, results, strict=True)]
 
 
 def shown(asked: Proxy, remembered: Remembered) -> tuple[Model, ...]:
@@ -92,7 +89,8 @@ def shown(asked: Proxy, remembered: Remembered) -> tuple[Model, ...]:
     return catalog.build(known.listed, known.deployments or (), known.groups or (), asked.options)
 
 
-def _payload(served: Sequence[Served]) -> Payload:
+def payload_of(served: Sequence[Served]) -> Payload:
+    """Return the payload of all that is served."""
     return payload.build([(each.proxy, each.remembered.answers.url, each.models) for each in served])
 
 
@@ -131,14 +129,14 @@ def _ask(
     return answers.combined(new, old, time.time(), asked=True)
 
 
-def _served(asked: Proxy, result: tuple[Remembered, Failure | None] | Failure) -> Served:
+def _served(asked: Proxy, result: tuple[Remembered, Failure | None] | Failure) -> Served | Failure:
     if isinstance(result, Failure):
-        raise result
+        return result
     remembered, stale = result
     models = shown(asked, remembered)
     if not models:
         known = remembered.answers
-        raise NotLiteLLM(
+        return NotLiteLLM(
             f"{known.url.root} lists {len(known.listed)} models and none that opencode can use",
             f"check what the key may use, and includeModels and excludeModels of provider {asked.provider}",
         )

@@ -1,4 +1,4 @@
-"""The discovered models as a person or a program wants to read them."""
+"""What was discovered and examined, as a person or a program wants to read it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 from .settings import SIBLING_SUFFIX
-from .terminal import plain
+from .terminal import painted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from .catalog import Limit, Model, Price
     from .discovery import Discovery
+    from .doctor import Check
 
 _COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
+_COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 _NUMBERS = frozenset({"CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT"})
 
 
@@ -49,6 +51,27 @@ def as_changes(before: Iterable[tuple[str, str]], found: Discovery) -> str:
     lines = [f"+ {plain(f'{provider}/{model}')}\n" for provider, model in sorted(new - old)]
     lines += [f"- {plain(f'{provider}/{model}')}\n" for provider, model in sorted(old - new) if provider in asked]
     return "".join([*lines, f"{len(new)} models for opencode\n"])
+
+
+def checks_as_json(checks: Iterable[Check]) -> str:
+    """Return a JSON array of checks, one a line."""
+    return "[\n" + ",\n".join(json.dumps(_check(check)) for check in checks) + "\n]\n"
+
+
+def checks_as_lines(checks: Sequence[Check], *, coloured: bool) -> str:
+    """Return a line for each check: how it is, its name, what was found and what to do."""
+    widest = max(len(plain(check.name)) for check in checks)
+    lines = []
+    for check in checks:
+        status = f"{check.status:7}"
+        text = f"{check.finding}: {check.remedy}" if check.remedy else check.finding
+        mark = painted(status, _COLOURS[check.status]) if coloured else status
+        lines.append(f"{mark}  {plain(check.name):{widest}}  {plain(text)}\n")
+    return "".join(lines)
+
+
+def _check(check: Check) -> dict[str, object]:
+    return {"check": check.name, "status": check.status, "finding": check.finding, "remedy": check.remedy or None}
 
 
 def _models(found: Discovery) -> Iterator[tuple[str, Model]]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from . import cache, keys
 from .delivery import CARRIED
-from .errors import UsageFailure
+from .errors import Failure, ProxyUnreachable, UsageFailure
 from .jsonc import Live
 from .keys import Key
 
@@ -170,7 +170,7 @@ class Settings:
     timeout: float = TIMEOUT
     delivery: str = "auto"
     warnings: tuple[str, ...] = ()
-    failures: tuple[UsageFailure, ...] = ()
+    failures: tuple[Failure, ...] = ()
     variables: frozenset[str] = frozenset()
 
 
@@ -236,20 +236,24 @@ class _Reader:
         self._resolved = _mapping(configuration.resolved.get("provider"))
         self._written = _mapping(configuration.written.get("provider"))
         self._upper = _mapping(configuration.upper.get("provider"))
-        self.failures: list[UsageFailure] = []
+        self.failures: list[Failure] = []
         self.variables = frozenset[str]()
 
     def proxies(self) -> tuple[Proxy, ...]:
-        providers = [provider for provider in self._sections() if self._shown(provider)]
         flag = self._environment.get("OPENCODE_LITELLM_URL")
-        if flag:
-            url = _url(flag, "OPENCODE_LITELLM_URL (--url)")
-            named = [provider for provider in providers if self._own_root(provider) == url.root]
-            return tuple(self._proxy(provider, url, "OPENCODE_LITELLM_URL") for provider in named or [PROVIDER])
+        url = _url(flag, "OPENCODE_LITELLM_URL (--url)") if flag else None
+        providers = self._sections()
+        if url is not None:
+            providers = [provider for provider in providers if self._own_root(provider) == url.root] or [PROVIDER]
+        shown = [provider for provider in providers if self._shown(provider)]
+        if not shown:
+            problem = f"enabled_providers or disabled_providers in opencode's configuration leave out {providers[0]}"
+            self.failures.append(ProxyUnreachable(problem, "let it in there"))
         proxies = []
-        for provider in providers:
+        for provider in shown:
             try:
-                proxies.append(self._from_section(provider))
+                where = (url, "OPENCODE_LITELLM_URL") if url else self._where(provider)
+                proxies.append(self._proxy(provider, *where))
             except UsageFailure as failure:
                 self.failures.append(failure)
         return tuple(proxies)
@@ -267,17 +271,18 @@ class _Reader:
             isinstance(disabled, list) and provider in disabled
         )
 
-    def _from_section(self, provider: str) -> Proxy:
+    def _where(self, provider: str) -> tuple[ProxyURL | None, str]:
+        """Return the URL of a provider's proxy, None where it has to be detected, and who says so."""
         own = self._address(provider)
         if own:
             options = _mapping(_mapping(self._resolved.get(provider)).get("options"))
             path = ("options", "baseURL") if options.get("baseURL") else ("api",)
             source = f"{'.'.join(path)} of provider {provider}"
-            return self._proxy(provider, _url(own, f"{source}{self._place(provider, *path)}"), source)
+            return _url(own, f"{source}{self._place(provider, *path)}"), source
         named = self._environment.get("LITELLM_PROXY_URL")
         if named:
-            return self._proxy(provider, _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL")
-        return self._proxy(provider, None, "detection")
+            return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
+        return None, "detection"
 
     def _address(self, provider: str) -> object:
         """Return where a section says that its proxy is, as opencode 1.18 would understand it, or nothing."""
@@ -423,9 +428,9 @@ class _Reader:
             )
         return usable
 
-    def _place(self, *path: str) -> str:
-        origin = self._configuration.origin(("provider", *path))
-        return f" in {origin}" if origin else ""
+    def _place(self, *names: str) -> str:
+        path, _ = next(self._configuration.stated("provider", *names), ("", None))
+        return f" in {path}" if path else ""
 
     def _warn(self, text: str) -> None:
         if text not in self._warnings:

@@ -62,6 +62,21 @@ def emit(text: str) -> None:
         raise UsageFailure(f"standard output cannot be written: {error.strerror}") from error
 
 
+def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
+    """Tell whether a stream may have colours: on a terminal that has them, unless ``NO_COLOR`` is set."""
+    return (
+        stream is not None
+        and stream.isatty()
+        and not environment.get("NO_COLOR")
+        and environment.get("TERM") != "dumb"
+    )
+
+
+def painted(text: str, colour: str) -> str:
+    """Return ``text`` in a colour, the number of ECMA-48's SGR such as ``31``."""
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
 def switched_on(environment: Mapping[str, str], name: str) -> bool:
     """Tell whether ``OPENCODE_LITELLM_<name>`` is set to anything but an empty string or a word for no."""
     return environment.get(f"OPENCODE_LITELLM_{name}", "").lower() not in ("", "0", "false", "no", "off")
@@ -70,8 +85,8 @@ def switched_on(environment: Mapping[str, str], name: str) -> bool:
 def _write(text: str, environment: Mapping[str, str], *, colour: str) -> None:
     name = "opencode-litellm:"
     try:
-        if sys.stderr.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb":
-            name = f"\x1b[{colour}m{name}\x1b[0m"
+        if is_coloured(sys.stderr, environment):
+            name = painted(name, colour)
         _send(sys.stderr, f"{name} {plain(text)}\n".encode(sys.stderr.encoding or "ascii", "backslashreplace"))
     except (AttributeError, OSError, ValueError):
         pass  # standard error is closed or gone: nobody is there to be told

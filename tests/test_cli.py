@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from world.litellm import LiteLLM
 
 USAGE = 2
-COMMANDS = ["completion", "config", "env", "exec", "init", "models", "refresh"]
-DISCOVERING = ["config", "env", "exec", "models", "refresh"]
+COMMANDS = ["completion", "config", "doctor", "env", "exec", "init", "models", "refresh"]
+DISCOVERING = ["config", "doctor", "env", "exec", "models", "refresh"]
 OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
 FORMATS = ["bash", "zsh", "fish", "pwsh", "posix", "json", "dotenv", "github"]
 

@@ -1,0 +1,367 @@
+"""doctor: every step of a launch in its order, each failure with its remedy and the status that it stands for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from launches import launch
+from world.opencode import Opencode, run
+from world.server import free_port
+from world.stub import MODEL_INFO, MODELS, StubProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from world.litellm import LiteLLM
+
+KEY = "sk-secret-of-mine"
+STEPS = [
+    "templates", "command", "switch", "cache", "record", "configuration", "plugin", "settings", "proxy litellm",
+    "key litellm", "models litellm", "delivery", "opencode",
+]  # fmt: skip
+WITHOUT_CONFIGURATION = [*STEPS[:6], "settings", "proxy", "delivery", "opencode"]
+SKIPPED = ("skipped", "not looked at, for what failed above", None)
+
+
+@pytest.fixture
+def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+    stub: StubProxy = stub_proxy(["gpt-4o", "gpt-5", "openai/*"], key=KEY)
+    stub.answer(MODEL_INFO, {"data": [{"model_name": "gpt-4o", "model_info": {"max_input_tokens": 128000}}]})
+    return stub
+
+
+@pytest.fixture
+def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    """Return the environment of somebody for whom all is well, with a program that says it is opencode 1."""
+    stand_in(home, "echo 1.18.33")
+    configure(home, {"provider": {"litellm": {"options": {"baseURL": proxy.url}}}})
+    return home | {"LITELLM_API_KEY": KEY}
+
+
+def stand_in(home: Mapping[str, str], script: str) -> Path:
+    """Put a script in opencode's place."""
+    path = Path(home["HOME"], "bin", "opencode")
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def configure(home: Mapping[str, str], value: object) -> Path:
+    path = Path(home["XDG_CONFIG_HOME"], "opencode", "opencode.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def add(home: Mapping[str, str], **sections: object) -> Path:
+    """Add to the configuration, or replace what is there under these names."""
+    path = Path(home["XDG_CONFIG_HOME"], "opencode", "opencode.json")
+    return configure(home, {**json.loads(path.read_text()), **sections})
+
+
+def doctor(environment: Mapping[str, str], *arguments: str) -> tuple[int, dict[str, tuple[str, str, str | None]]]:
+    """Return the exit status, and the status, finding and remedy of each check, in the order of the output."""
+    done = run(["opencode-litellm", "doctor", "--json", *arguments], environment)
+    assert done.stderr == ""
+    checks = json.loads(done.stdout)
+    found = {check["check"]: (check["status"], check["finding"], check["remedy"]) for check in checks}
+    assert len(found) == len(checks)
+    return done.status, found
+
+
+def others(found: Mapping[str, tuple[str, str, str | None]], *names: str) -> set[str]:
+    """Return how all checks but these are."""
+    return {status for name, (status, _, _) in found.items() if name not in names}
+
+
+def test_all_is_well_with_the_real_programs(
+    litellm: LiteLLM, opencode: Opencode, home: dict[str, str]
+) -> None:
+    environment = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": litellm.key}
+    done = run(["opencode-litellm", "doctor"], environment)
+    assert (done.status, done.stderr) == (0, "")
+    assert [line.split("  ")[0].strip() for line in done.stdout.splitlines()] == ["ok"] * len(STEPS)
+    status, found = doctor(environment)
+    programs = Path(home["HOME"], "bin")
+    took = found["proxy litellm"][1].rpartition(" answered in ")[2]
+    assert status == 0
+    assert found == {
+        "templates": ("ok", "ours", None),
+        "command": ("ok", f"{programs}/opencode-with-litellm", None),
+        "switch": ("ok", "OPENCODE_LITELLM_DISABLE is not set", None),
+        "cache": ("ok", f"{home['XDG_CACHE_HOME']}/opencode-litellm", None),
+        "record": ("ok", "nothing that fits: the next launch from this folder asks for everything", None),
+        "configuration": ("ok", "there is none", None),
+        "plugin": ("ok", "opencode-plugin-litellm is not loaded", None),
+        "settings": ("ok", "timeout 5 s, delivery auto", None),
+        "proxy litellm": ("ok", f"{litellm.url} (OPENCODE_LITELLM_URL) answered in {took}", None),
+        "key litellm": ("ok", "LITELLM_API_KEY", None),
+        "models litellm": ("ok", "40 of 52 are for opencode", None),
+        "delivery": ("ok", "40 models in OPENCODE_CONFIG", None),
+        "opencode": ("ok", f"1.18.33, {programs}/opencode", None),
+    }
+    assert opencode.models(environment, program="opencode-with-litellm")
+
+
+def test_a_launch_from_the_same_folder_leaves_its_record(user: dict[str, str]) -> None:
+    assert launch(user).models == ["gpt-4o"]
+    status, found = doctor(user)
+    expected = ("ok", "true 0 minutes ago: the next launch from this folder asks one question", None)
+    assert (status, found["record"]) == (0, expected)
+
+
+# What fails, in the order of a launch.
+
+
+def test_a_broken_template_of_the_user_s_is_named_with_its_line(user: dict[str, str]) -> None:
+    template = Path(user["XDG_CONFIG_HOME"], "opencode-litellm", "templates", "zsh.j2")
+    template.parent.mkdir(parents=True)
+    template.write_text("# mine\n{{ comand }}\n")
+    status, found = doctor(user)
+    finding = f"{template}, line 2: 'comand' is undefined"
+    assert (status, found["templates"]) == (2, ("failed", finding, "mend this template, or remove it to use ours"))
+    assert others(found, "templates") == {"ok"}
+    template.write_text("# mine\n")
+    assert doctor(user)[1]["templates"] == ("ok", f"zsh.j2 of {template.parent} in place of ours", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{\n  "model": litellm\n}', ":2:12: Expecting value"),
+        ('{"provider": {,}}', ":1:15: Expecting property name enclosed in double quotes"),
+        ('{"model": "{file:gone}"}', ": {file:gone}: {folder}/gone: No such file or directory"),
+        ("[]", ":1:1: an object in braces is expected"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
+    text: str, place: str, user: dict[str, str], proxy: StubProxy
+) -> None:
+    file = configure(user, text)
+    status, found = doctor(user)
+    finding = f"{file}{place.replace('{folder}', str(file.parent))}"
+    assert (status, list(found)) == (6, WITHOUT_CONFIGURATION)
+    assert found["configuration"] == ("failed", finding, "opencode does not start with this either, correct it there")
+    assert [found[name] for name in ("settings", "proxy", "delivery")] == [SKIPPED] * 3
+    assert found["opencode"][0] == "ok"
+    assert proxy.requests == []
+    line = f"failed   configuration  {finding}: opencode does not start with this either, correct it there"
+    assert line in run(["opencode-litellm", "doctor"], user).stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "finding", "remedy"),
+    [
+        ("--timeout", "soon", "OPENCODE_LITELLM_TIMEOUT (--timeout) is 'soon'", "give seconds"),
+        ("--delivery", "pigeon", "OPENCODE_LITELLM_DELIVERY (--delivery) is 'pigeon'", "choose auto, "),
+        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is "ftp://x", which is not the URL', "give one like http"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(
+    option: str, value: str, finding: str, remedy: str, user: dict[str, str]
+) -> None:
+    status, found = doctor(user, option, value)
+    assert (status, found["settings"][0]) == (2, "failed")
+    assert found["settings"][1].startswith(finding)
+    assert (found["settings"][2] or "").startswith(remedy)
+    assert [found[name] for name in ("proxy", "delivery")] == [SKIPPED] * 2
+    assert others(found, "settings", "proxy", "delivery") == {"ok"}
+
+
+def test_a_provider_that_the_configuration_hides_is_named(user: dict[str, str], proxy: StubProxy) -> None:
+    add(user, disabled_providers=["litellm"])
+    status, found = doctor(user)
+    finding = "enabled_providers or disabled_providers in opencode's configuration leave out litellm"
+    assert (status, found["settings"]) == (3, ("failed", finding, "let it in there"))
+    assert proxy.requests == []
+
+
+def test_a_proxy_that_is_away_is_named(user: dict[str, str]) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    status, found = doctor(user, "--url", nobody)
+    finding = f"{nobody} cannot be reached ([Errno 111] Connection refused)"
+    assert (status, found["proxy litellm"]) == (3, ("failed", finding, "is the proxy running, and the URL right?"))
+    names = ("key litellm", "models litellm", "delivery")
+    assert [found[name] for name in names] == [SKIPPED] * 3
+    assert others(found, "proxy litellm", *names) == {"ok"}
+
+
+def test_a_key_that_is_refused_is_named_by_its_source(user: dict[str, str], proxy: StubProxy) -> None:
+    status, found = doctor(user | {"LITELLM_API_KEY": "sk-wrong"})
+    finding = f"{proxy.url} refused the key (HTTP 401, auth_error)"
+    assert (status, found["key litellm"]) == (4, ("failed", finding, "check LITELLM_API_KEY"))
+    assert found["proxy litellm"] == ("ok", f"{proxy.url} (options.baseURL of provider litellm)", None)
+    assert [found[name] for name in ("models litellm", "delivery")] == [SKIPPED] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "finding", "remedy"),
+    [
+        (b"<html>", "{url}/v1/models does not answer with a list of models as LiteLLM does", "check the URL"),
+        (
+            {"data": [{"id": "openai/*"}]},
+            "{url} lists 1 models and none that opencode can use",
+            "check what the key may use, and includeModels and excludeModels of provider litellm",
+        ),
+    ],
+)
+def test_a_proxy_without_anything_for_opencode_is_named(
+    answer: Any, finding: str, remedy: str, user: dict[str, str], proxy: StubProxy
+) -> None:
+    proxy.answer(MODELS, answer)
+    status, found = doctor(user)
+    assert (status, found["proxy litellm"]) == (5, ("failed", finding.format(url=proxy.url), remedy))
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "finding"),
+    [
+        (None, 127, "not found on PATH"),
+        ("exit 3", 126, "returned non-zero exit status 3."),
+        ("kill -9 $$", 126, "died with <Signals.SIGKILL: 9>."),
+    ],
+)
+def test_an_opencode_that_cannot_start_is_named(
+    script: str | None, status: int, finding: str, user: dict[str, str]
+) -> None:
+    path = stand_in(user, script or "")
+    if script is None:
+        path.unlink()
+    ended, found = doctor(user)
+    assert (ended, found["opencode"][0]) == (status, "failed")
+    assert found["opencode"][1].endswith(finding)
+    assert "npm install -g opencode-ai" in (found["opencode"][2] or "")
+    assert others(found, "opencode") == {"ok"}
+
+
+def test_one_proxy_that_fails_leaves_the_other_s_models(user: dict[str, str], proxy: StubProxy) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    providers = {"litellm": {"options": {"baseURL": nobody}}, "litellm-b": {"options": {"baseURL": proxy.url}}}
+    add(user, provider=providers)
+    status, found = doctor(user)
+    failing = ("proxy litellm", "key litellm", "models litellm")
+    assert (status, [found[name][0] for name in failing]) == (3, ["failed", "skipped", "skipped"])
+    assert found["models litellm-b"] == ("ok", "2 of 3 are for opencode", None)
+    assert others(found, *failing) == {"ok"}
+
+
+# What works, but not as somebody would want it.
+
+
+def test_launches_that_go_past_us_are_told(user: dict[str, str]) -> None:
+    status, found = doctor(user | {"OPENCODE_LITELLM_DISABLE": "1"})
+    finding = "OPENCODE_LITELLM_DISABLE is set: opencode starts without models"
+    assert (status, found["switch"]) == (0, ("warning", finding, "unset it"))
+    assert others(found, "switch") == {"ok"}
+
+
+def test_a_command_that_snippets_would_not_find_is_told(user: dict[str, str]) -> None:
+    programs = Path(user["HOME"], "bin")
+    (programs / "opencode-with-litellm").unlink()
+    status, found = doctor(user)
+    finding = "opencode-with-litellm is not on PATH: snippets start opencode without models"
+    assert (status, found["command"]) == (0, ("warning", finding, f"put {programs} on PATH"))
+    assert others(found, "command") == {"ok"}
+
+
+def test_a_cache_that_cannot_be_used_is_told(user: dict[str, str]) -> None:
+    folder = Path(user["XDG_CACHE_HOME"], "opencode-litellm")
+    folder.mkdir()
+    folder.chmod(0o777)
+    status, found = doctor(user)
+    finding = f"{folder} cannot be written, or others may write it: every launch asks for everything"
+    remedy = "make it yours, mode 0700, or set XDG_CACHE_HOME to a folder that is"
+    assert (status, found["cache"]) == (0, ("warning", finding, remedy))
+    assert others(found, "cache") == {"ok"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "opencode-plugin-litellm",
+        "opencode-plugin-litellm@1.2.0",
+        ["opencode-plugin-litellm", {"timeout": 1}],
+        "file:///src/opencode-plugin-litellm/index.ts",
+    ],
+)
+def test_the_plugin_beside_us_is_told(entry: object, user: dict[str, str]) -> None:
+    file = add(user, plugin=["other", entry])
+    status, found = doctor(user)
+    finding = "opencode-plugin-litellm asks the proxy as well, at every start"
+    assert (status, found["plugin"]) == (0, ("warning", finding, f"delete it from plugin in {file}"))
+    assert others(found, "plugin") == {"ok"}
+
+
+def test_an_option_with_an_unknown_value_is_told_with_its_file(user: dict[str, str], proxy: StubProxy) -> None:
+    file = add(user, provider={"litellm": {"options": {"baseURL": proxy.url, "transport": "pigeon"}}})
+    status, found = doctor(user)
+    finding = (
+        f'options.transport of provider litellm in {file} is "pigeon":'
+        " it is taken as 'auto'; choose auto, chat, responses"
+    )
+    assert (status, found["settings"]) == (0, ("warning", finding, None))
+    assert others(found, "settings") == {"ok"}
+
+
+def test_limits_and_prices_that_nobody_told_are_told(user: dict[str, str], proxy: StubProxy) -> None:
+    proxy.answer(MODEL_INFO, status=403)
+    status, found = doctor(user)
+    finding = "2 of 3 are for opencode; /v1/model/info and /model_group/info did not tell their limits and prices"
+    remedy = "let the key use these routes, or allow longer with --timeout SECONDS"
+    assert (status, found["models litellm"]) == (0, ("warning", finding, remedy))
+    assert others(found, "models litellm") == {"ok"}
+
+
+def test_a_model_that_the_configuration_names_in_vain_is_told(user: dict[str, str], proxy: StubProxy) -> None:
+    section = {"options": {"baseURL": proxy.url}, "models": {"mine": {"name": "Mine"}}}
+    add(user, model="litellm/gone", small_model="litellm/mine", provider={"litellm": section})
+    status, found = doctor(user)
+    finding = "the configuration names litellm/gone, which is not there"
+    assert (status, found["model"]) == (0, ("warning", finding, "choose one that opencode-litellm models lists"))
+    assert others(found, "model") == {"ok"}
+
+
+def test_an_opencode_that_no_launch_reaches_is_told(user: dict[str, str]) -> None:
+    path = stand_in(user, "echo 2.0.12")
+    status, found = doctor(user)
+    finding = f"2.0.12, {path}: only opencode 1 takes what a launch hands over"
+    remedy = "use opencode 1; version 2 reads its configuration in a server that a launch does not reach"
+    assert (status, found["opencode"]) == (0, ("warning", finding, remedy))
+
+
+# What it says to whom.
+
+
+def test_no_key_is_told_and_nothing_steers_a_terminal(user: dict[str, str]) -> None:
+    add(user, model="litellm/\x1b[31mred\x07", plugin=["opencode-plugin-litellm\x1b[2J"])
+    done = run(["opencode-litellm", "doctor", "--verbose"], user)
+    assert (done.status, done.stderr) == (0, "")
+    assert "litellm/\\x1b[31mred\\x07" in done.stdout
+    assert done.stdout.replace("\n", "").isprintable()
+    assert KEY not in done.stdout + str(doctor(user))
+
+
+def test_doctor_changes_no_file_of_the_user_s(user: dict[str, str]) -> None:
+    def files() -> dict[str, bytes]:
+        cache = user["XDG_CACHE_HOME"]
+        found = (Path(folder, name) for folder, _, names in os.walk(user["HOME"]) for name in names)
+        return {str(path): path.read_bytes() for path in found if not str(path).startswith(cache)}
+
+    before = files()
+    assert doctor(user)[0] == 0
+    assert files() == before
+
+
+def test_a_terminal_sees_how_each_check_is_in_colour(
+    program: Callable[[str], Path], user: dict[str, str]
+) -> None:
+    on_a_terminal = [str(program("script")), "-qec", "opencode-litellm doctor --url ftp://x", "/dev/null"]
+    shown = run(on_a_terminal, user).stdout
+    assert "\x1b[32mok     \x1b[0m  templates" in shown
+    assert "\x1b[31mfailed \x1b[0m  settings" in shown
+    assert "failed   settings" in run(on_a_terminal, user | {"NO_COLOR": "1"}).stdout
