@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from .jsonc import mapping
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -86,10 +88,10 @@ def _rows(answer: object, parse: Callable[[Mapping[str, Any]], Facts | None]) ->
 
 
 def _deployment(row: Mapping[str, Any]) -> Facts | None:
-    info = _mapping(row.get("model_info"))
+    info = mapping(row.get("model_info"))
     # LiteLLM 1.106: a team's own deployment has a made-up model_name; /v1/models lists it under this one.
     model = info.get("team_public_model_name") or row.get("model_name")
-    return _facts(model, info, _mapping(row.get("litellm_params")))
+    return _facts(model, info, mapping(row.get("litellm_params")))
 
 
 def _group(row: Mapping[str, Any]) -> Facts | None:
@@ -159,10 +161,6 @@ def _effort_fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the fields that are flags of efforts, with the effort: 10,000 rows have the same 200 fields."""
     found = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
     return tuple((name, match[1]) for name, match in found if match)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

@@ -13,8 +13,8 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TypeAlias
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, TypeAlias
 
     JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
@@ -123,6 +123,21 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
         return Live("".join(parts), parts)
 
     return _mapped(value, alive)
+
+
+def joined(separator: str, strings: Iterable[str]) -> str:
+    """Return `strings` as one, `separator` between them, in which the tokens of `Live` ones stay live."""
+    parts = [""]
+    for number, string in enumerate(strings):
+        first, *rest = string.parts if isinstance(string, Live) else (string,)
+        parts[-1] += f"{separator}{first}" if number else first
+        parts += rest
+    return Live("".join(parts), parts) if len(parts) > 1 else parts[0]
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return `value` when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def is_commented(text: str, offset: int) -> bool:

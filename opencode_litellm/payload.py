@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .delivery import MARKER, NO_KEY
-from .jsonc import Live
+from .jsonc import Live, mapping
 from .keys import PLACEHOLDER
 from .settings import DECLARATIONS, SIBLING_SUFFIX
 
@@ -101,7 +101,7 @@ def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
     # A literal key and one in auth.json serve only the id that they stand under: without one, no sibling can work.
-    own_key = not proxy.overrides and "apiKey" in _mapping(proxy.section.sibling.get("options"))
+    own_key = not proxy.overrides and "apiKey" in mapping(proxy.section.sibling.get("options"))
     if not proxy.key.reaches_sibling and not own_key:
         return False
     if proxy.options.responses_provider == "sibling":
@@ -112,7 +112,7 @@ def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
 
 def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     written = proxy.section.written
-    options = _mapping(written.get("options"))
+    options = mapping(written.get("options"))
     settings: dict[str, JSON] = {}
     if "npm" not in written:
         settings["npm"] = CHAT_PACKAGE
@@ -140,7 +140,7 @@ def _connection(
     configuration of every other folder, whose key would go there. Where the key is not ours to write (``reference``
     is None), opencode finds it by itself, and nothing here may get into its way.
     """
-    stated = _mapping(users.get("options"))
+    stated = mapping(users.get("options"))
     own = _base_url(users)
     if reference is not None:
         # An empty key of the user's counts as none.
@@ -160,7 +160,7 @@ def _connection(
 
 def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
     """Return the headers beside those in the user's ``options``."""
-    users = _mapping(options.get("headers"))
+    users = mapping(options.get("headers"))
     if proxy.overrides:
         # They are for the section's own URL; a merge cannot remove them, but an empty one says nothing.
         return dict.fromkeys(sorted(users), "")
@@ -171,8 +171,8 @@ def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
 def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     written = proxy.section.written
     users = proxy.section.sibling
-    options = _mapping(written.get("options"))
-    users_options = _mapping(users.get("options"))
+    options = mapping(written.get("options"))
+    users_options = mapping(users.get("options"))
     own: dict[str, JSON] = {
         "npm": RESPONSES_PACKAGE,
         "name": f"{written.get('name') or _name(proxy)} (Responses)",
@@ -215,7 +215,7 @@ def _may_be_secret(value: object) -> bool:
 
 def _base_url(users: Mapping[str, Any]) -> str | None:
     """Return a section's own ``baseURL`` as the user wrote it."""
-    text = _mapping(users.get("options")).get("baseURL") or users.get("api")
+    text = mapping(users.get("options")).get("baseURL") or users.get("api")
     return text if isinstance(text, str) and text else None
 
 
@@ -278,7 +278,3 @@ def _variants(model: Model) -> dict[str, JSON]:
     refused = [effort for effort in made if model.efforts is not None or effort in model.refused_efforts]
     variants: dict[str, JSON] = {effort: {"reasoningEffort": effort} for effort in model.sure_efforts}
     return {**variants, **{effort: {"disabled": True} for effort in refused if effort not in variants}}
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from . import cache, keys
 from .delivery import CARRIED
 from .errors import Failure, ProxyUnreachable, UsageFailure
-from .jsonc import Live
+from .jsonc import Live, joined, mapping
 from .keys import Key
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Section:
     @property
     def listed_models(self) -> frozenset[str]:
         """The ids that the user wrote down, under either sibling."""
-        return frozenset(_mapping(self.written.get("models"))) | frozenset(_mapping(self.sibling.get("models")))
+        return frozenset(mapping(self.written.get("models"))) | frozenset(mapping(self.sibling.get("models")))
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def is_ours(provider: str, section: object) -> bool:
     """Tell whether a ``provider`` section stands for a LiteLLM proxy, by its id or by what it declares."""
     if provider == PROVIDER or provider.startswith((f"{PROVIDER}-", f"{PROVIDER}_")):
         return True
-    options = _mapping(_mapping(section).get("options"))
+    options = mapping(mapping(section).get("options"))
     return any(options.get(name) is True for name in DECLARATIONS)
 
 
@@ -233,9 +233,9 @@ class _Reader:
         self._environment = environment
         self._configuration = configuration
         self._warnings = warnings
-        self._resolved = _mapping(configuration.resolved.get("provider"))
-        self._written = _mapping(configuration.written.get("provider"))
-        self._upper = _mapping(configuration.upper.get("provider"))
+        self._resolved = mapping(configuration.resolved.get("provider"))
+        self._written = mapping(configuration.written.get("provider"))
+        self._upper = mapping(configuration.upper.get("provider"))
         self.failures: list[Failure] = []
         self.variables = frozenset[str]()
 
@@ -275,7 +275,7 @@ class _Reader:
         """Return the URL of a provider's proxy, None where it has to be detected, and who says so."""
         own = self._address(provider)
         if own:
-            options = _mapping(_mapping(self._resolved.get(provider)).get("options"))
+            options = mapping(mapping(self._resolved.get(provider)).get("options"))
             path = ("options", "baseURL") if options.get("baseURL") else ("api",)
             source = f"{'.'.join(path)} of provider {provider}"
             return _url(own, f"{source}{self._place(provider, *path)}"), source
@@ -286,8 +286,8 @@ class _Reader:
 
     def _address(self, provider: str) -> object:
         """Return where a section says that its proxy is, as opencode 1.18 would understand it, or nothing."""
-        section = _mapping(self._resolved.get(provider))
-        text = _mapping(section.get("options")).get("baseURL") or section.get("api")
+        section = mapping(self._resolved.get(provider))
+        text = mapping(section.get("options")).get("baseURL") or section.get("api")
         if not isinstance(text, str):
             return text
         self.variables |= frozenset(_URL_VARIABLE.findall(text))
@@ -302,8 +302,8 @@ class _Reader:
             return str(own)
 
     def _proxy(self, provider: str, url: ProxyURL | None, source: str) -> Proxy:
-        options = _mapping(_mapping(self._resolved.get(provider)).get("options"))
-        written = _mapping(_mapping(self._written.get(provider)).get("options"))
+        options = mapping(mapping(self._resolved.get(provider)).get("options"))
+        written = mapping(mapping(self._written.get(provider)).get("options"))
         # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
         # that is detected on loopback identifies itself first, and is what a section without a URL means.
         overrides = url is not None and self._own_root(provider) != url.root
@@ -334,7 +334,7 @@ class _Reader:
         if stated:
             key = keys.of_section(written.get("apiKey"), options["apiKey"], provider)
         elif not overrides:
-            names = _mapping(self._resolved.get(provider)).get("env")
+            names = mapping(self._resolved.get(provider)).get("env")
             self.variables |= frozenset(filter(keys.is_variable, names if isinstance(names, list) else []))
             key = keys.of_variable(names, self._environment, provider)
         key = key or keys.of_environment(self._environment)
@@ -347,15 +347,15 @@ class _Reader:
 
     def _upper_connection(self, provider: str) -> frozenset[str]:
         """Return what the layers above OPENCODE_CONFIG's, such as a project's, say of a provider's connection."""
-        section = _mapping(self._upper.get(provider))
-        options = _mapping(section.get("options"))
+        section = mapping(self._upper.get(provider))
+        options = mapping(section.get("options"))
         return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api"} & section.keys())
 
     def _section(self, provider: str) -> Section:
         prefix = f"{provider}/"
         return Section(
-            written=_mapping(self._written.get(provider)),
-            sibling=_mapping(self._written.get(f"{provider}{SIBLING_SUFFIX}")),
+            written=mapping(self._written.get(provider)),
+            sibling=mapping(self._written.get(f"{provider}{SIBLING_SUFFIX}")),
             named_models=frozenset(
                 name[len(prefix) :] for name in self._configuration.models_named if name.startswith(prefix)
             ),
@@ -369,19 +369,31 @@ class _Reader:
     ) -> tuple[Header, ...]:
         headers: dict[str, Header] = {}
         for option in ("customHeaders", "headers"):  # opencode sends the second itself: it has the last word
-            values = _mapping(resolved.get(option))
+            values = mapping(resolved.get(option))
             for name, value in values.items():
                 source = f"options.{option}.{name} of provider {provider}"
                 if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(value):
                     place = self._place(provider, "options", option, name)
                     self._warn(f"{source}{place} is left out: a header is a name with one line of ASCII text")
                     continue
-                as_written = _mapping(written.get(option)).get(name, value)
+                as_written = mapping(written.get(option)).get(name, value)
                 headers[name.lower()] = _header(provider, option, name, value, as_written)
-        tags = self._strings(provider, resolved, "tags")
-        if tags:
-            headers.setdefault(TAGS_HEADER, Header(TAGS_HEADER, ",".join(tags), ",".join(tags), "tags"))
+        tags = self._tags(provider, written, resolved)
+        if tags is not None:
+            headers.setdefault(TAGS_HEADER, tags)
         return tuple(headers[name] for name in sorted(headers))
+
+    def _tags(self, provider: str, written: Mapping[str, Any], resolved: Mapping[str, Any]) -> Header | None:
+        """Return the header for ``tags``, which is all of them or none: a launch puts it together once more."""
+        value = resolved.get("tags")
+        if not value:
+            return None
+        tags, as_written = ([tags] if isinstance(tags, str) else tags for tags in (value, written.get("tags", value)))
+        if not isinstance(tags, list) or not all(isinstance(tag, str) and _fits_a_header(tag) for tag in tags):
+            place = self._place(provider, "options", "tags")
+            self._warn(f"options.tags of provider {provider}{place} is left out: give a list of words in ASCII")
+            return None
+        return _header(provider, "tags", TAGS_HEADER, ",".join(tags), joined(",", as_written))
 
     def _options(self, provider: str, options: Mapping[str, Any]) -> ModelOptions:
         return ModelOptions(
@@ -409,7 +421,7 @@ class _Reader:
     def _strings(self, provider: str, options: Mapping[str, Any], name: str) -> tuple[str, ...]:
         value = options.get(name)
         values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        strings = tuple(item for item in values if isinstance(item, str) and _fits_a_header(item))
+        strings = tuple(item for item in values if isinstance(item, str))
         if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
             place = self._place(provider, "options", name)
             self._warn(
@@ -418,7 +430,7 @@ class _Reader:
         return strings
 
     def _capabilities(self, provider: str, value: object) -> Mapping[str, Mapping[str, object]]:
-        models = _mapping(value)
+        models = mapping(value)
         usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
             place = self._place(provider, "options", "modelCapabilities")
@@ -458,10 +470,6 @@ def _url(text: object, place: str) -> ProxyURL:
         raise UsageFailure(
             f"{place} is {shown}, which is not the URL of a proxy ({error})", "give one like http://localhost:4000"
         ) from error
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _fits_a_header(value: str) -> bool:

@@ -78,10 +78,10 @@ def with_headers(environment: dict[str, str], proxy: StubProxy, **options: Any) 
             "X-Own": "of customHeaders, which has less to say",
         },
         headers={"X-Own": "own", "X-Own-Token": "own secret"},
-        tags=["blue", "team-7"],
+        tags=["{env:COLOUR}", "team-7"],
         **options,
     )
-    return {**environment, "KEY": "sk-key", "HEADER": "the variable"}
+    return {**environment, "KEY": "sk-key", "HEADER": "the variable", "COLOUR": "blue"}
 
 
 @pytest.mark.usefixtures("opencode")
@@ -121,7 +121,7 @@ def test_a_payload_repeats_references_and_plain_words_only(environment: dict[str
         "X-From-Variable": "of {env:HEADER}",
         "X-From-File": f"{{file:{environment['XDG_CONFIG_HOME']}/opencode/header}}",
         "X-Plain": "plain",
-        "x-litellm-tags": "blue,team-7",
+        "x-litellm-tags": "{env:COLOUR},team-7",
     }
     main = {name: value for name, value in carried.items() if name != "X-Own-Token"}
     assert found["litellm"]["options"]["headers"] == {**main, **plain}
@@ -283,6 +283,10 @@ INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "includeModels": (
         {"includeModels": {"a": 1}},
         "options.includeModels of provider litellm in FILE must be a list of strings: the rest is ignored",
+    ),
+    "tags": (
+        {"tags": ["blue", "été"]},
+        "options.tags of provider litellm in FILE is left out: give a list of words in ASCII",
     ),
     "modelCapabilities": (
         {"modelCapabilities": {"gpt-4o": True}},
