@@ -14,7 +14,7 @@ class Credentials:
 
     def __init__(self, environment: Mapping[str, str], folder: str) -> None:
         self._environment = environment
-        self._folder = folder
+        self.folder = folder
         self._providers: Mapping[str, object] | None = None
 
     def headers(self, source: Source) -> dict[str, str] | None:
@@ -50,7 +50,7 @@ class Credentials:
         if self._providers is None:
             from . import configuration  # JSON costs 6 ms
 
-            section = configuration.read(self._environment, self._folder).resolved.get("provider")
+            section = configuration.read(self._environment, self.folder).resolved.get("provider")
             self._providers = section if isinstance(section, dict) else {}
         value: object = self._providers
         for part in (provider, "options", option):

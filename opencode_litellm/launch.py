@@ -74,10 +74,12 @@ def _folder(command: Sequence[str]) -> str:
 def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
     key = record.fingerprint(environment, folder)
     kept = record.load(environment, key)
-    if kept is not None and _still_holds(kept, key, environment, folder):
-        changes = _recorded(kept, environment, folder)
-        if changes is not None:
-            return changes
+    if kept is not None:
+        credentials = Credentials(environment, folder)
+        if _still_holds(kept, key, environment, credentials):
+            changes = _recorded(kept, environment, credentials)
+            if changes is not None:
+                return changes
     return _prepared(key, environment, folder, kept)
 
 
@@ -88,7 +90,7 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
     try:
         kept = record.load(environment, key)
         if kept is not None and (old is None or kept.stamp != old.stamp):
-            changes = _recorded(kept, environment, folder)
+            changes = _recorded(kept, environment, Credentials(environment, folder))
             if changes is not None:
                 return changes
         from . import preparation  # what neither a warm launch nor one that waits must import
@@ -120,11 +122,10 @@ def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> 
     detached.start(key, environment, folder)
 
 
-def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder: str) -> bool:
+def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credentials: Credentials) -> bool:
     """Ask the cheap question, and tell whether what is there can be delivered."""
     from . import question  # not for a launch without a record
 
-    credentials = Credentials(environment, folder)
     questions = [_question(source, credentials, environment) for source in kept.sources]
     if any(asked is None for asked in questions):
         return False
@@ -146,7 +147,7 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], folder:
     if not late and not away:
         record.confirm(environment, key, kept)
     if late or (not away and not 0 <= time.time() - kept.refreshed < record.FRESH):
-        _refresh_detached(key, environment, folder)
+        _refresh_detached(key, environment, credentials.folder)
     return True
 
 
@@ -195,7 +196,7 @@ def _away(source: Source, kept: Record, error: OSError) -> str:
     return f"{where}: the models shown are from {age}"
 
 
-def _recorded(kept: Record, environment: Mapping[str, str], folder: str) -> Changes | None:
+def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
     """Return the changes that hand over a kept payload, None when its file is gone or no longer fits."""
     from . import delivery  # not for a launch without a record
 
@@ -212,7 +213,6 @@ def _recorded(kept: Record, environment: Mapping[str, str], folder: str) -> Chan
             return None
         if kept.mode == record.HEAD:
             changes.update({delivery.FILE: file, delivery.NO_KEY: "none"})
-    credentials = Credentials(environment, folder)
     for name, place in kept.variables.items():
         changes[name] = credentials.option(*place)
     return changes

@@ -80,30 +80,35 @@ def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str]
     text = rendering.payload(payload)
     # The same payload has the same file, and another one another: what was handed out stays as it was.
     name = f"payload-{cache.digest([text])}.json"
-    why = ""
-    written = _kept(environment, name, text) if in_file and not users_file else None
-    if written is None:
+    file = _kept(environment, name, text) if in_file and not users_file else None
+    notes: tuple[str, ...] = ()
+    if file is None:
         try:
             return Handover(delivery.inline(text, environment), INLINE, name)
         except delivery.Unfit as unfit:
             why = f"{delivery.INLINE} cannot hold {payload.model_count} models: {unfit}"
-    if users_file:
-        note = f"{why}, and {delivery.FILE} is yours: unset it, or choose fewer models with includeModels"
-        return Handover(None, INLINE, name, notes=(note,))
-    written = written or _kept(environment, name, text) or _temporary(name, text)
-    notes = (f"{why}; they are delivered by the file {written}",) if why else ()
-    changes = delivery.by_file(written, environment)
+        if users_file:
+            return _undelivered(f"{why}, and {delivery.FILE} is yours: unset it, or choose fewer with includeModels")
+        file = _kept(environment, name, text) or _temporary(name, text)
+        if file is None:
+            return _undelivered(f"{why}, and no file can be written: set XDG_CACHE_HOME to a folder that is yours")
+        notes = (f"{why}; they are delivered by the file {file}",)
+    changes = delivery.by_file(file, environment)
     if not above:
         return Handover(changes, FILE, name, notes=notes)
     # What must beat a project's configuration, an address and its key, goes above it all the same.
     head = rendering.payload(payload.head)
-    try:
-        changes = {**changes, **delivery.inline(head, environment), delivery.FILE: written, delivery.NO_KEY: "none"}
-    except delivery.Unfit as unfit:
-        return Handover(None, INLINE, name, notes=(f"{delivery.INLINE} cannot hold what belongs there: {unfit}",))
     head_name = f"head-{cache.digest([head])}.json"
+    try:
+        changes = {**changes, **delivery.inline(head, environment), delivery.FILE: file, delivery.NO_KEY: "none"}
+    except delivery.Unfit as unfit:
+        return _undelivered(f"{delivery.INLINE} cannot hold what belongs there: {unfit}")
     _kept(environment, head_name, head)
     return Handover(changes, HEAD, name, head_name, notes=notes)
+
+
+def _undelivered(why: str) -> Handover:
+    return Handover(None, INLINE, "", notes=(why,))
 
 
 def carried(found: Discovery) -> dict[str, str]:
@@ -204,14 +209,20 @@ def _source(asked: Proxy, url: ProxyURL, body: bytes, took: float, environment: 
     )
 
 
-def _temporary(name: str, text: str) -> str:
-    """Write a file where no cache is: mode 0600, in the system's folder for such files, the same one every time."""
+def _temporary(name: str, text: str) -> str | None:
+    """Write a file where no cache is: mode 0600, in the system's folder for such files, the same one every time.
+
+    None when that cannot be written either.
+    """
     import tempfile  # 10 ms, where there is no cache
 
-    path = os.path.join(tempfile.gettempdir(), f"opencode-litellm-{name}")
-    descriptor, written = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
+    try:
+        path = os.path.join(tempfile.gettempdir(), f"opencode-litellm-{name}")
+        descriptor, written = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError:
+        return None
     try:
         os.replace(written, path)
     except OSError:

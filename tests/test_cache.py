@@ -286,6 +286,17 @@ def test_a_file_size_limit_or_a_full_disk_costs_time_and_nothing_else(user: dict
     assert [file.name for file in files(user) if not file.name.startswith("turn-")] == []
 
 
+def test_without_room_for_any_file_too_many_models_are_told_and_the_program_starts(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    proxy.serve(f"model-{index:04}" for index in range(2000))
+    shown = run(["sh", "-c", "(ulimit -f 0; exec opencode-litellm exec -- sh -c 'echo started') 2>&1 | cat"], user)
+    told, started = shown.stdout.splitlines()
+    assert started == "started"
+    assert "cannot hold 2000 models" in told
+    assert told.endswith("no file can be written: set XDG_CACHE_HOME to a folder that is yours")
+
+
 def mounted(user: dict[str, str], options: str) -> Launch:
     """Launch with a file system of its own as the cache's folder, in a mount namespace of its own."""
     command = f"mount -t tmpfs -o {options} none {cache(user).parent} && exec opencode-litellm exec -- sh -c '{SHOW}'"
