@@ -45,6 +45,11 @@ def payload(value: Payload) -> str:
     return _engine(_shipped).get_template("payload.json.j2").render(payload=value)
 
 
+def shim() -> str:
+    """Return the program ``opencode`` that goes through us where no shell does; it is the same everywhere."""
+    return _engine(_shipped).get_template("shim.j2").render()
+
+
 def _named(name: str, among: Mapping[str, Shell]) -> Shell:
     if name not in among:
         raise UsageFailure(f"there is nothing for {name[:100]!r}", f"choose one of {' | '.join(among)}")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from . import jsonc
+from . import jsonc, layers
 from .errors import UsageFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Startup:
+    """How a shell comes to its snippet: the ``line`` that evaluates it, and the ``files`` that may hold either.
+
+    Of the paths that ``files`` returns for an environment, the shell reads the first that exists.
+    """
+
+    line: str
+    files: Callable[[Mapping[str, str]], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -19,13 +32,13 @@ class Shell:
 
     What it emits stands in ``templates/<name>.j2``. ``word`` writes a value so that exactly that value is
     read back, and raises UsageFailure for one that cannot be written. ``programs`` are the names under which
-    the shell's processes run. ``snippet`` tells whether the template holds a wrapper for ``init`` too.
+    the shell's processes run. One with a ``startup`` has a wrapper for ``init`` in its template, too.
     """
 
     name: str
     word: Callable[[str], str]
     programs: frozenset[str] = frozenset()
-    snippet: bool = False
+    startup: Startup | None = None
 
 
 def _posix_word(value: str) -> str:
@@ -76,13 +89,52 @@ def _github_word(value: str) -> str:
     return f"<<{delimiter}\n{value}\n{delimiter}"
 
 
+def _bash_files(environment: Mapping[str, str]) -> Sequence[str]:
+    # On macOS every terminal starts a login shell, which reads the first of these and no .bashrc.
+    names = (".bash_profile", ".bash_login", ".profile") if sys.platform == "darwin" else (".bashrc",)
+    return [os.path.join(layers.home(environment), name) for name in names]
+
+
+def _zsh_files(environment: Mapping[str, str]) -> Sequence[str]:
+    return [os.path.join(environment.get("ZDOTDIR") or layers.home(environment), ".zshrc")]
+
+
+def _fish_files(environment: Mapping[str, str]) -> Sequence[str]:
+    return [os.path.join(_configuration(environment), "fish", "conf.d", "opencode-litellm.fish")]
+
+
+def _pwsh_files(environment: Mapping[str, str]) -> Sequence[str]:
+    if sys.platform != "win32":
+        return [os.path.join(_configuration(environment), "powershell", "profile.ps1")]
+    import subprocess
+
+    # The folder of documents can be anywhere there, and each PowerShell has a profile of its own in it.
+    asked = ["-NoProfile", "-NonInteractive", "-Command", "$PROFILE.CurrentUserAllHosts"]
+    for program in ("pwsh", "powershell"):
+        try:
+            answer = subprocess.run([program, *asked], capture_output=True, text=True, check=True)  # noqa: S603
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return [answer.stdout.strip()]
+    raise UsageFailure("PowerShell does not say where its profile is", "is it on PATH?")
+
+
+def _configuration(environment: Mapping[str, str]) -> str:
+    return os.path.dirname(layers.own_folder(environment))
+
+
 FORMATS: Final[Mapping[str, Shell]] = {
     shell.name: shell
     for shell in (
-        Shell("bash", _posix_word, frozenset({"bash"}), snippet=True),
-        Shell("zsh", _posix_word, frozenset({"zsh"}), snippet=True),
-        Shell("fish", _fish_word, frozenset({"fish"}), snippet=True),
-        Shell("pwsh", _pwsh_word, frozenset({"pwsh", "powershell"}), snippet=True),
+        Shell("bash", _posix_word, frozenset({"bash"}), Startup('eval "$(opencode-litellm init bash)"', _bash_files)),
+        Shell("zsh", _posix_word, frozenset({"zsh"}), Startup('eval "$(opencode-litellm init zsh)"', _zsh_files)),
+        Shell("fish", _fish_word, frozenset({"fish"}), Startup("opencode-litellm init fish | source", _fish_files)),
+        Shell(
+            "pwsh",
+            _pwsh_word,
+            frozenset({"pwsh", "powershell"}),
+            Startup("Invoke-Expression (& opencode-litellm init pwsh | Out-String)", _pwsh_files),
+        ),
         Shell("posix", _posix_word, frozenset({"sh", "dash", "ash", "ksh"})),
         Shell("json", jsonc.dump),
         Shell("dotenv", _dotenv_word),
@@ -90,7 +142,8 @@ FORMATS: Final[Mapping[str, Shell]] = {
     )
 }
 
-SHELLS: Final[Mapping[str, Shell]] = {name: shell for name, shell in FORMATS.items() if shell.snippet}
+SHELLS: Final[Mapping[str, Shell]] = {name: shell for name, shell in FORMATS.items() if shell.startup}
+STARTUPS: Final[Mapping[str, Startup]] = {shell.name: shell.startup for shell in FORMATS.values() if shell.startup}
 
 # What some shell keeps for itself, and what the snippets call.
 _TAKEN = """

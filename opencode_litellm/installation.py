@@ -1,0 +1,251 @@
+"""What we put into files and folders of the user's, and how it goes again: snippets, shims, caches and logs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import layers, program, rendering, replay, startup, terminal
+from .errors import UsageFailure
+from .shells import STARTUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    Environment = Mapping[str, str]
+
+WROTE, CLEANED, REMOVED, UNCHANGED = "wrote", "cleaned", "removed", "unchanged"
+_WOULD = {WROTE: "would write", CLEANED: "would clean", REMOVED: "would remove"}
+
+_FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, as far as the umask lets it
+
+_DIGEST = r"(answers|head|launch|payload|refresh|turn)-[0-9a-f]{32}(\.json)?"
+_CACHED = re.compile(rf"({_DIGEST}|init-[a-z]+-[A-Za-z0-9_.-]+|doctor)(\.[0-9]+-[0-9]+\.tmp)?")
+_LOGGED = re.compile(r"log(\.1)?")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file or folder, and a ``note`` on it; without ``done`` the note is all that there is."""
+
+    done: str = ""
+    path: str = ""
+    note: str = ""
+
+    def line(self, *, dry_run: bool) -> str:
+        """Return a line for standard output, empty when nothing was done."""
+        done = _WOULD.get(self.done, self.done) if dry_run else self.done
+        return f"{done} {terminal.plain(self.path)}\n" if done else ""
+
+
+def install(
+    names: Iterable[str], environment: Environment, *, shim: bool, dry_run: bool
+) -> Iterator[Outcome | UsageFailure]:
+    """Put the snippet into the startup file of each of these shells, and the shim onto PATH when it is asked for.
+
+    One that fails keeps no other from being done.
+    """
+    for name in names:
+        yield from _attempted(_add, name, environment, dry_run)
+    if shim:
+        yield from _attempted(_add_shim, environment, dry_run)
+
+
+def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
+    """Take out all that is ours: from every shell's startup files, from PATH, and what launches have kept."""
+    for name in STARTUPS:
+        yield from _attempted(_take_out, name, environment, dry_run)
+    yield from _attempted(_remove_shims, environment, dry_run)
+    yield from _attempted(_remove_folder, layers.cache_folder(environment), _CACHED, dry_run)
+    yield from _attempted(_remove_folder, layers.state_folder(environment), _LOGGED, dry_run)
+    templates = replay.override_folder(environment)
+    if os.path.isdir(templates):
+        yield Outcome(note=f"your own templates in {templates} stay")
+
+
+def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> Iterator[Outcome | UsageFailure]:
+    try:
+        yield from task(*arguments)
+    except UsageFailure as failure:
+        yield failure
+
+
+def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    snippet = rendering.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
+    line = STARTUPS[name].line
+    files = STARTUPS[name].files(environment)
+    path = next((file for file in files if os.path.exists(file)), files[0])
+    with _explained(path, f"put the line {line} where that file is kept"):
+        content = _read(path)
+        if content is not None and startup.evaluates_init(content):
+            yield Outcome(UNCHANGED, path, f"{path}: a line of your own evaluates opencode-litellm init, which will do")
+            return
+        wanted = startup.with_snippet(content, snippet)
+        if wanted == content:
+            yield Outcome(UNCHANGED, path)
+            return
+        _write(path, wanted, _FILE, dry_run)
+    yield Outcome(WROTE, path, f"new {name} shells start opencode through LiteLLM, this one does after: {line}")
+
+
+def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    for path in STARTUPS[name].files(environment):
+        with _explained(path, "remove the lines between our marks where that file is kept"):
+            content = _read(path)
+            if content is None:
+                continue
+            left = startup.without_snippet(content)
+            if left is None:
+                _remove(os.path.realpath(path), dry_run)
+            elif left != content:
+                _write(path, left, _FILE, dry_run)
+        if left != content:
+            note = f"{name} shells that run already keep the function until they end"
+            yield Outcome(REMOVED if left is None else CLEANED, path, note)
+        if startup.evaluates_init(content):
+            yield Outcome(note=f"{path}: a line of your own evaluates opencode-litellm init, remove it yourself")
+
+
+def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    if os.name == "nt":
+        raise UsageFailure("there is no shim for Windows", "name opencode-with-litellm where opencode is named")
+    real = program.find("opencode", environment)
+    folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
+    path = os.path.join(folder, "opencode")
+    with _explained(path, "put a folder that is yours to write to before opencode's on PATH"):
+        if os.path.lexists(path) and not _is_shim(path):
+            remedy = "remove it, or put another folder of your home before opencode's on PATH"
+            raise UsageFailure(f"{path} is there already and not ours", remedy)
+        wanted = rendering.shim().encode()
+        if _read(path) == wanted:
+            yield Outcome(UNCHANGED, path, note)
+            return
+        _write(path, wanted, _PROGRAM, dry_run)
+    yield Outcome(WROTE, path, note)
+
+
+def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
+    """Return a folder that comes before ``real``, opencode's own, on PATH; and what to say when none does."""
+    before = _path(environment)
+    if real in before:
+        before = before[: before.index(real)]
+    home = os.path.join(os.path.realpath(layers.home(environment)), "")
+    for folder in before:
+        # A virtual environment comes and goes.
+        passing = os.path.exists(os.path.join(folder, os.pardir, "pyvenv.cfg"))
+        if os.path.realpath(folder).startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not passing:
+            return folder, ""
+    folder = _usual_folder(environment)
+    return folder, "" if folder in before else f"{folder} has to come before {real or 'opencode'} on PATH"
+
+
+def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    folders = {os.path.realpath(folder): folder for folder in (_usual_folder(environment), *_path(environment))}
+    for path in (os.path.join(folder, "opencode") for folder in folders.values()):
+        if not os.path.islink(path) and _is_shim(path):
+            with _explained(path, "remove it yourself"):
+                _remove(path, dry_run)
+            yield Outcome(REMOVED, path)
+
+
+def _remove_folder(folder: str, names: re.Pattern[str], dry_run: bool) -> Iterator[Outcome]:
+    """Remove a folder of ours and the files in it that have our ``names``; with anything else in it, it stays."""
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        return
+    with _explained(folder, "remove it yourself"):
+        entries = list(os.scandir(folder))
+        ours = [entry for entry in entries if entry.is_file(follow_symlinks=False) and names.fullmatch(entry.name)]
+        for entry in ours:
+            _remove(entry.path, dry_run)
+        if len(ours) < len(entries):
+            yield Outcome(CLEANED if ours else "", folder, f"{folder} stays: not all that is in it is ours")
+            return
+        if not dry_run:
+            os.rmdir(folder)
+    yield Outcome(REMOVED, folder)
+
+
+def _path(environment: Environment) -> list[str]:
+    return [folder for folder in environment.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
+
+
+def _usual_folder(environment: Environment) -> str:
+    return os.path.join(layers.home(environment), ".local", "bin")
+
+
+def _is_shim(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(1024)
+    except OSError:
+        return False
+    return begin.startswith(b"#!") and startup.is_marked(begin)
+
+
+def _read(path: str) -> bytes | None:
+    """Return what a file holds, None when it is not there; OSError for what cannot be read or is no plain file."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(0, "it is no plain file")
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: str, content: bytes, mode: int, dry_run: bool) -> None:
+    """Write a file beside ``path`` and put it in its place: through links, with the owner and mode that it had."""
+    target = os.path.realpath(path)
+    exists = os.path.exists(target)
+    # In a folder of ours it could be replaced all the same, but somebody meant it to stay.
+    if exists and not (os.stat(target).st_mode & 0o222 and os.access(target, os.W_OK)):
+        raise OSError(0, "it is read-only")
+    if dry_run:
+        return
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
+    os.makedirs(folder, exist_ok=True)
+    try:
+        private = 0o600 if exists else mode
+        with open(temporary, "xb", opener=lambda file, flags: os.open(file, flags, private)) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if exists:
+            _resemble(temporary, target)
+        os.replace(temporary, target)
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def _resemble(copy: str, original: str) -> None:
+    status = os.stat(original)
+    if hasattr(os, "chown"):
+        os.chown(copy, status.st_uid, status.st_gid)
+    shutil.copystat(original, copy)
+    os.utime(copy)
+
+
+def _remove(path: str, dry_run: bool) -> None:
+    if not dry_run:
+        os.unlink(path)
+
+
+@contextmanager
+def _explained(path: str, remedy: str) -> Iterator[None]:
+    """Turn what the system or a file's content is against into a failure that names ``path``."""
+    try:
+        yield
+    except startup.Unfit as error:
+        raise UsageFailure(f"{path} {error.problem}", error.remedy) from error
+    except OSError as error:
+        raise UsageFailure(f"{path} cannot be changed ({error.strerror})", remedy) from error
