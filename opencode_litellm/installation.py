@@ -59,14 +59,25 @@ def install(
 
 def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     """Take out all that is ours: from every shell's startup files, from PATH, and what launches have kept."""
+    outcomes = []
+    for outcome in _taken_away(environment, dry_run):
+        outcomes.append(outcome)
+        yield outcome
+    if any(isinstance(outcome, Outcome) and outcome.done for outcome in outcomes):
+        yield Outcome(note="shells that run already go on as before until they end")
+    elif not outcomes:
+        yield Outcome(note="nothing is installed here")
+    templates = replay.override_folder(environment)
+    if os.path.isdir(templates):
+        yield Outcome(note=f"your own templates in {templates} stay")
+
+
+def _taken_away(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     for name in STARTUPS:
         yield from _attempted(_take_out, name, environment, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
     yield from _attempted(_remove_folder, layers.cache_folder(environment), _CACHED, dry_run)
     yield from _attempted(_remove_folder, layers.state_folder(environment), _LOGGED, dry_run)
-    templates = replay.override_folder(environment)
-    if os.path.isdir(templates):
-        yield Outcome(note=f"your own templates in {templates} stay")
 
 
 def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> Iterator[Outcome | UsageFailure]:
@@ -91,7 +102,7 @@ def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome
             yield Outcome(UNCHANGED, path)
             return
         _write(path, wanted, _FILE, dry_run)
-    yield Outcome(WROTE, path, f"new {name} shells start opencode through LiteLLM, this one does after: {line}")
+    yield Outcome(WROTE, path, f"new {name} shells go through LiteLLM; one that runs does after: {line}")
 
 
 def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
@@ -106,8 +117,7 @@ def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Ou
             elif left != content:
                 _write(path, left, _FILE, dry_run)
         if left != content:
-            note = f"{name} shells that run already keep the function until they end"
-            yield Outcome(REMOVED if left is None else CLEANED, path, note)
+            yield Outcome(REMOVED if left is None else CLEANED, path)
         if startup.evaluates_init(content):
             yield Outcome(note=f"{path}: a line of your own evaluates opencode-litellm init, remove it yourself")
 
