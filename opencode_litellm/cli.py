@@ -17,10 +17,12 @@ from .errors import UsageFailure
 from .shells import FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from .configuration import Configuration
     from .discovery import Discovery
+    from .installation import Outcome
     from .settings import Settings
 
 NAME = "opencode-litellm"
@@ -226,6 +228,31 @@ def doctor(as_json: bool, **flags: Any) -> int:
 
 
 @opencode_litellm.command()
+@click.argument("names", metavar="[SHELL]...", nargs=-1, type=click.Choice(list(SHELLS)))
+@click.option("--shim", is_flag=True, help="Also put a program opencode before the real one.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
+    """Put the snippet into the startup file of a shell.
+
+    SHELL is bash, zsh, fish or pwsh [default: the one that runs this]. The shim is for what knows no functions of
+    a shell: editors, scripts, xargs.
+    """
+    from . import installation
+
+    chosen = dict.fromkeys(names or _running(shim))
+    return _said(installation.install(chosen, os.environ, shim=shim, dry_run=dry_run), dry_run)
+
+
+@opencode_litellm.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def uninstall(dry_run: bool) -> int:
+    """Take the snippets, shims, cache and log away again."""
+    from . import installation
+
+    return _said(installation.uninstall(os.environ, dry_run=dry_run), dry_run)
+
+
+@opencode_litellm.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell."""
@@ -234,6 +261,31 @@ def completion(shell: str) -> None:
     script = get_completion_class(shell)
     if script is not None:
         terminal.emit(script(opencode_litellm, {}, "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
+
+
+def _running(shim: bool) -> list[str]:
+    """Return the shell that runs us; with a ``shim`` to install it may be none that we know."""
+    try:
+        return [detect()]
+    except UsageFailure as failure:
+        if not shim:
+            raise
+        terminal.note(f"no shell gets the snippet: {failure}", os.environ)
+        return []
+
+
+def _said(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
+    """Say what became of each file as soon as it is known, and return the exit status."""
+    status = 0
+    for outcome in outcomes:
+        if isinstance(outcome, UsageFailure):
+            terminal.failure(str(outcome), os.environ)
+            status = outcome.exit_status
+            continue
+        terminal.emit(outcome.line(dry_run=dry_run))
+        if outcome.note:
+            terminal.note(outcome.note, os.environ)
+    return status
 
 
 def _folder() -> str:
