@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from world.litellm import LiteLLM
 
 USAGE = 2
-COMMANDS = ["completion", "config", "doctor", "env", "exec", "init", "models", "refresh"]
+COMMANDS = [
+    "completion", "config", "doctor", "env", "exec", "init", "install", "models", "refresh", "uninstall"
+]  # fmt: skip
 DISCOVERING = ["config", "doctor", "env", "exec", "models", "refresh"]
 OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
 FORMATS = ["bash", "zsh", "fish", "pwsh", "posix", "json", "dotenv", "github"]
@@ -105,6 +107,8 @@ def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
         (["env", "bash", "zsh"], "unexpected extra argument"),
         (["init", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
         (["init", "bash", "--cmd", "two words"], "two words"),
+        (["install", "bash", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
+        (["uninstall", "bash"], "unexpected extra argument"),
         (["completion"], "Missing argument"),
         (["completion", "pwsh"], "'pwsh' is not one of 'bash', 'zsh', 'fish'"),
         (["exec"], "Missing argument 'PROGRAM [ARG]...'"),
