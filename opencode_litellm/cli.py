@@ -325,12 +325,14 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
 
 def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
     """Say which headers only a launch can hand over: a secret that stands literally somewhere is never printed."""
+    from .delivery import in_text
+
     return [
         f"options.{header.option}.{header.name} of provider {served.proxy.provider} stands literally in the"
         f" configuration and is not printed: set {header.variable} to its value, or launch with opencode-with-litellm"
         for served in found.served
         for header in served.proxy.headers
-        if header.variable and environment.get(header.variable) != header.value
+        if header.variable and environment.get(header.variable) != in_text(header.value)
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .delivery import can_be_referred_to
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +39,8 @@ class Credentials:
 
     def _key(self, kind: str, name: str, provider: str) -> str | None:
         if kind == "environment":
-            return self._environment.get(name, "").strip()
+            value = self._environment.get(name, "")
+            return value if can_be_referred_to(value) else None
         if kind == "section":
             return (self.option(provider, "apiKey", "") or "").strip()
         from . import keys  # only for a key that opencode stores

@@ -69,6 +69,20 @@ def _above(payload: str, content: str) -> str:
     return jsonc.dump({**merged(ours, users), "$schema": MARKER})
 
 
+def in_text(value: str) -> str:
+    """Return a literal value as a variable has to hold it whose reference stands in JSON.
+
+    opencode 1.18 puts a variable's value into the text of its configuration, which it then searches for
+    ``{file:…}`` and parses.
+    """
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "\\u007b")
+
+
+def can_be_referred_to(value: str) -> bool:
+    """Tell whether a variable's value, as it is, comes through a reference in JSON unchanged."""
+    return value.isprintable() and value == value.strip() == in_text(value)
+
+
 def undo(environment: Mapping[str, str]) -> Changes:
     """Return the changes that take back what was delivered: the variables are again as the user had them."""
     changes: Changes = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from . import layers
+from .delivery import can_be_referred_to
 from .jsonc import ENV, Live
 from .record import KEY_VARIABLES
 
@@ -52,7 +53,7 @@ def of_section(written: object, resolved: object, provider: str) -> Key | None:
     if not isinstance(written, Live) or not is_reference(written):
         return _usable(Key(resolved.strip(), source, None, "section"))
     variable = ENV.fullmatch(written)
-    found_in = f"environment {variable[1]}" if variable else "section"
+    found_in = f"environment {variable[1]}" if variable and can_be_referred_to(resolved) else "section"
     return _usable(Key(resolved.strip(), f"{source} ({written})", written, found_in))
 
 
@@ -69,10 +70,12 @@ def of_variable(names: object, environment: Mapping[str, str], provider: str) ->
     if not isinstance(names, list) or len(names) != 1 or not is_variable(names[0]):
         return None
     name = names[0]
-    if not environment.get(name, "").strip():
+    value = environment.get(name, "")
+    if not value.strip():
         return None
-    source = f"{name} (env of provider {provider})"
-    return _usable(Key(environment[name].strip(), source, Live(f"{{env:{name}}}"), f"environment {name}"))
+    # Where a reference would not do, opencode's own look at the variable does.
+    reference = Live(f"{{env:{name}}}") if can_be_referred_to(value) else None
+    return _usable(Key(value.strip(), f"{name} (env of provider {provider})", reference, f"environment {name}"))
 
 
 def is_variable(name: object) -> TypeGuard[str]:
@@ -83,8 +86,13 @@ def is_variable(name: object) -> TypeGuard[str]:
 def of_environment(environment: Mapping[str, str]) -> Key | None:
     """Return the key of the first of ``KEY_VARIABLES`` that is set to something."""
     for name in KEY_VARIABLES:
-        if environment.get(name, "").strip():
-            return _usable(Key(environment[name].strip(), name, Live(f"{{env:{name}}}"), f"environment {name}"))
+        value = environment.get(name, "")
+        if can_be_referred_to(value) and value:
+            return _usable(Key(value, name, Live(f"{{env:{name}}}"), f"environment {name}"))
+        if value.strip():
+            # opencode would not start with a reference to it, and would print it.
+            source = f"{name}, which has quotes, backslashes, braces, line breaks or space around it"
+            return Key("", source, PLACEHOLDER, "nowhere")
     return None
 
 

@@ -214,5 +214,6 @@ def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credent
         if kept.mode == record.HEAD:
             changes.update({delivery.FILE: file, delivery.NO_KEY: "none"})
     for name, place in kept.variables.items():
-        changes[name] = credentials.option(*place)
+        value = credentials.option(*place)
+        changes[name] = value and delivery.in_text(value)
     return changes

@@ -114,7 +114,7 @@ def _undelivered(why: str) -> Handover:
 def carried(found: Discovery) -> dict[str, str]:
     """Return the variables for literal secret headers: they reach opencode in its environment and nowhere else."""
     headers = [header for served in found.served for header in served.proxy.headers]
-    return {header.variable: header.value for header in headers if header.variable}
+    return {header.variable: delivery.in_text(header.value) for header in headers if header.variable}
 
 
 def _discovered(

@@ -267,13 +267,14 @@ def _exchange(  # noqa: PLR0913, PLR0917 - a request has this many parts
 def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes:
     host = f"[{question.host}]" if ":" in question.host else question.host
     place = host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}"
+    stated = {name.lower() for name in headers}
     fields = {
         "Host": place,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "User-Agent": f"opencode-litellm/{__version__}",
-        **headers,
     }
+    fields = {**{name: value for name, value in fields.items() if name.lower() not in stated}, **headers}
     # An HTTP proxy that passes a plain request on wants the whole URL.
     start = f"http://{place}" if question.via and not question.tls else ""
     return _message(f"GET {start}{question.prefix}{path} HTTP/1.1", fields)

@@ -33,8 +33,8 @@ RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
 TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
 DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
-_SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|passw|credential|signature|session", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/]*[0-9])[a-z0-9+/]{20}", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|credential|signature|session", re.I)
+_SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
 _USER = re.compile(r"//[^/]*@")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -354,3 +354,39 @@ def test_a_sibling_that_the_user_sends_elsewhere_gets_no_key_of_this_proxy(
         endpoint.prompt(folder, "litellm-responses/o3-own", "hi")
     assert [(request.path, request.key) for request in proxies["elsewhere"].requests] == [("/v1/responses", "none")]
     assert "secret" not in proxies["elsewhere"].requests[0].headers.values()
+
+
+@pytest.mark.parametrize("odd", ['sk-odd"mine', "sk-odd\\mine", "sk-odd{mine", "sk-odd\r", "sk-odd\n", " sk-odd "])
+def test_a_key_that_opencode_could_not_read_back_is_never_referred_to(
+    odd: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    """opencode puts a variable's value into the text that it parses, and shows that text when it cannot."""
+    proxies["main"].key = "sk-good"
+    folder = Path(environment["HOME"])
+    write(folder / ".config/opencode/opencode.json", configuration({"litellm": section(proxies["main"].url)}))
+    for key in ("sk-good", odd):  # the second time there is a record of the first
+        finished = run(["opencode-with-litellm", "models"], {**environment, "LITELLM_API_KEY": key}, folder)
+        assert finished.status == 0, finished
+    assert "sk-odd" not in finished.stdout + finished.stderr
+    assert (
+        "no key was sent, not that of LITELLM_API_KEY, which has quotes, backslashes, braces, line breaks or space"
+        " around it"
+    ) in finished.stderr
+    exported = run(["opencode-litellm", "env", "json"], {**environment, "LITELLM_API_KEY": odd}, folder)
+    assert (exported.status, exported.stdout) == (4, "")
+    assert {request.key for request in proxies["main"].requests} == {"sk-good", None}
+
+
+def test_a_key_that_opencode_reads_itself_may_have_any_letters(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    odd = 'sk-"odd\\one'
+    proxies["main"].key = odd
+    folder = Path(environment["HOME"])
+    providers = {"litellm": {**section(proxies["main"].url), "env": ["CORP"]}}
+    write(folder / ".config/opencode/opencode.json", configuration(providers))
+    for how in (EXEC, ENV):
+        with ConfigEndpoint(handed_over(how, {**environment, "CORP": odd}, folder)) as endpoint:
+            for model in ("chat-main", "o3-main"):
+                endpoint.prompt(folder, f"litellm/{model}", "hi")
+    assert inferences(proxies) == {("main", "/v1/chat/completions", odd), ("main", "/v1/responses", odd)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from world.stub import MODELS, StubProxy
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 KEY = "sk-right"
 FAR = "192.0.2.10"  # an address of nobody's, given to this machine for a test
@@ -71,6 +71,21 @@ def test_a_certificate_that_is_not_trusted_any_more_gets_no_key_and_a_line(
     assert (shown.models, len(shown.lines)) == (["alpha"], 1)
     assert "name its authority in SSL_CERT_FILE" in shown.stderr
     assert len(secure.requests) == before
+
+
+@pytest.mark.parametrize("name", ["host", "HOST", "accept", "User-Agent"])
+def test_a_header_of_the_user_s_takes_the_place_of_ours(home: dict[str, str], name: str) -> None:
+    options = {"baseURL": "http://litellm.invalid", "customHeaders": {name: "mine"}}
+    file = Path(home["XDG_CONFIG_HOME"], "opencode", "opencode.json")
+    file.parent.mkdir()
+    file.write_text(json.dumps({"$schema": "x", "provider": {"litellm": {"options": options}}}))
+    with StubProxy(["alpha"]) as proxy, Relay(proxy.port, http_proxy=True) as middleman:
+        user = {**home, "http_proxy": f"http://127.0.0.1:{middleman.port}"}
+        for _ in range(2):
+            assert launch(user).models == ["alpha"]
+    for head in (middleman.heads[0], middleman.heads[-1]):  # of the long way and of the short one
+        lines = [line for line in head.splitlines() if line.lower().startswith(f"{name.lower()}:")]
+        assert lines == [f"{name}: mine"]
 
 
 @pytest.mark.parametrize("login", ["", "user:p:w@"])

@@ -51,12 +51,14 @@ def payload(environment: dict[str, str], *flags: str) -> dict[str, Any]:
     return found
 
 
+# opencode puts what a variable holds into the text of its configuration, and looks for {file:} there afterwards.
+ODD = 'a="b"; c=\\d; {file:/etc/hostname}'
 HEADERS = {
     "x-from-variable": "of the variable",
     "x-from-file": "of the file",
     "x-plain": "plain",
-    "x-secret-by-name": "shh",
-    "x-by-its-value": "Bearer 0123",
+    "x-secret-by-name": ODD,
+    "x-by-its-value": "550e8400-e29b-41d4-a716-446655440000",
     "x-own": "own",
     "x-own-token": "own secret",
     "x-litellm-tags": "blue,team-7",
@@ -65,7 +67,7 @@ HEADERS = {
 
 def with_headers(environment: dict[str, str], proxy: StubProxy, **options: Any) -> dict[str, str]:
     write(Path(environment["XDG_CONFIG_HOME"], "opencode", "header"), "of the file\n")
-    configure(
+    file = configure(
         environment,
         baseURL=f"{proxy.url}/v1",
         apiKey="{env:KEY}",
@@ -73,14 +75,15 @@ def with_headers(environment: dict[str, str], proxy: StubProxy, **options: Any) 
             "X-From-Variable": "of {env:HEADER}",
             "X-From-File": "{file:./header}",
             "X-Plain": "plain",
-            "X-Secret-By-Name": "shh",
-            "X-By-Its-Value": "Bearer 0123",
+            "X-Secret-By-Name": ODD,
+            "X-By-Its-Value": HEADERS["x-by-its-value"],
             "X-Own": "of customHeaders, which has less to say",
         },
         headers={"X-Own": "own", "X-Own-Token": "own secret"},
         tags=["{env:COLOUR}", "team-7"],
         **options,
     )
+    file.write_text(file.read_text().replace("{file:/etc", "\\u007bfile:/etc"))
     return {**environment, "KEY": "sk-key", "HEADER": "the variable", "COLOUR": "blue"}
 
 
@@ -127,7 +130,11 @@ def test_a_payload_repeats_references_and_plain_words_only(environment: dict[str
     assert found["litellm"]["options"]["headers"] == {**main, **plain}
     assert found["litellm-responses"]["options"]["headers"] == {**carried, **plain, "X-Own": "own"}
     launched = handed_over(EXEC, environment, Path(environment["HOME"]))
-    assert {launched[value[len("{env:") : -1]] for value in carried.values()} == {"shh", "Bearer 0123", "own secret"}
+    assert {launched[value[len("{env:") : -1]] for value in carried.values()} == {
+        "a=\\\"b\\\"; c=\\\\d; \\u007bfile:/etc/hostname}",
+        HEADERS["x-by-its-value"],
+        "own secret",
+    }
 
 
 def test_env_prints_no_secret_and_says_what_to_set(environment: dict[str, str], proxy: StubProxy) -> None:
