@@ -169,43 +169,40 @@ def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
 
 
 def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
-    written = proxy.section.written
-    users = proxy.section.sibling
-    options = mapping(written.get("options"))
-    users_options = mapping(users.get("options"))
-    own: dict[str, JSON] = {
+    written, users = proxy.section.written, proxy.section.sibling
+    settings: dict[str, JSON] = {
         "npm": RESPONSES_PACKAGE,
         "name": f"{written.get('name') or _name(proxy)} (Responses)",
+        **{name: written[name] for name in ("whitelist", "blacklist") if name in written},
     }
-    for name in ("whitelist", "blacklist"):
-        if name in written:
-            own[name] = written[name]
-    settings = {name: value for name, value in own.items() if name not in users}
-    elsewhere = not proxy.overrides and proxy.section.sibling_root not in (None, url.root)
-    connection: dict[str, JSON]
-    if proxy.overrides:
-        connection = {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER}
-    elif elsewhere:
-        connection = {} if "apiKey" in users_options else {"baseURL": _base_url(users), "apiKey": PLACEHOLDER}
-    else:
-        reference = None if users_options.get("apiKey") else proxy.key.reference or PLACEHOLDER
-        fields, connection = _connection(users, url, reference, local=proxy.section.local)
-        if "baseURL" in connection and _base_url(users) is None:
-            connection["baseURL"] = _base_url(written) or url.base_url
-        settings.update(fields)
-        connection.update(
-            {
-                name: value
-                for name, value in options.items()
-                if name not in _OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
-            }
-        )
-    headers = {} if elsewhere else _added_headers(proxy, users_options)
-    if headers:
-        connection["headers"] = headers
+    fields, connection = _sibling_connection(proxy, url)
+    settings = {**{name: value for name, value in settings.items() if name not in users}, **fields}
     if connection:
         settings["options"] = connection
     return settings
+
+
+def _sibling_connection(proxy: Proxy, url: ProxyURL) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """Return the same as ``_connection`` for the sibling, with the options that it inherits."""
+    written, users = proxy.section.written, proxy.section.sibling
+    options, users_options = mapping(written.get("options")), mapping(users.get("options"))
+    headers = _added_headers(proxy, users_options)
+    added: dict[str, JSON] = {"headers": headers} if headers else {}
+    if proxy.overrides:
+        return {}, {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER, **added}
+    if proxy.section.sibling_root not in (None, url.root):
+        # The user sends it elsewhere: neither the proxy's key nor its headers may go there.
+        return {}, {} if "apiKey" in users_options else {"baseURL": _base_url(users), "apiKey": PLACEHOLDER}
+    reference = None if users_options.get("apiKey") else proxy.key.reference or PLACEHOLDER
+    fields, connection = _connection(users, url, reference, local=proxy.section.local)
+    if "baseURL" in connection and _base_url(users) is None:
+        connection["baseURL"] = _base_url(written) or url.base_url
+    inherited = {
+        name: value
+        for name, value in options.items()
+        if name not in _OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
+    }
+    return fields, {**connection, **inherited, **added}
 
 
 def _may_be_secret(value: object) -> bool:
