@@ -24,10 +24,11 @@ from . import (
     rendering,
     replay,
     settings,
+    startup,
 )
 from .errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
 from .settings import SIBLING_SUFFIX
-from .shells import FORMATS, SHELLS
+from .shells import FORMATS, SHELLS, STARTUPS
 from .terminal import switched_on
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Check:
 
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     """Return the checks of a launch from ``folder``, in the order that it goes; the proxies are asked for them."""
-    checks = [_templates(environment), _command(environment), _switch(environment), _cache(environment)]
-    checks.append(_record(environment, folder))
+    checks = [_startup(environment), _templates(environment), _command(environment), _switch(environment)]
+    checks += [_cache(environment), _record(environment, folder)]
     try:
         user = configuration.read(environment, folder)
     except ConfigurationUnreadable as failure:
@@ -88,6 +89,26 @@ def _with_settings(environment: Mapping[str, str], user: Configuration) -> Itera
     payload = discovery.payload_of(served)
     yield from _models_named(user, served, payload)
     yield _delivery(payload, chosen, environment)
+
+
+def _startup(environment: Mapping[str, str]) -> Check:
+    name = "startup"
+    try:
+        paths = [path for each in STARTUPS.values() for path in each.files(environment) if _has_snippet(Path(path))]
+    except UsageFailure as failure:
+        return _failed(name, failure)
+    if paths:
+        return Check(name, OK, ", ".join(paths))
+    remedy = "opencode-litellm install, unless you start opencode-with-litellm by another way"
+    return Check(name, WARNING, "no shell's startup file lets opencode go through us", remedy)
+
+
+def _has_snippet(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return startup.is_marked(content) or startup.evaluates_init(content)
 
 
 def _templates(environment: Mapping[str, str]) -> Check:

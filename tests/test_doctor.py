@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 KEY = "sk-secret-of-mine"
 STEPS = [
-    "templates", "command", "switch", "cache", "record", "configuration", "plugin", "settings", "proxy litellm",
-    "key litellm", "models litellm", "delivery", "opencode",
+    "startup", "templates", "command", "switch", "cache", "record", "configuration", "plugin", "settings",
+    "proxy litellm", "key litellm", "models litellm", "delivery", "opencode",
 ]  # fmt: skip
-WITHOUT_CONFIGURATION = [*STEPS[:6], "settings", "proxy", "delivery", "opencode"]
+WITHOUT_CONFIGURATION = [*STEPS[:7], "settings", "proxy", "delivery", "opencode"]
 SKIPPED = ("skipped", "not looked at, for what failed above", None)
 
 
@@ -37,9 +37,17 @@ def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
 @pytest.fixture
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
     """Return the environment of somebody for whom all is well, with a program that says it is opencode 1."""
+    evaluate(home)
     stand_in(home, "echo 1.18.33")
     configure(home, {"provider": {"litellm": {"options": {"baseURL": proxy.url}}}})
     return home | {"LITELLM_API_KEY": KEY}
+
+
+def evaluate(home: Mapping[str, str]) -> Path:
+    """Put our line into a startup file."""
+    path = Path(home["HOME"], ".zshrc")
+    path.write_text('eval "$(opencode-litellm init zsh)"\n')
+    return path
 
 
 def stand_in(home: Mapping[str, str], script: str) -> Path:
@@ -83,6 +91,7 @@ def test_all_is_well_with_the_real_programs(
     litellm: LiteLLM, opencode: Opencode, home: dict[str, str]
 ) -> None:
     environment = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": litellm.key}
+    file = evaluate(home)
     done = run(["opencode-litellm", "doctor"], environment)
     assert (done.status, done.stderr) == (0, "")
     assert [line.split("  ")[0].strip() for line in done.stdout.splitlines()] == ["ok"] * len(STEPS)
@@ -91,6 +100,7 @@ def test_all_is_well_with_the_real_programs(
     took = found["proxy litellm"][1].rpartition(" answered in ")[2]
     assert status == 0
     assert found == {
+        "startup": ("ok", str(file), None),
         "templates": ("ok", "ours", None),
         "command": ("ok", f"{programs}/opencode-with-litellm", None),
         "switch": ("ok", "OPENCODE_LITELLM_DISABLE is not set", None),
@@ -258,6 +268,19 @@ def test_launches_that_go_past_us_are_told(user: dict[str, str]) -> None:
     finding = "OPENCODE_LITELLM_DISABLE is set: opencode starts without models"
     assert (status, found["switch"]) == (0, ("warning", finding, "unset it"))
     assert others(found, "switch") == {"ok"}
+
+
+@pytest.mark.parametrize("line", ["", "# eval opencode-litellm init zsh\n", "alias o=opencode-litellm\n"])
+def test_startup_files_without_us_are_told(line: str, user: dict[str, str]) -> None:
+    Path(user["HOME"], ".zshrc").write_text(line)
+    status, found = doctor(user)
+    finding = "no shell's startup file lets opencode go through us"
+    remedy = "opencode-litellm install, unless you start opencode-with-litellm by another way"
+    assert (status, found["startup"]) == (0, ("warning", finding, remedy))
+    installed = run(["opencode-litellm", "install", "fish", "bash"], user)
+    assert installed.status == 0
+    files = f"{user['HOME']}/.bashrc, {user['XDG_CONFIG_HOME']}/fish/conf.d/opencode-litellm.fish"
+    assert doctor(user)[1]["startup"] == ("ok", files, None)
 
 
 def test_a_command_that_snippets_would_not_find_is_told(user: dict[str, str]) -> None:
