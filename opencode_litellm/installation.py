@@ -9,6 +9,7 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from . import layers, program, rendering, replay, startup, terminal
@@ -92,7 +93,7 @@ def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome
     line = STARTUPS[name].line
     files = STARTUPS[name].files(environment)
     path = next((file for file in files if os.path.exists(file)), files[0])
-    with _explained(path, f"put the line {line} where that file is kept"):
+    with _explained(path, f"make it writable, or put the line {line} into what manages it"):
         content = _read(path)
         if content is not None and startup.evaluates_init(content):
             yield Outcome(UNCHANGED, path, f"{path}: a line of your own evaluates opencode-litellm init, which will do")
@@ -107,13 +108,13 @@ def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome
 
 def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     for path in STARTUPS[name].files(environment):
-        with _explained(path, "remove the lines between our marks where that file is kept"):
+        with _explained(path, "make it writable, or remove our lines from what manages it"):
             content = _read(path)
             if content is None:
                 continue
             left = startup.without_snippet(content)
             if left is None:
-                _remove(os.path.realpath(path), dry_run)
+                _remove(_writable(path), dry_run)
             elif left != content:
                 _write(path, left, _FILE, dry_run)
         if left != content:
@@ -142,17 +143,18 @@ def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
 
 def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
     """Return a folder that comes before ``real``, opencode's own, on PATH; and what to say when none does."""
-    before = _path(environment)
-    if real in before:
-        before = before[: before.index(real)]
+    before = [os.path.realpath(folder) for folder in _path(environment)]
+    if real is not None:
+        before = list(takewhile(lambda folder: folder != os.path.realpath(real), before))
     home = os.path.join(os.path.realpath(layers.home(environment)), "")
     for folder in before:
         # A virtual environment comes and goes.
-        passing = os.path.exists(os.path.join(folder, os.pardir, "pyvenv.cfg"))
-        if os.path.realpath(folder).startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not passing:
+        passing = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
+        if folder.startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not passing:
             return folder, ""
     folder = _usual_folder(environment)
-    return folder, "" if folder in before else f"{folder} has to come before {real or 'opencode'} on PATH"
+    placed = os.path.realpath(folder) in before
+    return folder, "" if placed else f"{folder} has to come before {real or 'opencode'} on PATH"
 
 
 def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
@@ -213,13 +215,10 @@ def _read(path: str) -> bytes | None:
 
 def _write(path: str, content: bytes, mode: int, dry_run: bool) -> None:
     """Write a file beside ``path`` and put it in its place: through links, with the owner and mode that it had."""
-    target = os.path.realpath(path)
-    exists = os.path.exists(target)
-    # In a folder of ours it could be replaced all the same, but somebody meant it to stay.
-    if exists and not (os.stat(target).st_mode & 0o222 and os.access(target, os.W_OK)):
-        raise OSError(0, "it is read-only")
+    target = _writable(path)
     if dry_run:
         return
+    exists = os.path.exists(target)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
     os.makedirs(folder, exist_ok=True)
@@ -248,6 +247,15 @@ def _resemble(copy: str, original: str) -> None:
 def _remove(path: str, dry_run: bool) -> None:
     if not dry_run:
         os.unlink(path)
+
+
+def _writable(path: str) -> str:
+    """Return where the links of ``path`` end; OSError for a read-only file, which somebody means to stay."""
+    target = os.path.realpath(path)
+    # Where the folder can be written, or by root, it could be replaced or removed all the same.
+    if os.path.exists(target) and not (os.stat(target).st_mode & 0o222 and os.access(target, os.W_OK)):
+        raise OSError(0, "it is read-only")
+    return target
 
 
 @contextmanager
