@@ -183,14 +183,15 @@ class _Layer:
         def contents(match: re.Match[str]) -> str:
             if jsonc.is_commented(text, match.start()):
                 return match.group()
-            return json.dumps(self._referenced(match.group()))[1:-1]
+            line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
+            return json.dumps(self._referenced(match.group(), f"{self.source}:{line}:{column}"))[1:-1]
 
         return jsonc.FILE.sub(contents, text)
 
     def _with_variables(self, text: str) -> str:
         return jsonc.ENV.sub(lambda match: self.environment.get(match[1]) or "", text)
 
-    def _referenced(self, token: str) -> str:
+    def _referenced(self, token: str, place: str) -> str:
         path = token[len("{file:") : -1]
         if path.startswith("~/"):
             path = os.path.join(layers.home(self.environment), path[2:])
@@ -200,7 +201,7 @@ class _Layer:
             return _decoded(path).strip(_JAVASCRIPT_SPACE)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise _unreadable(self.source, f"{token}: {path}: {reason}") from error
+            raise _unreadable(place, f"{token}: {path}: {reason}") from error
 
 
 def _aligned(resolved: JSON, written: JSON) -> JSON:

@@ -145,7 +145,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(user: dict[str, 
     [
         ('{\n  "model": litellm\n}', ":2:12: Expecting value"),
         ('{"provider": {,}}', ":1:15: Expecting property name enclosed in double quotes"),
-        ('{"model": "{file:gone}"}', ": {file:gone}: {folder}/gone: No such file or directory"),
+        ('{"model": "{file:gone}"}', ":1:12: {file:gone}: {folder}/gone: No such file or directory"),
         ("[]", ":1:1: an object in braces is expected"),
     ],
 )
