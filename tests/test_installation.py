@@ -501,7 +501,7 @@ def test_without_our_python_it_starts_opencode(
 def test_each_way_to_name_our_python_is_understood(first: str, programs: Programs, shims: list[Path]) -> None:
     (programs.path / TOOL).write_text(f"{first}import sys; print(*sys.argv[1:]); sys.exit(5)\n")
     (programs.path / TOOL).chmod(0o755)
-    path = f"{with_shims(programs, shims)['PATH']}:/usr/local/bin:/usr/bin:/bin"
+    path = f"{with_shims(programs, shims)['PATH']}:{Path(sys.executable).parent}"
     done = run([str(shims[0]), "a", "b"], {"PATH": path, "HOME": str(programs.path)})
     assert done == Finished(5, "a b\n", "")
 
