@@ -48,7 +48,7 @@ _WITHOUT_MODELS = frozenset(
 _OTHERS = frozenset({"acp", "agent", "debug", "github", "models", "pr", "run", "serve", "web"})
 
 # What names another folder to work in; without a subcommand it is the first word.
-_FOLDER_OPTIONS = {"run": "--dir", "acp": "--cwd"}
+_FOLDER_OPTIONS = {"run": ("--dir",), "acp": ("--cwd",)}
 
 _TELLS_AND_ENDS = frozenset({"-h", "--help", "-v", "--version", "--get-yargs-completions"})
 
@@ -84,14 +84,23 @@ def folder(arguments: Sequence[str]) -> str:
     word = next(_words(before), "")
     if word not in _OTHERS and not any(word == subcommand[0] for subcommand in _WITHOUT_MODELS):
         return word
-    option = _FOLDER_OPTIONS.get(word)
-    named = ""
+    return _value(arguments, *_FOLDER_OPTIONS.get(word, ()))
+
+
+def model(arguments: Sequence[str]) -> str:
+    """Return the PROVIDER/MODEL that ``opencode ARGUMENTS`` names, empty when it names none."""
+    return _value(arguments, "--model", "-m")
+
+
+def _value(arguments: Sequence[str], *options: str) -> str:
+    """Return the value of an option under any of its names, the last one that is given; empty without one."""
+    before = _before_dashes(arguments)
+    found = ""
     for argument, value in zip(before, [*before[1:], ""]):  # noqa: B905 - the last one has no value
-        if option and argument == option:
-            named = value
-        elif option and argument.startswith(f"{option}="):
-            named = argument[len(option) + 1 :]
-    return named
+        name, equals, given = argument.partition("=")
+        if name in options:
+            found = given if equals else value
+    return found
 
 
 def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:

@@ -47,7 +47,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
-        changes = _delivered(environment, _folder(command))
+        changes = _delivered(_with_model(command, environment), _folder(command))
         names = ", ".join(name for name, value in changes.items() if value is not None)
         terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
         return changes
@@ -58,6 +58,15 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without models of LiteLLM", environment)
     return {}
+
+
+def _with_model(command: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment with the model that opencode's command line names, which has to be found there."""
+    named = commandline.model(command[1:]) if commandline.is_opencode(command[0]) else ""
+    provider = named.partition("/")[0]
+    if not provider.startswith("litellm") or provider.endswith("-responses"):
+        return environment
+    return {**environment, record.NAMED_MODEL: named}
 
 
 def _folder(command: Sequence[str]) -> str:

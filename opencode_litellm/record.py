@@ -21,13 +21,14 @@ WEEK = 7 * 24 * 3600.0  # seconds that a payload serves while the proxy is away
 # How a payload is handed over. HEAD: the models by file, and inline the addresses and keys that must win.
 FILE, INLINE, HEAD = "file", "inline", "file+head"
 
+NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
 KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
 # Variables whose value, and not only their presence, a payload may depend on.
 _VARIABLES = (
     "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LITELLM_PROXY_URL",
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
-    "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY",
+    "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY", NAMED_MODEL,
     # Which way a proxy is reached, and so how it is asked.
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip

@@ -18,6 +18,7 @@ from .delivery import CARRIED
 from .errors import Failure, ProxyUnreachable, UsageFailure
 from .jsonc import Live, joined, mapping
 from .keys import Key
+from .record import NAMED_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,9 +120,10 @@ class Section:
     """What the user's configuration says of a provider already, and what a payload must therefore not say.
 
     ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved;
-    ``named_models`` are the ids that the configuration names as ``X/ID``; ``sibling_hidden`` tells that
-    ``enabled_providers`` or ``disabled_providers`` leave the sibling out, ``sibling_root`` where the user sends it.
-    ``local``: the address or the key stands in a layer that another folder may not have.
+    ``named_models`` are the ids that the configuration or opencode's command line names as ``X/ID``;
+    ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
+    ``sibling_root`` where the user sends it. ``local``: the address or the key stands in a layer that another folder
+    may not have.
     """
 
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -353,12 +355,11 @@ class _Reader:
 
     def _section(self, provider: str) -> Section:
         prefix = f"{provider}/"
+        named = {*self._configuration.models_named, self._environment.get(NAMED_MODEL, "")}
         return Section(
             written=mapping(self._written.get(provider)),
             sibling=mapping(self._written.get(f"{provider}{SIBLING_SUFFIX}")),
-            named_models=frozenset(
-                name[len(prefix) :] for name in self._configuration.models_named if name.startswith(prefix)
-            ),
+            named_models=frozenset(name[len(prefix) :] for name in named if name.startswith(prefix)),
             sibling_hidden=not self._shown(f"{provider}{SIBLING_SUFFIX}"),
             sibling_root=self._own_root(f"{provider}{SIBLING_SUFFIX}"),
             local=bool(self._upper_connection(provider) - {"headers"}),

@@ -157,3 +157,20 @@ def test_only_opencode_s_own_command_line_is_understood(program: str) -> None:
 )
 def test_the_folder_where_opencode_will_work(arguments: str, folder: str) -> None:
     assert commandline.folder(arguments.split()) == folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model"),
+    [
+        ("", ""),
+        ("-m litellm/gpt-5", "litellm/gpt-5"),
+        ("run hi --model litellm/a/b", "litellm/a/b"),
+        ("run --model=litellm/gpt-5 hi", "litellm/gpt-5"),
+        ("-m=litellm/gpt-5", "litellm/gpt-5"),
+        ("-m litellm/one -m litellm/two", "litellm/two"),
+        ("run -- -m litellm/gpt-5", ""),
+        ("run -m", ""),
+    ],
+)
+def test_the_model_that_it_names(arguments: str, model: str) -> None:
+    assert commandline.model(arguments.split()) == model

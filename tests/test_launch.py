@@ -808,3 +808,19 @@ def test_the_environment_of_the_program_is_otherwise_the_caller_s(user: dict[str
     plain = run(["env", "-0"], bare)
     added = set(shown.stdout.split("\0")) ^ set(plain.stdout.split("\0"))
     assert sorted(entry.partition("=")[0] for entry in added) == ["OPENCODE_CONFIG", "OPENCODE_LITELLM_NO_KEY"]
+
+
+@pytest.mark.usefixtures("opencode")
+def test_a_model_that_the_command_line_names_is_found_where_it_is_named(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    proxy.serve(["gpt-4o", "gpt-5"])
+    named = ["-m litellm/gpt-5", "--model=litellm/gpt-5", "-m litellm-responses/gpt-5", "-m litellm/gpt-4o"]
+    for option in named:
+        before = len(proxy.requests)
+        shown = run(["opencode-with-litellm", "run", *option.split(), "hi"], user)
+        assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
+        inference = {request.path for request in proxy.requests[before:] if request.method == "POST"}
+        assert inference == {"/v1/chat/completions" if "4o" in option else "/v1/responses"}
+    listed = run(["opencode-with-litellm", "models"], user).stdout.split()
+    assert [name for name in listed if name.startswith("litellm")] == ["litellm/gpt-4o", "litellm-responses/gpt-5"]
