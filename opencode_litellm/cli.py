@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -370,23 +369,12 @@ def _content(output: Path) -> str | None:
 
 
 def _replace(output: Path, text: str) -> None:
-    """Write a file beside ``output`` and put it in its place: through a symbolic link, with the mode that was there."""
-    temporary = None
+    from . import replacement
+
     try:
-        target = output.resolve()
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o600
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="ascii", newline="", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-        temporary.chmod(mode)
-        temporary.replace(target)
-    except (OSError, RuntimeError) as error:
-        # RuntimeError is how a circle of symbolic links ended before Python 3.13.
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        replacement.replace(str(output), text.encode("ascii"), 0o600)
+    except OSError as error:
         raise UsageFailure(
-            f"{output} cannot be written ({getattr(error, 'strerror', None) or error})",
+            f"{output} cannot be written ({error.strerror})",
             "name another file, or give it a folder that is there and yours to write to",
         ) from error

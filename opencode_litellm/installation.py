@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from . import layers, program, rendering, replay, startup, terminal
+from . import layers, program, rendering, replacement, replay, startup, terminal
 from .errors import UsageFailure
 from .shells import STARTUPS
 
@@ -214,34 +212,10 @@ def _read(path: str) -> bytes | None:
 
 
 def _write(path: str, content: bytes, mode: int, dry_run: bool) -> None:
-    """Write a file beside ``path`` and put it in its place: through links, with the owner and mode that it had."""
     target = _writable(path)
-    if dry_run:
-        return
-    exists = os.path.exists(target)
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
-    os.makedirs(folder, exist_ok=True)
-    try:
-        private = 0o600 if exists else mode
-        with open(temporary, "xb", opener=lambda file, flags: os.open(file, flags, private)) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if exists:
-            _resemble(temporary, target)
-        os.replace(temporary, target)
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
-
-
-def _resemble(copy: str, original: str) -> None:
-    status = os.stat(original)
-    if hasattr(os, "chown"):
-        os.chown(copy, status.st_uid, status.st_gid)
-    shutil.copystat(original, copy)
-    os.utime(copy)
+    if not dry_run:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        replacement.replace(target, content, mode)
 
 
 def _remove(path: str, dry_run: bool) -> None:
