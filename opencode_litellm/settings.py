@@ -38,6 +38,7 @@ _SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|cred
 _SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
 _USER = re.compile(r"//[^/]*@")
+_LONGEST_SHOWN = 200  # characters of a value in a warning
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -392,7 +393,10 @@ class _Reader:
         tags, as_written = ([tags] if isinstance(tags, str) else tags for tags in (value, written.get("tags", value)))
         if not isinstance(tags, list) or not all(isinstance(tag, str) and _fits_a_header(tag) for tag in tags):
             place = self._place(provider, "options", "tags")
-            self._warn(f"options.tags of provider {provider}{place} is left out: give a list of words in ASCII")
+            self._warn(
+                f"options.tags of provider {provider}{place} is {_shown(as_written)}: give a list of words in ASCII;"
+                " it is left out"
+            )
             return None
         return _header(provider, "tags", TAGS_HEADER, ",".join(tags), joined(",", as_written))
 
@@ -414,8 +418,8 @@ class _Reader:
         if value is None or value in choices:
             return str(value or choices[0])
         self._warn(
-            f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {json.dumps(value)}:"
-            f" it is taken as {choices[0]!r}; choose {', '.join(choices)}",
+            f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {_shown(value)}:"
+            f" it is taken as {choices[0]!r}; choose {', '.join(choices)}"
         )
         return choices[0]
 
@@ -426,7 +430,8 @@ class _Reader:
         if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
             place = self._place(provider, "options", name)
             self._warn(
-                f"options.{name} of provider {provider}{place} must be a list of strings: the rest is ignored",
+                f"options.{name} of provider {provider}{place} is {_shown(value)}: give a list of strings;"
+                " the rest is ignored"
             )
         return strings
 
@@ -436,8 +441,8 @@ class _Reader:
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
             place = self._place(provider, "options", "modelCapabilities")
             self._warn(
-                f"options.modelCapabilities of provider {provider}{place} must map model ids to objects"
-                ' such as {"supports_vision": true}: the rest is ignored',
+                f"options.modelCapabilities of provider {provider}{place} is {_shown(value)}: map model ids to objects"
+                ' such as {"supports_vision": true}; the rest is ignored'
             )
         return usable
 
@@ -459,6 +464,11 @@ def _header(provider: str, option: str, name: str, value: str, written: object) 
     # A name made of provider and header would be the same for some two of them.
     variable = f"{CARRIED}{cache.digest([provider, name.lower()])[:12].upper()}"
     return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _url(text: object, place: str) -> ProxyURL:

@@ -289,16 +289,16 @@ INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "includeModels": (
         {"includeModels": {"a": 1}},
-        "options.includeModels of provider litellm in FILE must be a list of strings: the rest is ignored",
+        "options.includeModels of provider litellm in FILE is {\"a\": 1}: give a list of strings; the rest is ignored",
     ),
     "tags": (
         {"tags": ["blue", "été"]},
-        "options.tags of provider litellm in FILE is left out: give a list of words in ASCII",
+        'options.tags of provider litellm in FILE is ["blue", "été"]: give a list of words in ASCII; it is left out',
     ),
     "modelCapabilities": (
         {"modelCapabilities": {"gpt-4o": True}},
-        "options.modelCapabilities of provider litellm in FILE must map model ids to objects such as"
-        ' {"supports_vision": true}: the rest is ignored',
+        'options.modelCapabilities of provider litellm in FILE is {"gpt-4o": true}: map model ids to objects such as'
+        ' {"supports_vision": true}; the rest is ignored',
     ),
     "customHeaders": (
         {"customHeaders": {"X-Two": "a\nb"}},
