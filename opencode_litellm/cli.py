@@ -252,14 +252,18 @@ def uninstall(dry_run: bool) -> int:
 
 
 @opencode_litellm.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
     """Print the completion script for a shell."""
     from click.shell_completion import get_completion_class
 
-    script = get_completion_class(shell)
-    if script is not None:
-        terminal.emit(script(opencode_litellm, {}, "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
+    from . import rendering
+
+    known = get_completion_class(shell)
+    if known is None:
+        terminal.emit(rendering.completion(shell))
+    else:
+        terminal.emit(known(opencode_litellm, {}, NAME, "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
 
 
 def _running(shim: bool) -> list[str]:

@@ -50,6 +50,11 @@ def shim() -> str:
     return _engine(_shipped).get_template("shim.j2").render()
 
 
+def completion(shell: str) -> str:
+    """Return the completion script of a shell for which click has none: its template asks click as bash does."""
+    return _engine(_shipped).get_template(f"completion.{shell}.j2").render()
+
+
 def _named(name: str, among: Mapping[str, Shell]) -> Shell:
     if name not in among:
         raise UsageFailure(f"there is nothing for {name[:100]!r}", f"choose one of {' | '.join(among)}")

@@ -110,7 +110,7 @@ def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
         (["install", "bash", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
         (["uninstall", "bash"], "unexpected extra argument"),
         (["completion"], "Missing argument"),
-        (["completion", "pwsh"], "'pwsh' is not one of 'bash', 'zsh', 'fish'"),
+        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
         (["exec"], "Missing argument 'PROGRAM [ARG]...'"),
         (["exec", "--"], "Missing argument 'PROGRAM [ARG]...'"),
         (["config", "--check"], "--check needs --output FILE"),
@@ -436,15 +436,18 @@ COMPLETE = {
     ' COMP_WORDS="opencode-litellm {words} " COMP_CWORD={place} _OPENCODE_LITELLM_COMPLETE=zsh_complete'
     " opencode-litellm | awk 'NR % 3 == 2'",
     "fish": "source ./script; complete -C 'opencode-litellm {words} ' | cut -f1",
+    "pwsh": "Invoke-Expression (& cat ./script | Out-String); $line = 'opencode-litellm {words} '.Replace('  ', ' ');"
+    " foreach ($match in [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null)"
+    ".CompletionMatches) {{ $match.CompletionText }}",
 }
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", COMPLETE)
 def test_completion_completes_in_its_shell(shell: str, home: dict[str, str], program: Callable[[str], Path]) -> None:
-    program(shell)
+    path = str(program(shell))
     script = tool(home, "completion", shell)
     assert (script.status, script.stderr) == (0, "")
     Path(home["HOME"], "script").write_text(script.stdout)
     for words, expected in (("", COMMANDS), ("env", FORMATS)):
-        done = run([shell, "-c", COMPLETE[shell].format(words=words, place=len(words.split()) + 1)], home)
+        done = run([path, "-c", COMPLETE[shell].format(words=words, place=len(words.split()) + 1)], home)
         assert (done.status, sorted(done.stdout.split()), done.stderr) == (0, sorted(expected), "")
