@@ -106,12 +106,13 @@ def _name(proxy: Proxy) -> str:
     return f"answers-{cache.digest([proxy.provider, url, proxy.key.source, headers])}.json"
 
 
-_FIELDS = tuple(field.name for field in fields(Facts))
+_DEFAULTS = {field.name: field.default for field in fields(Facts)}
 
 
 def _rows(facts: Sequence[Facts]) -> list[dict[str, object]]:
+    # No efforts at all, (), are another thing than efforts that nobody knows, None.
     return [
-        {name: value for name in _FIELDS if (value := getattr(row, name)) is not None and value != ()}
+        {name: value for name, default in _DEFAULTS.items() if (value := getattr(row, name)) != default}
         for row in facts
     ]
 

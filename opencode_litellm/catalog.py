@@ -28,9 +28,9 @@ CHAT_MODES = frozenset({"chat", "responses", "completion"})
 # LiteLLM's modes that no coding agent can talk to. A mode that is in neither set is judged by the id.
 OTHER_MODES = frozenset(
     {
-        "audio_speech", "audio_transcription", "embedding", "image_edit", "image_generation", "image_variation",
-        "moderation", "moderations", "ocr", "realtime", "rerank", "search", "vector_store", "video",
-        "video_generation",
+        "audio_speech", "audio_transcription", "embedding", "evaluation", "extraction", "guardrail", "image_edit",
+        "image_generation", "image_variation", "moderation", "moderations", "ocr", "realtime", "rerank", "search",
+        "vector_store", "video", "video_generation",
     }
 )  # fmt: skip
 
@@ -49,8 +49,10 @@ _UNUSABLE = frozenset(
 _NOT_FOR_CHAT = re.compile(
     r"embed|bge-|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
     r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo|kling|seedance|seedream)|(^|[-_/.])ocr|realtime|text-to-|speech"
-    r"|recraft|ideogram|nano-banana|nova-(canvas|reel|sonic)|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash))"
-    r"|-to-video|[-_][tir]2[vi]($|[-_])|(^|/)(deepgram|elevenlabs|assemblyai)/|guardrail",
+    r"|recraft|ideogram|nano-banana|nova-[\d-]*(canvas|reel|sonic)|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash|preview|prime))"
+    r"|-to-video|[-_][tir]2[vi]($|[-_])|(^|[/.])(deepgram|elevenlabs|assemblyai|voyage|stability)[/.]|guardrail"
+    r"|(gpt|gemini).*[-_]live($|[-_])|native-audio|grok-voice|/(deep_)?search($|-)"
+    r"|(^|[-_/])(rank(er)?|gte|e5|stt|asr|chirp|lyria|orpheus)($|[-_])",
     re.IGNORECASE,
 )
 _SEES_IMAGES = re.compile(
@@ -69,7 +71,7 @@ _RESERVED = 32_000  # tokens
 _INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
 
 
-_PRICES = tuple(name for name in Facts.__dataclass_fields__ if "_cost" in name)
+_PRICES = ("input_cost", "output_cost", "cache_read_cost", "cache_write_cost")
 _ABILITIES = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
 _NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(_ABILITIES)
 
@@ -116,7 +118,7 @@ class Model:
     @property
     def sure_efforts(self) -> tuple[str, ...]:
         """The reasoning efforts that it takes for certain, the weakest first."""
-        return tuple(sorted({*(self.efforts or ()), *self.flagged_efforts}, key=_strength))
+        return tuple(sorted({*(self.efforts or ()), *self.flagged_efforts} - {*self.refused_efforts}, key=_strength))
 
 
 def _strength(effort: str) -> tuple[int, str]:
@@ -135,9 +137,8 @@ def build(
     facts = {}
     for model, rows in _by_model(listed).items():
         deployed, group = _safest(by_deployment.get(model, ())), _safest(by_group.get(model, ()))
-        if deployed and group:
-            # LiteLLM 1.106: a group has an ability as soon as one of its deployments has it.
-            group = replace(group, **_NO_ABILITIES)
+        if deployed and group and len(by_deployment[model]) > 1:
+            deployed, group = _agreed(deployed, group)
         merged = _first_known(model, [row for row in (deployed, group, _safest(rows)) if row])
         corrected = _corrected(merged, options.capabilities.get(model, {}))
         if _shown(corrected, options):
@@ -160,7 +161,7 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
     efforts = [set(row.efforts) for row in rows if row.efforts is not None]
     modes = sorted({row.mode for row in rows if row.mode})
     providers = {row.litellm_provider for row in rows}
-    merged: dict[str, Any] = {name: _extreme(max, [getattr(row, name) for row in rows]) for name in _PRICES}
+    merged: dict[str, Any] = _dearest(rows)
     merged.update({name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature")})
     return replace(
         rows[0],
@@ -169,10 +170,32 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
         max_input_tokens=_extreme(min, [row.max_input_tokens for row in rows]),
         max_output_tokens=_extreme(min, [row.max_output_tokens for row in rows]),
         **merged,
-        efforts=tuple(sorted(set.intersection(*efforts))) if efforts else None,
+        efforts=tuple(sorted(set.intersection(*efforts))) if len(efforts) == len(rows) else None,
         flagged_efforts=tuple(sorted(set.intersection(*(set(row.flagged_efforts) for row in rows)))),
         refused_efforts=tuple(sorted({effort for row in rows for effort in row.refused_efforts})),
     )
+
+
+def _dearest(rows: Sequence[Facts]) -> dict[str, float | None]:
+    dearest: dict[str, float | None] = {}
+    for price in _PRICES:
+        tier = f"{price}_over_200k"
+        base = [getattr(row, price) for row in rows]
+        tiers = [getattr(row, tier) for row in rows]
+        dearest[price] = _extreme(max, base)
+        # Where one has no tier of its own, its price holds there, too.
+        dearest[tier] = _extreme(max, [*tiers, *base]) if any(tiers) else None
+    return dearest
+
+
+def _agreed(deployed: Facts, group: Facts) -> tuple[Facts, Facts]:
+    """Return the rows of a name that several deployments have, each with what it is right about.
+
+    LiteLLM 1.106: a group has an ability as soon as one of them has it, but only the efforts that all of them take.
+    """
+    if group.efforts is not None:
+        deployed = replace(deployed, efforts=group.efforts, reasoning=deployed.reasoning and bool(group.efforts))
+    return deployed, replace(group, **_NO_ABILITIES)
 
 
 def _extreme(choose: Callable[[list[N]], N], values: Iterable[N | None]) -> N | None:
@@ -205,7 +228,7 @@ def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
     taken, refused = set(said.flagged_efforts), set(said.refused_efforts)
     changes["efforts"] = None if efforts is None else tuple(sorted({*efforts} - refused))
     changes["flagged_efforts"] = tuple(sorted({*facts.flagged_efforts, *taken} - refused))
-    changes["refused_efforts"] = tuple(sorted({*facts.refused_efforts, *refused} - taken))
+    changes["refused_efforts"] = tuple(sorted({*facts.refused_efforts, *refused} - taken - {*(said.efforts or ())}))
     return replace(facts, **changes)
 
 
@@ -227,7 +250,8 @@ def _shown(facts: Facts, options: ModelOptions) -> bool:
 def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
     inputs = _inputs(facts)
     openai_reasoning = is_openai_reasoning(facts.model)
-    thinks = bool(facts.efforts or facts.flagged_efforts) or openai_reasoning
+    # An id that looks like one of OpenAI's is no proof against LiteLLM, which knows that it takes no effort.
+    thinks = bool(facts.efforts or facts.flagged_efforts) or (openai_reasoning and facts.efforts is None)
     reasoning = thinks if facts.reasoning is None else facts.reasoning
     chosen = route(facts.model, facts.mode, options)
     return Model(

@@ -114,6 +114,8 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
 
     supported = info.get("supported_openai_params")
     effort_flags = {**_effort_flags(params), **_effort_flags(info)}
+    # What the plugin calls a list of some that are taken.
+    effort_flags.update(dict.fromkeys(_efforts(info.get("supports_reasoning_efforts")) or (), True))
     return Facts(
         model=model,
         mode=_text(info.get("mode")),
@@ -137,15 +139,14 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
         function_calling=flag("supports_function_calling"),
         reasoning=flag("supports_reasoning"),
         temperature="temperature" in supported if isinstance(supported, list) and supported else None,
-        efforts=_listed_efforts(info),
+        # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).
+        efforts=_efforts(info.get("supported_reasoning_efforts", info.get("reasoning_effort_levels"))),
         flagged_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if taken)),
         refused_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if not taken)),
     )
 
 
-def _listed_efforts(info: Mapping[str, Any]) -> tuple[str, ...] | None:
-    # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).
-    listed = info.get("supported_reasoning_efforts", info.get("reasoning_effort_levels"))
+def _efforts(listed: object) -> tuple[str, ...] | None:
     if not isinstance(listed, list):
         return None
     return tuple(sorted({effort for effort in listed if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))

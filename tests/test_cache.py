@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.opencode import run
-from world.stub import MODELS, StubProxy
+from world.stub import MODEL_INFO, MODELS, StubProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -365,3 +365,17 @@ def test_temporary_files_are_never_seen_under_their_final_name(user: dict[str, s
         for file in cache(user).glob("*.json"):
             json.loads(file.read_bytes())
     settle(user)
+
+
+def test_what_was_kept_of_answers_gives_the_same_payload(user: dict[str, str], proxy: StubProxy) -> None:
+    info = {"mode": "chat", "supports_reasoning": True, "supports_vision": False, "max_input_tokens": 1}
+    rows = [
+        {"model_name": "alpha", "model_info": {**info, "reasoning_effort_levels": []}},
+        {"model_name": "beta", "model_info": {**info, "supports_low_reasoning_effort": False}},
+    ]
+    proxy.answer(MODEL_INFO, {"data": rows})
+    printed = json.loads(run(["opencode-litellm", "config"], user).stdout)
+    asked = proxy.paths().count(MODEL_INFO)
+    assert launch(user).payload == printed
+    assert proxy.paths().count(MODEL_INFO) == asked, "the details come from the cache"
+    assert printed["provider"]["litellm"]["models"]["alpha"]["variants"]["low"] == {"disabled": True}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # In LiteLLM's own price table these have a mode that chats, and are no partners for an agent by what they do.
 CHAT_IN_NAME_ONLY = (
-    "-image", "-preview-tts", "embed", "-ocr", "flux-1", "realtime",
+    "-image", "-preview-tts", "embed", "-ocr", "flux-1", "realtime", "lyria-",
 )  # fmt: skip
 
 
@@ -89,7 +89,8 @@ class TestWhatIsShown:
         "mode",
         [
             "embedding", "image_generation", "image_edit", "audio_transcription", "audio_speech", "rerank", "search",
-            "ocr", "moderation", "video_generation", "realtime", "vector_store",
+            "ocr", "moderation", "video_generation", "realtime", "vector_store", "evaluation", "extraction",
+            "guardrail",
         ],
     )  # fmt: skip
     def test_modes_that_do_not_chat_are_hidden_whatever_the_id(self, build: Any, mode: str) -> None:
@@ -125,6 +126,23 @@ class TestWhatIsShown:
             ("deepseek-r1", True),
             ("video-llama-chat", True),
             ("image-aware-chat", True),
+            ("DAMO/video-llama-chat", True),
+            ("gemini-3-pro-image-preview", False),
+            ("voyage/voyage-3-large", False),
+            ("semantic-ranker-512", False),
+            ("Salesforce/Llama-Rank-V1", False),
+            ("gemini-2.5-flash-native-audio", False),
+            ("gpt-live-1", False),
+            ("grok-voice-agent", False),
+            ("thenlper/gte-large", False),
+            ("intfloat/e5-mistral-7b-instruct", False),
+            ("stability.stable-image-core-v1:0", False),
+            ("fireworks-asr-large", False),
+            ("vertex_ai/chirp_3", False),
+            ("lyria-002", False),
+            ("perplexity/search", False),
+            ("franks-live-model", True),
+            ("perplexity/sonar-deep-research", True),
         ],
     )
     def test_without_a_mode_the_id_decides(self, build: Any, model: str, shown: bool) -> None:
@@ -138,6 +156,11 @@ class TestWhatIsShown:
         hidden = [name for name in chatting if name not in shown]
         assert len(shown) > 3000
         assert [name for name in hidden if not any(part in name for part in CHAT_IN_NAME_ONLY)] == []
+
+    def test_every_mode_of_litellms_own_table_was_thought_of(self, price_table: dict[str, Any]) -> None:
+        del price_table["sample_spec"]
+        modes = {row["mode"] for row in price_table.values() if row.get("mode")}
+        assert modes - catalog.CHAT_MODES - catalog.OTHER_MODES == set()
 
     def test_wildcards_and_placeholders_are_hidden_and_an_alias_with_a_star_is_not(self, build: Any) -> None:
         listed = ["*", "openai/*", "bedrock/us/*", "all-team-models", "all-proxy-models", "no-default-models", "new*"]
@@ -230,6 +253,44 @@ class TestDeploymentsOfOneName:
     def test_an_ability_that_one_deployment_may_lack_is_not_claimed_because_the_group_has_it(self, build: Any) -> None:
         rows = [Row("house", {"supports_vision": True}), Row("house", {"supports_vision": None})]
         assert build(["house"], rows, {"house": {"supports_vision": True}})["house"].inputs == ("text",)
+
+    def test_an_ability_of_the_group_is_that_of_its_only_deployment(self, build: Any) -> None:
+        """LiteLLM 1.106: behind a wildcard, /v1/model/info is an empty shell, and the group knows the model."""
+        group = {"supports_vision": True, "supports_reasoning": True, "supported_reasoning_efforts": ["high"]}
+        model = build(["corp/reasoner"], [Row("corp/reasoner", {"mode": "chat"})], {"corp/reasoner": group})
+        assert model["corp/reasoner"].inputs == ("text", "image")
+        assert (model["corp/reasoner"].reasoning, model["corp/reasoner"].sure_efforts) == (True, ("high",))
+
+    @pytest.mark.parametrize(
+        ("rows", "group", "expected"),
+        [
+            # what all of them take, as LiteLLM says it or as their rows do
+            ([{"reasoning_effort_levels": ["low", "max"], "supports_reasoning": True}, {}], [], (False, ())),
+            ([{"reasoning_effort_levels": ["low"]}] * 2, None, (True, ("low",))),
+            ([{"reasoning_effort_levels": ["low", "max"]}, {}], None, (False, ())),
+            ([{"reasoning_effort_levels": ["low"]}, {}], ["low"], (True, ("low",))),
+            (
+                [{"reasoning_effort_levels": ["low", "xhigh"]}, {"supports_xhigh_reasoning_effort": False}],
+                ["low", "xhigh"],
+                (True, ("low",)),
+            ),
+        ],
+    )
+    def test_an_effort_is_claimed_only_when_all_take_it(
+        self, build: Any, rows: list[dict[str, Any]], group: list[str] | None, expected: Any
+    ) -> None:
+        groups = {"house": {"supports_reasoning": True, "supported_reasoning_efforts": group}}
+        model = build(["house"], [Row("house", {"mode": "chat", **row}) for row in rows], groups)["house"]
+        assert (model.reasoning, model.sure_efforts) == expected
+
+    def test_a_price_beyond_200k_tokens_is_never_below_the_other(self, build: Any) -> None:
+        dear = {"input_cost_per_token": 2e-05, "output_cost_per_token": 8e-05}
+        tiered = {
+            "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05,
+            "input_cost_per_token_above_200k_tokens": 6e-06, "output_cost_per_token_above_200k_tokens": 2.25e-05,
+        }  # fmt: skip
+        model = build(["house"], [Row("house", dear), Row("house", tiered)])["house"]
+        assert (model.price, model.price_over_200k) == (Price(20.0, 80.0), Price(20.0, 80.0))
 
     def test_a_group_says_what_an_unheard_deployment_cannot(self, build: Any) -> None:
         group = {"mode": "chat", "supports_vision": True, "max_input_tokens": 9000, "max_output_tokens": 900}
@@ -422,6 +483,8 @@ class TestReasoning:
                 {},
                 (True, ("xhigh",), ("minimal",)),
             ),
+            ("house", {"supports_reasoning_efforts": ["xhigh"]}, {}, (True, ("xhigh",), ())),
+            ("marco-o1:7b", {}, {"supported_reasoning_efforts": []}, (False, (), ())),
             ("house", {"supports_reasoning": False}, {"supported_reasoning_efforts": ["low"]}, (False, ("low",), ())),
             ("house", {}, {"supported_reasoning_efforts": ["LOW", "a b", 3, None, "x" * 99]}, (False, (), ())),
             ("house", {}, {"supported_reasoning_efforts": "low"}, (False, (), ())),
@@ -456,6 +519,9 @@ class TestModelCapabilities:
         group = {"house": {"supported_reasoning_efforts": ["low", "medium", "high"]}}
         fewer = {"house": {"supports_medium_reasoning_effort": False}}
         assert build(["house"], (), group, capabilities=fewer)["house"].sure_efforts == ("low", "high")
+        refused = [Row("house", {"supports_low_reasoning_effort": False})]
+        more = {"house": {"supported_reasoning_efforts": ["low"]}}
+        assert build(["house"], refused, group, capabilities=more)["house"].sure_efforts == ("low",)
         none = {"house": {"supported_reasoning_efforts": []}}
         assert build(["house"], (), group, capabilities=none)["house"].efforts == ()
 
