@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 
 from opencode_litellm import delivery, jsonc, layers
 from opencode_litellm.errors import ConfigurationUnreadable
@@ -32,6 +33,8 @@ _FRONT_MATTER_MODEL = re.compile(
     re.MULTILINE,
 )
 _DEEPEST = 8  # folders; a link to a parent would be followed for ever
+_BEYOND_OPENCODE = "opencode does not start with this either, correct it there"
+_BEYOND_US = "opencode takes it, we cannot: write it otherwise there"
 _LOWEST = (layers.GLOBAL, layers.CUSTOM)
 
 
@@ -40,7 +43,8 @@ class Configuration:
 
     `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced.
     `written`: the same shape, where a string that holds such a token is a `jsonc.Live` with the token as it
-    was written, a relative path made absolute; a plain string stands literally in the user's files.
+    was written, a relative path made absolute, or a `jsonc.Bound` where that path could not be read as one; a plain
+    string stands literally in the user's files.
     `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone.
     `sources`: the (kind, path) of the layers that were there.
     `environment_names`, `referenced_files` (absolute): what the tokens name.
@@ -89,7 +93,8 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
     """Return the configuration that opencode would see in the absolute `folder`, our deliveries left out.
 
     `project` is that of `layers.files`. Raises `ConfigurationUnreadable` where opencode would not start: text
-    that is not JSONC, a `{file:}` that cannot be read, a file that is a folder.
+    that is not JSONC, a `{file:}` that cannot be read, a file that is a folder; and for what only one of us can
+    have, a pipe, or only opencode, a number beyond Python's.
     """
     configuration = Configuration()
     variables: set[str] = set()
@@ -147,14 +152,18 @@ class _Layer:
         self.environment = environment
         self.variables = set(jsonc.ENV.findall(text))
         self.references: set[str] = set()
-        self.resolved = self._section(self._substituted(text))
-        self.written = self._written(text) if self.variables or self.references else self.resolved
+        try:
+            self.resolved = self._section(self._substituted(text))
+            self.written = self._written(text) if self.variables or self.references else self.resolved
+        except RecursionError as error:
+            raise _unreadable(source, "nested too deeply", _BEYOND_US) from error
 
     def _section(self, text: str) -> Section:
         try:
             value = jsonc.parse(text)
         except jsonc.JsoncError as error:
-            raise _unreadable(f"{self.source}:{error.line}:{error.column}", error.reason) from error
+            remedy = _BEYOND_US if isinstance(error, jsonc.BeyondPython) else _BEYOND_OPENCODE
+            raise _unreadable(f"{self.source}:{error.line}:{error.column}", error.reason, remedy) from error
         if not isinstance(value, dict):
             raise _unreadable(f"{self.source}:1:1", "an object in braces is expected")
         return value
@@ -168,10 +177,12 @@ class _Layer:
         return section if isinstance(section, dict) else self.resolved
 
     def _settled(self, token: str) -> tuple[str, str]:
-        """Return `token` as it can stand anywhere, and what it is replaced by."""
+        """Return `token` as it can stand anywhere, empty when it cannot, and what it is replaced by."""
         if token.startswith("{file:"):
             path, written = self._with_variables(token)[len("{file:") : -1], token[len("{file:") : -1]
             if not path.startswith("~/") and not os.path.isabs(path):
+                if any(character in self.folder for character in "{}\r\n"):
+                    return "", self._substituted(token)
                 absolute = os.path.normpath(os.path.join(self.folder, written))
                 return "{file:" + absolute + "}", self._substituted(token)
         return token, self._substituted(token)
@@ -211,11 +222,13 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
         return {key: _aligned(value, other) for (key, value), other in pairs}
     if isinstance(resolved, list) and isinstance(written, list) and len(resolved) == len(written):
         return [_aligned(value, other) for value, other in zip(resolved, written, strict=True)]
-    return written if isinstance(resolved, str) and isinstance(written, jsonc.Live) else resolved
+    if isinstance(resolved, str) and isinstance(written, jsonc.Live):
+        return written if all(written.parts[1::2]) else jsonc.Bound(resolved)
+    return resolved
 
 
-def _unreadable(place: str, reason: str) -> ConfigurationUnreadable:
-    return ConfigurationUnreadable(f"{place}: {reason}", "opencode does not start with this either, correct it there")
+def _unreadable(place: str, reason: str, remedy: str = _BEYOND_OPENCODE) -> ConfigurationUnreadable:
+    return ConfigurationUnreadable(f"{place}: {reason}", remedy)
 
 
 def _text(path: str) -> str:
@@ -229,6 +242,12 @@ def _text(path: str) -> str:
 
 
 def _decoded(path: str) -> str:
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or os.path.realpath(path) == os.devnull):
+        raise ConfigurationUnreadable(
+            f"{path} is a pipe or a device, which can be read only once",
+            "it is left to opencode, name a plain file to have models of LiteLLM",
+        )
     with open(path, "rb") as file:
         return jsonc.decode(file.read())
 
@@ -256,7 +275,7 @@ def _markdown(folders: Iterable[str], base: str) -> Iterator[tuple[str, str | No
     for folder in folders:
         for name, deep in MARKDOWN_FOLDERS.items():
             for path in _markdown_files(os.path.join(base, folder, name), deep=deep):
-                yield path, _front_matter_model(_text(path))
+                yield path, _markdown_model(path)
 
 
 def _markdown_files(folder: str, *, deep: bool) -> Iterator[str]:
@@ -264,6 +283,13 @@ def _markdown_files(folder: str, *, deep: bool) -> Iterator[str]:
         if not deep or parent.count(os.sep) - folder.count(os.sep) > _DEEPEST:
             children.clear()
         yield from (os.path.join(parent, name) for name in names if name.endswith(".md"))
+
+
+def _markdown_model(path: str) -> str | None:
+    try:
+        return _front_matter_model(_decoded(path))
+    except (OSError, ConfigurationUnreadable):  # opencode reports such a file and starts
+        return None
 
 
 def _front_matter_model(text: str) -> str | None:

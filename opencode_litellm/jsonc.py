@@ -50,6 +50,16 @@ class JsoncError(ValueError):
         self.column = column
 
 
+class BeyondPython(JsoncError):
+    """opencode accepts the text all the same."""
+
+
+class Bound(str):
+    """What took the place of a token that cannot be written elsewhere: plain text, which is not to be repeated."""
+
+    __slots__ = ()
+
+
 class Live(str):
     """A string with tokens that opencode is meant to replace.
 
@@ -75,8 +85,8 @@ def parse(text: str) -> JSON:
     """Return the value that opencode 1.18 (jsonc-parser, trailing commas allowed) reads from `text`.
 
     Comments and one trailing comma are accepted; a byte-order mark only where `decode` removes it. Raises
-    `JsoncError` for what opencode refuses, and for what it takes and Python doesn't: numbers beyond a float's
-    range (infinite in JavaScript), nesting of a thousand levels.
+    `JsoncError` for what opencode refuses, and `BeyondPython` for what it takes: numbers beyond a float's range
+    (infinite in JavaScript), integers of thousands of digits, nesting of a thousand levels.
     """
     try:
         return _loads(text)
@@ -126,7 +136,13 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
 
 
 def joined(separator: str, strings: Iterable[str]) -> str:
-    """Return `strings` as one, `separator` between them, in which the tokens of `Live` ones stay live."""
+    """Return `strings` as one, `separator` between them, in which the tokens of `Live` ones stay live.
+
+    With a `Bound` one among them, so is the whole.
+    """
+    strings = list(strings)
+    if any(isinstance(string, Bound) for string in strings):
+        return Bound(separator.join(strings))
     parts = [""]
     for number, string in enumerate(strings):
         first, *rest = string.parts if isinstance(string, Live) else (string,)
@@ -173,23 +189,23 @@ def dump(value: JSON) -> str:
 
 
 def _loads(text: str) -> JSON:
-    def refuse(literal: str) -> JSON:
+    def refuse(literal: str, kind: type[JsoncError] = JsoncError) -> JSON:
         before = text[: text.find(literal)]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise JsoncError(f"{literal[:20]} is not a number to calculate with", line, column)
+        raise kind(f"{literal[:20]} is not a number to calculate with", line, column)
 
     def finite(literal: str) -> JSON:
         number = float(literal)
-        return refuse(literal) if abs(number) == _INFINITE else number
+        return refuse(literal, BeyondPython) if abs(number) == _INFINITE else number
 
     try:
         value: JSON = json.loads(text, parse_constant=refuse, parse_float=finite)
     except (JsoncError, json.JSONDecodeError):
         raise
     except RecursionError as error:
-        raise JsoncError("nested too deeply", 1, 1) from error
+        raise BeyondPython("nested too deeply", 1, 1) from error
     except ValueError as error:  # Python 3.11 limits how long an integer may be
-        raise JsoncError("a number with thousands of digits", 1, 1) from error
+        raise BeyondPython("a number with thousands of digits", 1, 1) from error
     return value
 
 

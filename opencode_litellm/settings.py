@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from . import cache, keys
 from .delivery import CARRIED
 from .errors import Failure, ProxyUnreachable, UsageFailure
-from .jsonc import Live, joined, mapping
+from .jsonc import Bound, Live, joined, mapping
 from .keys import Key
 from .record import NAMED_MODEL
 
@@ -459,7 +459,7 @@ def _header(provider: str, option: str, name: str, value: str, written: object) 
     plain = "".join(written.parts[::2]) if isinstance(written, Live) else value
     if isinstance(written, Live) and keys.is_reference(written):
         return Header(name, value, written, option)
-    if not _SECRET_HEADER.search(name) and not _SECRET_VALUE.search(plain):
+    if not isinstance(written, Bound) and not _SECRET_HEADER.search(name) and not _SECRET_VALUE.search(plain):
         return Header(name, value, written if isinstance(written, Live) else value, option)
     # A name made of provider and header would be the same for some two of them.
     variable = f"{CARRIED}{cache.digest([provider, name.lower()])[:12].upper()}"
