@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .delivery import MARKER, NO_KEY
-from .jsonc import Live, mapping
+from .jsonc import Live, joined, mapping
 from .keys import PLACEHOLDER
 from .settings import DECLARATIONS, SIBLING_SUFFIX
 
@@ -85,7 +85,7 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
         settings=_main_settings(proxy, url),
         models={model.id: _entry(model, proxy) for model in new if model.id not in moved},
     )
-    if not siblings:
+    if not siblings and not (_can_have_sibling(proxy) and "models" in proxy.section.sibling):
         return [chat]
     return [
         chat,
@@ -100,14 +100,18 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
 def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
-    # A literal key and one in auth.json serve only the id that they stand under: without one, no sibling can work.
-    own_key = not proxy.overrides and "apiKey" in mapping(proxy.section.sibling.get("options"))
-    if not proxy.key.reaches_sibling and not own_key:
+    if not _can_have_sibling(proxy):
         return False
     if proxy.options.responses_provider == "sibling":
         return True
     # A model that the configuration names as X/ID has to be found there.
     return not proxy.section.sibling_hidden and model.id not in proxy.section.named_models
+
+
+def _can_have_sibling(proxy: Proxy) -> bool:
+    """Tell whether a sibling would have a key: a literal one and one in auth.json serve only the id they are under."""
+    own_key = not proxy.overrides and "apiKey" in mapping(proxy.section.sibling.get("options"))
+    return proxy.key.reaches_sibling or own_key
 
 
 def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
@@ -172,7 +176,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     written, users = proxy.section.written, proxy.section.sibling
     settings: dict[str, JSON] = {
         "npm": RESPONSES_PACKAGE,
-        "name": f"{written.get('name') or _name(proxy)} (Responses)",
+        "name": joined("", (_users_name(proxy) or _name(proxy), " (Responses)")),
         **{name: written[name] for name in ("whitelist", "blacklist") if name in written},
     }
     fields, connection = _sibling_connection(proxy, url)
@@ -214,6 +218,11 @@ def _base_url(users: Mapping[str, Any]) -> str | None:
     """Return a section's own ``baseURL`` as the user wrote it."""
     text = mapping(users.get("options")).get("baseURL") or users.get("api")
     return text if isinstance(text, str) and text else None
+
+
+def _users_name(proxy: Proxy) -> str:
+    name = proxy.section.written.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def _name(proxy: Proxy) -> str:

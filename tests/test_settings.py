@@ -19,6 +19,7 @@ from opencode_litellm.shells import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from world.opencode import Opencode
     from world.upstream import Upstream
 
 
@@ -167,6 +168,26 @@ def test_two_providers_never_share_a_variable(
         name, secret = secrets[provider]
         assert after[section["options"]["headers"][name][len("{env:") : -1]] == secret
         assert {request.headers[name] for request in proxies[provider].requests} == {secret}
+
+
+def test_a_sibling_whose_models_are_all_the_user_s_own_is_connected(
+    environment: dict[str, str], stub_proxy: Callable[..., StubProxy], opencode: Opencode
+) -> None:
+    proxy = stub_proxy(["gpt-4o", "o3"], key="sk-key")
+    options = {"baseURL": f"{proxy.url}/v1", "apiKey": "{env:KEY}"}
+    sections = {
+        "litellm": {"name": "{env:TEAM} of ours", "options": options},
+        "litellm-responses": {"models": {"o3": {"name": "Mine"}}},
+    }
+    write(Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json"), {"$schema": "x", "provider": sections})
+    home = Path(environment["HOME"])
+    after = handed_over(EXEC, {**environment, "KEY": "sk-key", "TEAM": "Blue"}, home)
+    sibling = opencode.debug_config(after, home)["provider"]["litellm-responses"]
+    assert (sibling["name"], sibling["models"]) == ("Blue of ours (Responses)", {"o3": {"name": "Mine"}})
+    with ConfigEndpoint(after) as endpoint:
+        endpoint.prompt(home, "litellm-responses/o3", "hi")
+    inference = {(request.path, request.key) for request in proxy.requests if request.method == "POST"}
+    assert inference == {("/v1/responses", "sk-key")}
 
 
 @pytest.mark.usefixtures("opencode")
