@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from . import cache, keys
 from .delivery import CARRIED
 from .errors import Failure, ProxyUnreachable, UsageFailure
+from .facts import row_of
 from .jsonc import Bound, Live, joined, mapping
 from .keys import Key
 from .record import NAMED_MODEL
@@ -263,8 +264,16 @@ class _Reader:
 
     def _sections(self) -> list[str]:
         ours = [provider for provider, section in self._resolved.items() if is_ours(provider, section)]
+        for provider, section in self._resolved.items():
+            self._warn_of_declarations(provider, mapping(mapping(section).get("options")))
         siblings = {f"{provider}{SIBLING_SUFFIX}" for provider in [*ours, PROVIDER]}
         return sorted(provider for provider in ours if provider not in siblings) or [PROVIDER]
+
+    def _warn_of_declarations(self, provider: str, options: Mapping[str, Any]) -> None:
+        for name in DECLARATIONS:
+            if not isinstance(options.get(name, True), bool):
+                said = f"{self._option(provider, name)} is {_shown(options[name])}"
+                self._warn(f"{said}: it is ignored; choose true or false, without quotes")
 
     def _shown(self, provider: str) -> bool:
         # opencode 1.18: enabled_providers hides what it leaves out, and disabled_providers beats it.
@@ -372,11 +381,12 @@ class _Reader:
         headers: dict[str, Header] = {}
         for option in ("customHeaders", "headers"):  # opencode sends the second itself: it has the last word
             values = mapping(resolved.get(option))
+            if resolved.get(option) is not None and not isinstance(resolved[option], dict):
+                self._warn(f"{self._option(provider, option)} is left out: give an object of names and values")
             for name, value in values.items():
-                source = f"options.{option}.{name} of provider {provider}"
                 if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(value):
-                    place = self._place(provider, "options", option, name)
-                    self._warn(f"{source}{place} is left out: a header is a name with one line of ASCII text")
+                    source = self._option(provider, option, name)
+                    self._warn(f"{source} is left out: a header is a name with one line of ASCII text")
                     continue
                 as_written = mapping(written.get(option)).get(name, value)
                 headers[name.lower()] = _header(provider, option, name, value, as_written)
@@ -392,11 +402,8 @@ class _Reader:
             return None
         tags, as_written = ([tags] if isinstance(tags, str) else tags for tags in (value, written.get("tags", value)))
         if not isinstance(tags, list) or not all(isinstance(tag, str) and _fits_a_header(tag) for tag in tags):
-            place = self._place(provider, "options", "tags")
-            self._warn(
-                f"options.tags of provider {provider}{place} is {_shown(as_written)}: give a list of words in ASCII;"
-                " it is left out"
-            )
+            said = f"{self._option(provider, 'tags')} is {_shown(as_written)}"
+            self._warn(f"{said}: give a list of words in ASCII; it is left out")
             return None
         return _header(provider, "tags", TAGS_HEADER, ",".join(tags), joined(",", as_written))
 
@@ -417,10 +424,8 @@ class _Reader:
         value = options.get(name)
         if value is None or value in choices:
             return str(value or choices[0])
-        self._warn(
-            f"options.{name} of provider {provider}{self._place(provider, 'options', name)} is {_shown(value)}:"
-            f" it is taken as {choices[0]!r}; choose {', '.join(choices)}"
-        )
+        said = f"{self._option(provider, name)} is {_shown(value)}"
+        self._warn(f"{said}: it is taken as {choices[0]!r}; choose {', '.join(choices)}")
         return choices[0]
 
     def _strings(self, provider: str, options: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -428,23 +433,30 @@ class _Reader:
         values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         strings = tuple(item for item in values if isinstance(item, str))
         if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
-            place = self._place(provider, "options", name)
-            self._warn(
-                f"options.{name} of provider {provider}{place} is {_shown(value)}: give a list of strings;"
-                " the rest is ignored"
-            )
+            said = f"{self._option(provider, name)} is {_shown(value)}"
+            self._warn(f"{said}: give a list of strings; the rest is ignored")
         return strings
 
     def _capabilities(self, provider: str, value: object) -> Mapping[str, Mapping[str, object]]:
         models = mapping(value)
         usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
+        option = self._option(provider, "modelCapabilities")
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
-            place = self._place(provider, "options", "modelCapabilities")
-            self._warn(
-                f"options.modelCapabilities of provider {provider}{place} is {_shown(value)}: map model ids to objects"
-                ' such as {"supports_vision": true}; the rest is ignored'
-            )
+            remedy = 'map model ids to objects such as {"supports_vision": true}; the rest is ignored'
+            self._warn(f"{option} is {_shown(value)}: {remedy}")
+        ignored = [
+            f"{model}.{name}: {_shown(said)}"
+            for model, flags in usable.items()
+            for name, said in flags.items()
+            if said is not None and row_of(model, {name: said}) == row_of(model, {})
+        ]
+        if ignored:
+            what = "has what says nothing of a model in LiteLLM's words, and is ignored"
+            self._warn(f"{option} {what}: {', '.join(ignored)}")
         return usable
+
+    def _option(self, provider: str, *names: str) -> str:
+        return f"options.{'.'.join(names)} of provider {provider}{self._place(provider, 'options', *names)}"
 
     def _place(self, *names: str) -> str:
         path, _ = next(self._configuration.stated("provider", *names), ("", None))

@@ -321,6 +321,19 @@ INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         'options.modelCapabilities of provider litellm in FILE is {"gpt-4o": true}: map model ids to objects such as'
         ' {"supports_vision": true}; the rest is ignored',
     ),
+    "a misspelt capability": (
+        {"modelCapabilities": {"gpt-4o": {"suports_vision": True, "max_input_tokens": "lots", "mode": None}}},
+        "options.modelCapabilities of provider litellm in FILE has what says nothing of a model in LiteLLM's words, and"
+        ' is ignored: gpt-4o.suports_vision: true, gpt-4o.max_input_tokens: "lots"',
+    ),
+    "a declaration in quotes": (
+        {"litellm": "true"},
+        'options.litellm of provider litellm in FILE is "true": it is ignored; choose true or false, without quotes',
+    ),
+    "headers as a text": (
+        {"customHeaders": "X-A: b"},
+        "options.customHeaders of provider litellm in FILE is left out: give an object of names and values",
+    ),
     "customHeaders": (
         {"customHeaders": {"X-Two": "a\nb"}},
         "options.customHeaders.X-Two of provider litellm in FILE is left out: a header is a name with one line of"
