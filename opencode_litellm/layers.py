@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 GLOBAL = "global"
 CUSTOM = "custom"
@@ -22,6 +22,8 @@ MANAGED = "managed"
 
 INLINE_SOURCE = "OPENCODE_CONFIG_CONTENT"
 
+# What makes git look elsewhere than in the `.git` that is there.
+_GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 _NAMES = ("opencode.json", "opencode.jsonc")
 
 
@@ -36,12 +38,10 @@ def files(environment: Mapping[str, str], folder: str, *, project: bool = True) 
     found = [(GLOBAL, os.path.join(config, name)) for name in ("config.json", *_NAMES)]
     if custom := environment.get("OPENCODE_CONFIG"):
         found.append((CUSTOM, os.path.join(folder, custom)))
-    if project and not _disabled(environment):
-        found += [
-            (PROJECT, os.path.join(parent, name)) for parent in reversed(list(_upward(folder))) for name in _NAMES
-        ]
+    parents = _upward(environment, folder) if project else []
+    found += [(PROJECT, os.path.join(parent, name)) for parent in reversed(parents) for name in _NAMES]
     directory = environment.get("OPENCODE_CONFIG_DIR")
-    for path in folders(environment, folder, project=project):
+    for path in _folders(environment, parents):
         if path == directory or path.endswith(".opencode"):
             kind = DIRECTORY if path == directory else DOTFOLDER
             found += [(kind, os.path.join(folder, path, name)) for name in _NAMES]
@@ -52,9 +52,12 @@ def files(environment: Mapping[str, str], folder: str, *, project: bool = True) 
 
 def folders(environment: Mapping[str, str], folder: str, *, project: bool = True) -> list[str]:
     """Return the folders, present or not, that may hold agents, modes and commands, the strongest last."""
+    return _folders(environment, _upward(environment, folder) if project else [])
+
+
+def _folders(environment: Mapping[str, str], parents: Iterable[str]) -> list[str]:
     found = [config_folder(environment)]
-    if project and not _disabled(environment):
-        found += [os.path.join(parent, ".opencode") for parent in _upward(folder)]
+    found += [os.path.join(parent, ".opencode") for parent in parents]
     found.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or home(environment), ".opencode"))
     if directory := environment.get("OPENCODE_CONFIG_DIR"):
         found.append(directory)
@@ -117,37 +120,62 @@ def _xdg(environment: Mapping[str, str], variable: str, default: str, *names: st
     return os.path.join(base, *names)
 
 
-def _disabled(environment: Mapping[str, str]) -> bool:
-    return environment.get("OPENCODE_DISABLE_PROJECT_CONFIG", "").lower() in ("1", "true")
+def _upward(environment: Mapping[str, str], folder: str) -> list[str]:
+    """Return `folder` and those above it, up to the git root, or to the system's root outside of a repository.
 
-
-def _upward(folder: str) -> Iterator[str]:
-    """Yield `folder` and those above it, up to the git root, or to the system's root outside of a repository.
-
-    opencode asks git, which costs a process. We look for what git would find; that it may refuse a repository
-    of another user, we don't see.
+    None at all where the project's configuration is switched off.
     """
+    if environment.get("OPENCODE_DISABLE_PROJECT_CONFIG", "").lower() in ("1", "true"):
+        return []
     parents = [folder]
     while (parent := os.path.dirname(parents[-1])) != parents[-1]:
         parents.append(parent)
-    for index, parent in enumerate(parents):
-        git = os.path.join(parent, ".git")
-        if os.path.isfile(git):
-            return iter(parents[: index + 1] if _is_repository(_linked(git)) else parents)
-        if _is_repository(git):
-            return iter(parents[: index + 1])
-    return iter(parents)
+    root = next((_root(parent, environment) for parent in parents if os.path.exists(os.path.join(parent, ".git"))), "")
+    return parents[: parents.index(root) + 1] if root in parents else parents
 
 
-def _is_repository(git: str) -> bool:
-    return os.path.exists(os.path.join(git, "HEAD"))
+def _root(folder: str, environment: Mapping[str, str]) -> str:
+    """Return the root of the repository that git finds from a folder with a `.git`; empty: it finds none.
+
+    opencode asks git, which costs a process. We do so only where it is not plain what git will say: it refuses what
+    belongs to other users.
+    """
+    git = os.path.join(folder, ".git")
+    repository = _linked(git) if os.path.isfile(git) else git
+    if any(name in environment for name in _GIT_VARIABLES) or not os.path.exists(os.path.join(repository, "HEAD")):
+        return _asked(folder, environment)
+    if sys.platform != "win32" and {os.lstat(path).st_uid for path in (folder, git, repository)} != {os.geteuid()}:
+        return _asked(folder, environment)
+    program = "git.exe" if sys.platform == "win32" else "git"
+    path = environment.get("PATH", os.defpath).split(os.pathsep)
+    return folder if any(os.access(os.path.join(place, program), os.X_OK) for place in path) else ""
+
+
+def _asked(folder: str, environment: Mapping[str, str]) -> str:
+    import subprocess  # 10 ms, in rare cases
+
+    try:
+        finished = subprocess.run(
+            ["git", "rev-parse", "--git-dir", "--show-toplevel"],  # noqa: S607 - as opencode 1.18 looks it up
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    except OSError:
+        return ""
+    repository, _, top = os.fsdecode(finished.stdout).partition("\n")
+    # opencode 1.18 stays where it is in a repository without a working tree.
+    return os.path.normpath(os.path.join(folder, top.rstrip("\r\n"))) if repository else ""
 
 
 def _linked(git: str) -> str:
-    """Return the repository that the `.git` file of a worktree or submodule names; empty: it names none."""
+    """Return the repository that the `.git` file of a worktree or submodule names, the file itself for none."""
     try:
         with open(git, encoding="utf-8", errors="surrogateescape") as file:
             label, _, path = file.read().rstrip("\r\n").partition(": ")
     except OSError:
-        return ""
-    return os.path.join(os.path.dirname(git), path) if label == "gitdir" else ""
+        return git
+    return os.path.join(os.path.dirname(git), path) if label == "gitdir" else git

@@ -138,6 +138,7 @@ READ_ALIKE: dict[str, Scene] = {
     ),
     "a variable whose value ends the string": ({GLOBAL: text(a="{env:V}")}, {"V": 'x","b":"y'}),
     "a file for inline content": ({"work/k": "kk"}, {"OPENCODE_CONFIG_CONTENT": text(a="{file:k}")}),
+    "the empty device": ({PROJECT: text(a="{file:/dev/null}")}, {"OPENCODE_CONFIG": "/dev/null"}),
     "a file in the home folder": ({PROJECT: text(a="{file:~/k}"), "k": "kk"}, {}),
 }
 REFUSED_ALIKE: dict[str, Scene] = {
@@ -254,6 +255,91 @@ def test_project_files_count_from_the_git_root_down(endpoint: ConfigEndpoint, tm
     ours = configuration.read({"HOME": str(endpoint.home)}, str(folders[-1]))
     assert options(ours.resolved) == options(theirs)
     assert len(options(theirs)) in (3, 5, 7, 9)
+
+
+REFUSED_REPOSITORIES = {
+    "of another user's": "git init -q outer && chown 65534 outer",
+    "with another user's .git": "git init -q outer && chown -R 65534 outer/.git",
+    "below one's own": "git init -q outer && git init -q outer/inner && chown 65534 outer/inner",
+    "that the user trusts": (
+        "git init -q outer && chown 65534 outer && git config --global --add safe.directory $PWD/outer"
+    ),
+}
+
+
+@pytest.mark.parametrize("repository", REFUSED_REPOSITORIES.values(), ids=REFUSED_REPOSITORIES)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_a_repository_that_git_refuses_is_none(endpoint: ConfigEndpoint, tmp_path: Path, repository: str) -> None:
+    test_project_files_count_from_the_git_root_down(endpoint, tmp_path, f"export HOME={endpoint.home}; {repository}")
+
+
+GIT_ENVIRONMENTS = {
+    "no git to ask": {"PATH": "@/bin"},
+    "a hook's": {"GIT_DIR": ".git"},
+    "another repository": {"GIT_DIR": "@/absent"},
+    "a working tree elsewhere": {"GIT_WORK_TREE": "@"},
+}
+
+
+@pytest.mark.parametrize("variables", GIT_ENVIRONMENTS.values(), ids=GIT_ENVIRONMENTS)
+def test_variables_of_git_have_their_say(
+    opencode: Opencode, environment: dict[str, str], variables: dict[str, str]
+) -> None:
+    home = Path(environment["HOME"])
+    names = ("opencode.json", "repo/opencode.json", "repo/sub/opencode.json")
+    write(home, {name: text(**{name: 1}) for name in names})
+    subprocess.run(["/usr/bin/env", "git", "init", "-q", home / "repo"], check=True)
+    environment |= {name: value.replace("@", str(home)) for name, value in variables.items()}
+    ours = configuration.read(environment, str(home / "repo" / "sub"))
+    assert options(ours.resolved) == options(opencode.debug_config(environment, home / "repo" / "sub"))
+
+
+ODD_FOLDERS = {
+    "{{cookiecutter.slug}}": jsonc.Bound,
+    "a{b": jsonc.Bound,
+    "a}b": jsonc.Bound,
+    "{env:HOME": jsonc.Bound,
+    "a\nb": jsonc.Bound,
+    '"é" \\n // ': jsonc.Live,
+}
+
+
+@pytest.mark.parametrize("name", ODD_FOLDERS)
+def test_a_reference_from_a_folder_with_an_odd_name_means_the_same_elsewhere(
+    endpoint: ConfigEndpoint, tmp_path: Path, name: str
+) -> None:
+    content = text(a="{file:key}", b="{file:key} {env:ENV}", c="{file:~/key}")
+    write(tmp_path / name, {"opencode.json": content, "key": "kk"})
+    write(endpoint.home, {"key": KEY})
+    environment = {"HOME": str(endpoint.home), **VARIABLES}
+    written = configuration.read(environment, str(tmp_path / name)).written
+    kinds = {option: type(value) for option, value in options(written).items()}
+    assert kinds == {"a": ODD_FOLDERS[name], "b": ODD_FOLDERS[name], "c": jsonc.Live}
+
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "elsewhere", {"opencode.json": jsonc.dump({"$schema": "x", **written})})
+    here, there = (endpoint.read(tmp_path / folder) for folder in (name, "elsewhere"))
+    assert not isinstance(here, Refused)
+    assert not isinstance(there, Refused)
+    assert options(here) == options(there)
+
+
+BEYOND_PYTHON = {
+    "an infinite number": "1e999",
+    "a number of thousands of digits": "9" * 5000,
+    "a list in six hundred others": "[" * 600 + '"{env:ENV}"' + "]" * 600,
+}
+
+
+@pytest.mark.parametrize("value", BEYOND_PYTHON.values(), ids=BEYOND_PYTHON)
+def test_what_opencode_takes_and_we_cannot_is_not_called_its_fault(
+    endpoint: ConfigEndpoint, tmp_path: Path, value: str
+) -> None:
+    write(tmp_path, {"opencode.json": text(a="VALUE").replace('"VALUE"', value)})
+    assert not isinstance(endpoint.read(tmp_path), Refused)
+    with pytest.raises(ConfigurationUnreadable) as caught:
+        configuration.read({"HOME": str(endpoint.home), **VARIABLES}, str(tmp_path))
+    assert caught.value.remedy == "opencode takes it, we cannot: write it otherwise there"
 
 
 VARIABLES = {"ENV": "from-environment", "NUMBER": "7"}
@@ -415,6 +501,18 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment:
     )
 
 
+@pytest.mark.parametrize("variables", [{"OPENCODE_CONFIG": "pipe"}, {"OPENCODE_CONFIG_CONTENT": text(a="{file:pipe}")}])
+def test_what_can_be_read_only_once_is_left_to_opencode(environment: dict[str, str], variables: dict[str, str]) -> None:
+    home = Path(environment["HOME"])
+    os.mkfifo(home / "pipe")  # to open it would take for ever
+    with pytest.raises(ConfigurationUnreadable) as caught:
+        configuration.read({**environment, **variables}, str(home))
+    assert str(caught.value) == (
+        f"{home}/pipe is a pipe or a device, which can be read only once:"
+        " it is left to opencode, name a plain file to have models of LiteLLM"
+    )
+
+
 def test_an_unreadable_file_counts_as_missing(environment: dict[str, str]) -> None:
     path = Path(environment["HOME"]) / GLOBAL
     write(path.parent, {path.name: text(a=1)})
@@ -467,6 +565,8 @@ MODELS = {
 def test_every_model_that_anything_names_is_known(opencode: Opencode, environment: dict[str, str]) -> None:
     home = Path(environment["HOME"])
     write(home, MODELS)
+    loop = home / "work/.opencode/agent/loop.md"
+    loop.symlink_to(loop)
     environment["OPENCODE_CONFIG_DIR"] = str(home / "dir")
     merged = opencode.debug_config(environment, home / "work")
     named = {merged["model"], merged["small_model"]}
@@ -476,7 +576,7 @@ def test_every_model_that_anything_names_is_known(opencode: Opencode, environmen
     # opencode cuts the variant off a small_model only when it asks for it.
     assert found.models_named == {name.removesuffix("#low") for name in named}
     markdown = {str(home / name) for name in MODELS if name.endswith(".md") and name.count("mode/deep") == 0}
-    assert found.markdown_files == markdown
+    assert found.markdown_files == {*markdown, str(loop)}
 
 
 def test_folders_of_the_xdg_variables_and_their_defaults() -> None:

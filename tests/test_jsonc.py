@@ -91,10 +91,17 @@ def test_what_is_refused_is_placed(text: str, line: int, column: int) -> None:
     assert caught.value.reason
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "[1e999]", "[" + "9" * 5000 + "]", "/*" * 50_000])
-def test_what_python_cannot_hold_is_refused_in_the_same_way(text: str) -> None:
-    with pytest.raises(jsonc.JsoncError):
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1e999]", "[" + "9" * 5000 + "]"])
+def test_what_python_cannot_hold_is_told_from_what_is_wrong(text: str) -> None:
+    with pytest.raises(jsonc.BeyondPython):
         jsonc.parse(text)
+
+
+@pytest.mark.parametrize("text", ["/*" * 50_000, "[NaN]", "[-Infinity]"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(jsonc.JsoncError) as caught:
+        jsonc.parse(text)
+    assert type(caught.value) is jsonc.JsoncError
 
 
 def test_one_byte_order_mark_is_removed_from_a_file_and_bad_bytes_are_replaced() -> None:
