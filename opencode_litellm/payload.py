@@ -44,11 +44,15 @@ _OUR_OPTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Provider:
-    """A ``provider`` section: ``settings`` are its fields but ``models``, which maps ids to entries."""
+    """A ``provider`` section: ``settings`` are its fields but ``models``, which maps ids to entries.
+
+    ``below`` takes the place of ``settings`` where the project's configuration stands above them.
+    """
 
     id: str
     settings: Mapping[str, JSON]
     models: Mapping[str, Mapping[str, JSON]]
+    below: Mapping[str, JSON] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,20 @@ class Payload:
     def head(self) -> Payload:
         """The same providers without their models: the addresses and keys that belong together."""
         return replace(self, providers=tuple(replace(provider, models={}) for provider in self.providers))
+
+    @property
+    def below_project(self) -> Payload:
+        """The same for below a project's configuration, which has its own address and key.
+
+        In another project, which opencode's servers come to, that key would meet that one's address.
+        """
+        return replace(
+            self,
+            providers=tuple(
+                provider if provider.below is None else replace(provider, settings=provider.below)
+                for provider in self.providers
+            ),
+        )
 
     @property
     def model_count(self) -> int:
@@ -83,6 +101,7 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
     chat = Provider(
         id=proxy.provider,
         settings=_main_settings(proxy, url),
+        below=_main_settings(proxy, url, below=True) if proxy.section.local else None,
         models={model.id: _entry(model, proxy) for model in new if model.id not in moved},
     )
     if not siblings and not (_can_have_sibling(proxy) and "models" in proxy.section.sibling):
@@ -92,6 +111,7 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
         Provider(
             id=f"{proxy.provider}{SIBLING_SUFFIX}",
             settings=_sibling_settings(proxy, url),
+            below=_sibling_settings(proxy, url, below=True) if proxy.section.local else None,
             models={model.id: _entry(model, proxy, in_sibling=True) for model in siblings},
         ),
     ]
@@ -114,7 +134,7 @@ def _can_have_sibling(proxy: Proxy) -> bool:
     return proxy.key.reaches_sibling or own_key
 
 
-def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
+def _main_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> dict[str, JSON]:
     written = proxy.section.written
     options = mapping(written.get("options"))
     settings: dict[str, JSON] = {}
@@ -125,7 +145,9 @@ def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     if proxy.overrides and proxy.key.reference is not None:
         connection: dict[str, JSON] = {"baseURL": url.base_url, "apiKey": proxy.key.reference}
     else:
-        fields, connection = _connection(written, url, proxy.key.reference, local=proxy.section.local)
+        fields, connection = _connection(
+            written, url, proxy.key.reference, local=proxy.section.local, below=below
+        )
         settings.update(fields)
     headers = _added_headers(proxy, options)
     if headers:
@@ -136,19 +158,20 @@ def _main_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
 
 
 def _connection(
-    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool
+    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool, below: bool
 ) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """Return the fields and the options that say where a provider is and which key belongs there.
 
     A ``baseURL`` among the options never comes without its ``apiKey``: an inline payload stands above the
     configuration of every other folder, whose key would go there. Where the key is not ours to write (``reference``
-    is None), opencode finds it by itself, and nothing here may get into its way.
+    is None, or it stands in the project's configuration above us), opencode finds it by itself, and nothing here may
+    get into its way.
     """
-    stated = mapping(users.get("options"))
     own = _base_url(users)
-    if reference is not None:
+    stated = mapping(users.get("options")).get("apiKey") == reference
+    if reference is not None and not (stated and local and below):
         # An empty key of the user's counts as none.
-        complete = own is not None and stated.get("apiKey") == reference and not local
+        complete = own is not None and stated and not local
         return {}, {} if complete else {"baseURL": own or url.base_url, "apiKey": reference}
     fields: dict[str, JSON] = {}
     if "env" not in users:
@@ -172,21 +195,21 @@ def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
     return {header.name: header.written for header in proxy.headers if header.name.lower() not in taken}
 
 
-def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
+def _sibling_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> dict[str, JSON]:
     written, users = proxy.section.written, proxy.section.sibling
     settings: dict[str, JSON] = {
         "npm": RESPONSES_PACKAGE,
         "name": joined("", (_users_name(proxy) or _name(proxy), " (Responses)")),
         **{name: written[name] for name in ("whitelist", "blacklist") if name in written},
     }
-    fields, connection = _sibling_connection(proxy, url)
+    fields, connection = _sibling_connection(proxy, url, below=below)
     settings = {**{name: value for name, value in settings.items() if name not in users}, **fields}
     if connection:
         settings["options"] = connection
     return settings
 
 
-def _sibling_connection(proxy: Proxy, url: ProxyURL) -> tuple[dict[str, JSON], dict[str, JSON]]:
+def _sibling_connection(proxy: Proxy, url: ProxyURL, *, below: bool) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """Return the same as ``_connection`` for the sibling, with the options that it inherits."""
     written, users = proxy.section.written, proxy.section.sibling
     options, users_options = mapping(written.get("options")), mapping(users.get("options"))
@@ -198,7 +221,7 @@ def _sibling_connection(proxy: Proxy, url: ProxyURL) -> tuple[dict[str, JSON], d
         # The user sends it elsewhere: neither the proxy's key nor its headers may go there.
         return {}, {} if "apiKey" in users_options else {"baseURL": _base_url(users), "apiKey": PLACEHOLDER}
     reference = None if users_options.get("apiKey") else proxy.key.reference or PLACEHOLDER
-    fields, connection = _connection(users, url, reference, local=proxy.section.local)
+    fields, connection = _connection(users, url, reference, local=proxy.section.local, below=below)
     if "baseURL" in connection and _base_url(users) is None:
         connection["baseURL"] = _base_url(written) or url.base_url
     inherited = {

@@ -77,16 +77,21 @@ def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str]
     above = not launch or any(proxy.beats_project for proxy in chosen.proxies)
     users_file = delivery.users_file(environment) is not None
     in_file = chosen.delivery == "file" or (chosen.delivery != "inline" and not above)
-    text = rendering.payload(payload)
+    below = in_file and not above and not users_file
+    text = rendering.payload(payload.below_project if below else payload)
     # The same payload has the same file, and another one another: what was handed out stays as it was.
     name = f"payload-{cache.digest([text])}.json"
     file = _kept(environment, name, text) if in_file and not users_file else None
     notes: tuple[str, ...] = ()
     if file is None:
         try:
-            return Handover(delivery.inline(text, environment), INLINE, name)
+            changes = delivery.inline(text, environment)
         except delivery.Unfit as unfit:
             why = f"{delivery.INLINE} cannot hold {payload.model_count} models: {unfit}"
+        else:
+            if launch:
+                _kept(environment, name, text)
+            return Handover(changes, INLINE, name)
         if users_file:
             return _undelivered(f"{why}, and {delivery.FILE} is yours: unset it, or choose fewer with includeModels")
         file = _kept(environment, name, text) or _temporary(name, text)
@@ -129,8 +134,6 @@ def _discovered(
         raise
     handover = hand_over(found.payload, chosen, environment, launch=True)
     if handover.changes is not None:
-        if handover.mode == INLINE:
-            _kept(environment, handover.payload, rendering.payload(found.payload))
         new = Record(
             refreshed=min(served.remembered.informed for served in found.served),
             confirmed=min(served.remembered.heard for served in found.served),

@@ -390,3 +390,45 @@ def test_a_key_that_opencode_reads_itself_may_have_any_letters(
             for model in ("chat-main", "o3-main"):
                 endpoint.prompt(folder, f"litellm/{model}", "hi")
     assert inferences(proxies) == {("main", "/v1/chat/completions", odd), ("main", "/v1/responses", odd)}
+
+
+@pytest.mark.parametrize("how", [EXEC, ENV])
+def test_a_server_that_was_started_in_one_project_takes_no_key_of_it_to_another(
+    how: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    home = Path(environment["HOME"])
+    environment["KEY"] = "sk-one"
+    write(home / ".config/opencode/opencode.json", configuration({"litellm": section(proxies["usual"].url)}))
+    for name, said in {
+        "one": section(proxies["one"].url, "{env:KEY}"),
+        "keyed": section(None, "{env:KEY}"),
+        "url": section(proxies["other"].url),
+        "both": section(proxies["other"].url, "sk-other"),
+    }.items():
+        write(home / name / "opencode.json", configuration({"litellm": said}))
+    (home / "nothing").mkdir()
+    expected = {
+        "one": {
+            "one": {("one", "sk-one")},
+            "both": {("other", "sk-other")},
+            "url": {("other", "none")},
+            "nothing": {("usual", "none")},
+        },
+        "keyed": {
+            "keyed": {("usual", "sk-one")},
+            "both": {("other", "sk-other")},
+            "url": {("other", "none")},
+            "nothing": {("usual", "none")},
+        },
+    }
+    for start, arrived in expected.items():
+        # After env, address and key stand together above every folder.
+        pair = {("one" if start == "one" else "usual", "sk-one")}
+        with ConfigEndpoint(handed_over(how, environment, home / start)) as endpoint:
+            model = "chat-one" if start == "one" else "chat-usual"
+            for folder, whose in arrived.items():
+                for proxy in proxies.values():
+                    proxy.requests.clear()
+                endpoint.prompt(home / folder, f"litellm/{model}", "hi")
+                found = {(name, key) for name, _, key in inferences(proxies)}
+                assert found == (whose if how == EXEC else pair), (start, folder)
