@@ -47,9 +47,6 @@ _WITHOUT_MODELS = frozenset(
 
 _OTHERS = frozenset({"acp", "agent", "debug", "github", "models", "pr", "run", "serve", "web"})
 
-# What names another folder to work in; without a subcommand it is the first word.
-_FOLDER_OPTIONS = {"run": ("--dir",), "acp": ("--cwd",)}
-
 _TELLS_AND_ENDS = frozenset({"-h", "--help", "-v", "--version", "--get-yargs-completions"})
 
 _TAKES_A_VALUE = frozenset(
@@ -78,13 +75,22 @@ def uses_models(arguments: Sequence[str]) -> bool:
     return tuple(words[:1]) not in _WITHOUT_MODELS and tuple(words[:2]) not in _WITHOUT_MODELS
 
 
-def folder(arguments: Sequence[str]) -> str:
-    """Return the folder that ``opencode ARGUMENTS`` changes to, as it is named there; empty when it stays."""
+def folder(arguments: Sequence[str], pwd: str) -> str:
+    """Return the folder that ``opencode ARGUMENTS`` works in, seen from the working directory; empty: that one.
+
+    ``pwd`` is the variable of that name, empty when it is not set. opencode 1.18 believes it, also where it is stale,
+    for ``run`` and for a folder that the TUI is given, and nowhere else.
+    """
     before = _before_dashes(arguments)
     word = next(_words(before), "")
-    if word not in _OTHERS and not any(word == subcommand[0] for subcommand in _WITHOUT_MODELS):
-        return word
-    return _value(arguments, *_FOLDER_OPTIONS.get(word, ()))
+    if word == "run":
+        return os.path.join(pwd, _value(before, "--dir"))
+    if word == "acp":
+        # opencode 1.18 has no use for it: each session has the folder that its client names, most likely this one.
+        return _value(before, "--cwd")
+    if not word or word in _OTHERS or any(word == subcommand[0] for subcommand in _WITHOUT_MODELS):
+        return ""
+    return os.path.join(pwd, word)
 
 
 def model(arguments: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
-        changes = _delivered(_with_model(command, environment), _folder(command))
+        changes = _delivered(_with_model(command, environment), _folder(command, environment))
         names = ", ".join(name for name, value in changes.items() if value is not None)
         terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
         return changes
@@ -69,15 +69,16 @@ def _with_model(command: Sequence[str], environment: Mapping[str, str]) -> Mappi
     return {**environment, record.NAMED_MODEL: named}
 
 
-def _folder(command: Sequence[str]) -> str:
-    """Return the folder whose configuration counts: where opencode will work, if it is told to work elsewhere."""
-    named = commandline.folder(command[1:]) if commandline.is_opencode(command[0]) else ""
+def _folder(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the folder whose configuration counts: where opencode will work, if that is not where we are."""
+    pwd = environment.get("PWD", "")
+    named = commandline.folder(command[1:], pwd) if commandline.is_opencode(command[0]) else ""
     try:
         here = os.getcwd()
-        there = os.path.join(here, named)
-        return os.path.realpath(there) if named and os.path.isdir(there) else here
     except FileNotFoundError:
         return os.sep  # removed under our feet, which is the program's to complain of
+    # A `..` undoes what is written before it, as in opencode, also where that is a link.
+    return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 
 
 def _delivered(environment: Mapping[str, str], folder: str) -> Changes:

@@ -140,23 +140,27 @@ def test_only_opencode_s_own_command_line_is_understood(program: str) -> None:
     ("arguments", "folder"),
     [
         ("", ""),
-        ("there", "there"),
-        ("-m litellm/gpt-4o ../there --continue", "../there"),
+        ("there", "/pwd/there"),
+        ("-m litellm/gpt-4o ../there --continue", "/pwd/../there"),
+        ("/there", "/there"),
         ("--port 0", ""),
         ("models", ""),
         ("models there", ""),
         ("serve there", ""),
         ("auth list", ""),
-        ("run hi", ""),
-        ("run --dir there hi", "there"),
-        ("run hi --dir=there", "there"),
-        ("run -- --dir there", ""),
+        ("run hi", "/pwd/"),
+        ("run --dir there hi", "/pwd/there"),
+        ("run hi --dir=there", "/pwd/there"),
+        ("run --dir /there hi", "/there"),
+        ("run -- --dir there", "/pwd/"),
         ("acp --cwd there", "there"),
+        ("acp", ""),
         ("serve --dir there", ""),
     ],
 )
 def test_the_folder_where_opencode_will_work(arguments: str, folder: str) -> None:
-    assert commandline.folder(arguments.split()) == folder
+    assert commandline.folder(arguments.split(), "/pwd") == folder
+    assert commandline.folder(arguments.split(), "") == folder.removeprefix("/pwd/")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -808,6 +809,26 @@ def test_the_environment_of_the_program_is_otherwise_the_caller_s(user: dict[str
     plain = run(["env", "-0"], bare)
     added = set(shown.stdout.split("\0")) ^ set(plain.stdout.split("\0"))
     assert sorted(entry.partition("=")[0] for entry in added) == ["OPENCODE_CONFIG", "OPENCODE_LITELLM_NO_KEY"]
+
+
+@pytest.mark.usefixtures("opencode")
+@pytest.mark.parametrize("option", [[], ["--dir", "inner"]], ids=["run", "run --dir"])
+def test_each_key_goes_to_its_own_project_s_proxy_also_where_opencode_works_in_a_stale_pwd(
+    home: dict[str, str], stub_proxy: Callable[..., StubProxy], option: list[str]
+) -> None:
+    """Whoever starts a program in another folder, without a shell, leaves PWD as it was."""
+    proxies = {name: stub_proxy(["gpt-4o"], key=f"sk-{name}") for name in ("here", "stale")}
+    for name, proxy in proxies.items():
+        folder = Path(home["HOME"], name, "inner")
+        folder.mkdir(parents=True)
+        section = {"options": {"baseURL": f"{proxy.url}/v1", "apiKey": proxy.key}}
+        (folder.parent / "opencode.json").write_text(json.dumps({"$schema": "x", "provider": {"litellm": section}}))
+    stale = {**home, "PWD": str(Path(home["HOME"], "stale"))}
+    command = ["opencode-with-litellm", "run", *option, "-m", "litellm/gpt-4o", "hi"]
+    shown = run(command, stale, Path(home["HOME"], "here"))
+    assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
+    assert {request.key for request in proxies["stale"].requests} == {"sk-stale"}
+    assert proxies["here"].requests == []
 
 
 @pytest.mark.usefixtures("opencode")
