@@ -32,6 +32,7 @@ _FRONT_MATTER_MODEL = re.compile(
     r"""^["']?model["']?[ \t]*:[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'>|].*?))[ \t]*(?:[ \t]\#.*)?\r?$""",
     re.MULTILINE,
 )
+_UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")  # in a folder's name; the last are bytes that are no UTF-8
 _DEEPEST = 8  # folders; a link to a parent would be followed for ever
 _BEYOND_OPENCODE = "opencode does not start with this either, correct it there"
 _BEYOND_US = "opencode takes it, we cannot: write it otherwise there"
@@ -181,7 +182,7 @@ class _Layer:
         if token.startswith("{file:"):
             path, written = self._with_variables(token)[len("{file:") : -1], token[len("{file:") : -1]
             if not path.startswith("~/") and not os.path.isabs(path):
-                if any(character in self.folder for character in "{}\r\n"):
+                if _UNSPEAKABLE.search(self.folder):
                     return "", self._substituted(token)
                 absolute = os.path.normpath(os.path.join(self.folder, written))
                 return "{file:" + absolute + "}", self._substituted(token)

@@ -324,6 +324,13 @@ def test_a_reference_from_a_folder_with_an_odd_name_means_the_same_elsewhere(
     assert options(here) == options(there)
 
 
+def test_a_reference_from_a_folder_whose_name_is_no_utf_8_is_none(tmp_path: Path) -> None:
+    write(tmp_path / "\udcff", {"opencode.json": text(a="{file:key}"), "key": "kk"})
+    written = configuration.read({"HOME": str(tmp_path)}, str(tmp_path / "\udcff")).written
+    assert options(written) == {"a": "kk"}
+    assert type(options(written)["a"]) is jsonc.Bound
+
+
 BEYOND_PYTHON = {
     "an infinite number": "1e999",
     "a number of thousands of digits": "9" * 5000,

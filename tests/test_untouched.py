@@ -6,7 +6,9 @@ Random trees of layers, read by the real opencode before and after.
 from __future__ import annotations
 
 import json
+import os
 import random
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from handover import ENV, EXEC, handed_over
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from world.opencode import Opencode
     from world.stub import StubProxy
 
 LAYERS = (
@@ -163,3 +166,31 @@ def test_nothing_of_the_users_is_changed(seed: int, home: dict[str, str], stub_p
         assert set(SERVED) <= {model for each in after["provider"].values() for model in each.get("models", {})}
     assert {path: (root / path).read_text() for path in files} == files
     assert {path: (root / path).stat().st_mtime_ns for path in files} == stamps
+
+
+def test_a_file_s_content_is_carried_from_a_folder_whose_name_no_reference_can_hold(
+    home: dict[str, str], stub_proxy: Callable[..., StubProxy], opencode: Opencode
+) -> None:
+    proxy = stub_proxy(SERVED, key="sk-of-a-file")
+    folder = Path(home["HOME"]) / "{{cookiecutter.slug}}"
+    folder.mkdir()
+    (folder / "key").write_text("sk-of-a-file")
+    (folder / "team").write_text("blue")
+    options = {"baseURL": f"{proxy.url}/v1", "apiKey": "{file:key}", "customHeaders": {"X-Team": "{file:team}"}}
+    (folder / "opencode.json").write_text(json.dumps({"$schema": "x", "provider": {"litellm": {"options": options}}}))
+    assert set(SERVED) <= set(opencode.models(home, folder, program="opencode-with-litellm"))
+    read = as_read(handed_over(EXEC, home, folder), folder)["provider"]["litellm"]["options"]
+    assert (read["apiKey"], read["headers"]) == ("sk-of-a-file", {"X-Team": "blue"})
+    cache = Path(home["XDG_CACHE_HOME"]) / "opencode-litellm"
+    assert not any("blue" in file.read_text() or "sk-of" in file.read_text() for file in cache.iterdir())
+
+
+def test_a_pipe_is_left_to_opencode_to_read(home: dict[str, str], opencode: Opencode) -> None:
+    pipe = Path(home["HOME"]) / "pipe"
+    os.mkfifo(pipe)
+    text = json.dumps({"$schema": "x", "provider": {"litellm": {"options": {"timeout": 7}}}})
+    threading.Thread(target=pipe.write_text, args=[text], daemon=True).start()
+    finished = opencode({**home, "OPENCODE_CONFIG": str(pipe)}, "debug", "config", program="opencode-with-litellm")
+    assert json.loads(finished.stdout)["provider"] == {"litellm": {"options": {"timeout": 7}}}
+    assert finished.stderr.startswith(f"opencode-litellm: {pipe} is a pipe or a device, which can be read only once: ")
+    assert finished.stderr.count("\n") == 1
