@@ -23,33 +23,36 @@ _LONGEST_OWNER = 68
 # An id that is longer than any real one is read no further than this.
 _READ = 500
 
+# Words that are small unless they come first.
+_LINKS = {"an", "and", "at", "by", "for", "from", "in", "of", "the", "to", "with"}
 # Words whose spelling is more than a capital first letter; their digits follow at once (``Qwen3``).
 _SPELLINGS = {
     word.lower(): word
     for line in (
-        "AI AI21 AirX ALIA ALLaM API ASR AssemblyAI ATC AutoGLM AWQ BGE BitNet C4AI ChatDolphin ChatGPT",
-        "CLI CoBuddy CodeGeeX CodeGemma CodeLlama CodeQwen ConversationalAI DALL DBRX DeepHermes DeepSeek",
-        "DPO DuckDuckGo ERNIE EXL2 FIM FireFunction FireLLaVA FireSearch FlashX FLUX GGUF GigaChat GLM",
-        "GPT GPTQ GTE ICL InternLM InternVL KAT LearnLM LFM LlamaGuard LLaVA LLM LongCat LoRA MAI MedLM",
-        "MiMo MiniCPM MiniMax MLX MoE MTP MythoMax NVIDIA OCR olmOCR OpenAI OpenChat OpenHermes OpenOrca",
-        "OpenRouter OpenThinker OSS PaddleOCR PaLM PPLX PSE QwQ SAM SDK SDXL SEA SearXNG SQL SSD",
-        "StarCoder STT SWE TEE TTM TTS UAE VLM WizardCoder WizardLM xAI XXL",
-        "Go Hy My No On Or So Up We Yi and by in of to with",
+        "AFM AI AI21 AirX ALIA ALLaM API ASR AssemblyAI ATC AutoGLM AWQ BakLLaVA BGE BitNet C4AI ChatDolphin",
+        "ChatGPT CLI CoBuddy CodeGeeX CodeQwen ConversationalAI DALL DeepCoder DeepHermes DeepResearch DeepSeek",
+        "DPO DuckDuckGo ERNIE EuroLLM EXAONE EXL2 FIM FireFunction FireLLaVA FireSearch FlashX FLUX GGUF GigaChat",
+        "GTE HyperCLOVAX ICL InternLM InternVL KAT LearnLM LION LlamaGuard LLaVA LongCat LoRA MAI MedLM MiMo",
+        "MiniCPM MiniMax MoE mT0 MythoMax NVIDIA OCR olmOCR OpenAI OpenChat OpenHermes OpenOrca OpenRouter",
+        "OpenThinker OSS PaddleOCR PairRM PaLM PSE QAT QwQ RAG Rnj SAM SEA SearXNG SenseNova SmolLM SmolVLM",
+        "SQLCoder StableCode StableLM StarCoder SWE T5Gemma TARS TEE UAE WizardCoder WizardLM xAI XHigh xLAM",
+        "Am As Be Do Go Hi Hy If Is Me My No Ok On Or Pi So Up We Yi",
     )
     for word in line.split()
-} | {"ft": "Fine-tuned", "moonshotai": "Moonshot AI", "zai": "Z.ai"}
+} | {word: word for word in _LINKS} | {"ft": "Fine-tuned", "moonshotai": "Moonshot AI", "zai": "Z.ai"}
 
 # Families that are written apart from their number, also where the id is not (``llama3``: ``Llama 3``).
 _SPACED = {
-    "claude", "dolphin", "gemini", "gemma", "glm", "gpt", "grok", "hermes", "imagen", "large", "llama",
-    "nova", "openhermes", "phi", "veo",
+    "claude", "dolphin", "ernie", "exaone", "falcon", "gemini", "gemma", "glm", "gpt", "granite", "grok", "guard",
+    "haiku", "hermes", "imagen", "jamba", "large", "llama", "medium", "mistral", "nova", "olmo", "openhermes", "opus",
+    "orca", "phi", "small", "solar", "sonnet", "stablelm", "tulu", "veo", "wizardlm",
 }
 
 # First words that mean little without the maker or product before them (``deepseek.r1``, ``tavily/search``).
 _DEPENDENT = re.compile(
     r"(?i:[rkmh]?\d[\d.]*|v\d+(?:\.\d+)*|auto|base|best|chat|community|default|dev|edit|embed|fast|flare|kontext"
     r"|large|latest|medium|mini|parse|preset|preview|pro|rerank|routers|schnell|search|small|speech|sunburst"
-    r"|(?:text|image|reference)-to-\w+|turbo|ultra)(?![^\W_]|\.\d)"
+    r"|(?:text|image|reference)-to-\w+|free$|(?:bf|fp|int)-?\d+$|turbo|ultra)(?![^\W_]|\.\d)"
 )
 
 _REGIONS = {"ap", "apac", "au", "ca", "eu", "global", "il", "in", "jp", "me", "mx", "sa", "us", "us-gov"}
@@ -61,10 +64,13 @@ _PREFIXES = _REGIONS | {
 }
 # A maker or host in front of a family that says it all by itself; FW is Azure's mark for Fireworks.
 _REDUNDANT = re.compile(
-    r"(?i)(?:(?:alibaba|amazon|anthropic|cohere|databricks|fw|google|ibm|meta|microsoft|moonshotai|nvidia|openai|xai"
-    r"|xiaomi|zai)[-_])+(?=claude|chatgpt|codellama|command|deepseek|gemini|gemma|glm|gpt|granite|grok|imagen"
-    r"|inkling|kimi|llama|mai|mimo|minimax|mistral|nemotron|nova|o\d|phi|qwen|titan)"
+    r"(?i)(?:(?:alibaba|amazon|anthropic|cohere|databricks|deepseek-ai|fw|google|ibm|meta|microsoft|mistralai|moonshotai"
+    r"|nvidia|openai|qwen(?=_)|xai|xiaomi|zai(?:-org)?)[-_]{1,2})+(?=claude|chatgpt|codellama|command|deepseek|devstral"
+    r"|gemini|gemma|glm|gpt|granite|grok|imagen|inkling|kimi|llama|magistral|mai|mimo|minimax|ministral|mistral"
+    r"|nemotron|nova|o\d|phi|qwen|titan)"
 )
+# Steps on the way to a model that own nothing.
+_PLACES = {"accounts", "hf.co", "huggingface.co", "library", "models"}
 _ARN = re.compile(r"arn:[^/]*:(?=[\w-]+/)")
 _OPAQUE = re.compile(r"(?=.*\d)[0-9a-z]{8,}")
 
@@ -76,26 +82,33 @@ _DATE = re.compile(
     r")(?![\da-zA-Z])"
 )
 # Bedrock's own count of revisions, after the maker's version: -v1:0, -v1, -1:0, :0.
-_REVISION = re.compile(r"(-20\d{6})?(?:-v(\d+)(?::(\d+))?|(?:-1)?:0)(?=$|:\d+k$)")
-# Versions: 2p5 (Fireworks); 4-5, 3_1 and llama3-2, but neither 3-8b nor Q8_0; 0-6b.
+_REVISION = re.compile(r"(-20\d{6})?(?:-v(\d+)(?::(\d+))?|(?:-1)?:0)(?=$|:\d+k$|\[)")
+# Versions: 2p5 (Fireworks); 4-5, 3_1 and llama3-2, but neither 3-8b nor 07-25 nor Q8_0 nor q4f16_1; 0-6b.
 _POINT = re.compile(
-    r"(?<![\d.qQ])\d{1,2}(?:-?p(?=\d)|[-_](?=\d\d?(?<!0\d)(?![\da-zA-Z.])|(?<=[-_]0.)\d[bB]))"
+    r"(?<![\d.qQfF])(?:0|[1-9]\d?)(?:-?p(?=\d)|[-_](?=\d\d?(?<!0\d)(?![\da-zA-Z.])|(?<=[-_]0.)\d[bB]))"
 )
-# gpt-35, gemini-25, qwen25; llama-v3.
-_SQUEEZED = re.compile(r"(?i)((?:gpt-|gemini-|qwen)[2-9])(?=[1-9](?![\da-z.]))")
+# gpt35, gemini-25, sonnet-45, qwen25, llama33; llama-v3.
+_SQUEEZED = re.compile(
+    r"(?i)((?:(?:gpt|gemini|claude|haiku|opus|sonnet)-?|qwen|llama-?(?=3))[2-9])(?=[1-9](?![\da-z.]))"
+)
 _LONE_V = re.compile(r"(?i)(llama-|claude-|qwen-)v(?=\d)")
 
-_WORD = re.compile(r"[iI]?[qQ]\d(?:_[a-zA-Z0-9]{1,3})+(?![a-zA-Z0-9])|(?:[^\s\-_@:.]|\.(?=\d))+")
-# 70b, a22b, e4b, 128k, 4.5v; fp8, int4, nvfp4, w4a16, q4_k_m; r1, k2.5; vl.
+_WORD = re.compile(r"[iItT]?[qQ]\d(?:[fF]\d+)?(?:_[a-zA-Z0-9]{1,3})+(?![a-zA-Z0-9])|(?:[^\s\-_@:.[\]]|\.(?=\d))+")
+# 70b, a22b, e4b, 128k, 4.5v; fp8, int4, nvfp4, w4a16, q4_k_m; r1, k2.5, r1t2; vl; gptq, having no vowel.
 _CAPITALS = re.compile(
-    r"\d+(?:\.\d+)?[bekmtv]|(?:i?q|fp|int|bf|nvfp|mxfp|w)\d+\w*|[a-np-uw-z]\d+(?:\.\d+)?[bv]?|[a-z]{2}"
+    r"\d+(?:\.\d+)?[bekmtv]|(?:[it]?q|fp|int|bf|nvfp|mxfp|w)\d+\w*|[a-np-uw-z]\d+(?:\.\d+)?(?:[bv]|t\d?)?"
+    r"|[a-z]{2}|[b-df-hj-np-tv-xz]{3,4}"
 )
 _SMALL = re.compile(r"[ov]\d[\d.]*|\do")
 # 8x7b.
 _MIXTURE = re.compile(r"\d+x\d+(?:\.\d+)?b")
+# TinyLlama, MedGemma.
+_COMPOUND = re.compile(r"(?<=[a-z])(?:gemma|llama)$")
 _NUMBERED = re.compile(r"([a-z]{2,})([\d.]+.*)")
-# GPT-4o, GPT-OSS, Non-Reasoning, DALL-E, SEA-LION.
-_HYPHENATED = re.compile(r"(?<=GPT|Non|ALL|SEA) (?=\d|OSS|Reasoning|Thinking|E\b|LION)")
+# GPT-4o, GPT-OSS, Non-Reasoning, DALL-E, SEA-LION, UI-TARS, 4-bit.
+_HYPHENATED = re.compile(
+    r"(?<=GPT|Non|ALL|SEA) (?=\d|OSS|Reasoning|Thinking|E\b|LION)|(?<=UI) (?=TARS)|(?<=\d)(?=[bB]it\b)"
+)
 
 
 def display_names(ids: Iterable[str]) -> dict[str, str]:
@@ -128,15 +141,19 @@ def owner(model_id: str, litellm_provider: str | None) -> str | None:
     """
     source = litellm_provider or ""
     if not source.strip():
-        source, *own = _segments(_printable(model_id[:_READ]))
-        source = source if own and not model_id.startswith("arn:") else ""
-    return _shortened(_printable(source[:_READ]).strip().lower(), _LONGEST_OWNER) or None
+        *way, _ = _segments(_printable(model_id[:_READ]))
+        owners = [step for step in way if step.lower() not in _PLACES]
+        source = owners[0] if owners and not model_id.startswith("arn:") else ""
+    name = _printable(source[:_READ]).strip().lower()
+    return _shortened("cloudflare" if name in {"@cf", "@hf"} else name, _LONGEST_OWNER) or None
 
 
 def _name(model_id: str) -> str:
     """Name an id without regard to the others of its catalogue."""
     text = _own_part(_printable(model_id[:_READ]))
     words = [_spelled(word) for word in _WORD.findall(_tidied(text))]
+    if words and words[0] in _LINKS:
+        words[0] = words[0].capitalize()
     name = _HYPHENATED.sub("-", " ".join(words))
     if "DeepSeek" in name or "MiMo" in name:
         name = name.replace(" v", " V")
@@ -164,7 +181,11 @@ def _own_part(text: str) -> str:
     segments = _segments(text)
     own = segments.pop()
     opaque = "arn:" in text and _OPAQUE.fullmatch(own)
-    own = _without_revision(own, bedrock=text.endswith("." + own))
+    bedrock = text.endswith("." + own)
+    # Capitals throughout are somebody's habit, where more than one word has them.
+    if own.isupper() and len(_WORD.findall(own)) > 1:
+        own = own.lower()
+    own = _without_revision(own, bedrock=bedrock)
     while segments and (opaque or _DEPENDENT.match(own)) and not own.startswith(segments[-1]):
         own, opaque = f"{segments.pop()}-{own}", None
     return own
@@ -214,7 +235,7 @@ def _spelled(word: str) -> str:
     if numbered := _NUMBERED.fullmatch(lower):
         family, number = numbered.groups()
         return f"{_spelled(word[: len(family)])}{' ' if family in _SPACED else ''}{_spelled(number)}"
-    return word[:1].upper() + word[1:]
+    return word[:1].upper() + _COMPOUND.sub(lambda found: found[0].title(), word[1:])
 
 
 def _printable(text: str) -> str:
