@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +147,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
         raise click.UsageError("--check needs --output FILE, the file to compare with")
     environment = _environment(**flags)
     if output is not None and not check:
-        _refuse_users_own(output, environment)
+        _refuse_users_own(output)
     user = _user(environment, project=project or output is None)
     chosen, found = _discovered(environment, user)
     text = rendering.payload(found.payload)
@@ -351,18 +351,26 @@ def _progress(
     return Console(stderr=True).status(text)
 
 
-def _refuse_users_own(output: Path, environment: Environment) -> None:
-    """Raise UsageFailure when ``output`` is a file that opencode reads and that somebody wrote by hand."""
-    from . import delivery, layers
+def _refuse_users_own(output: Path) -> None:
+    """Raise UsageFailure when ``output`` is there and holds what we did not write."""
+    from . import delivery, jsonc
 
-    with suppress(OSError):
-        text = output.read_text(encoding="utf-8", errors="replace")
-        if not text.strip() or delivery.is_ours(text):
-            return
-        for kind, path in layers.files(environment, _folder()):
-            if kind != layers.INLINE and os.path.exists(path) and output.samefile(path):
-                problem = f"{output} is a configuration of your own, not an output of ours"
-                raise UsageFailure(problem, "name another file")
+    if not os.path.exists(output):
+        return
+    if not output.is_file():
+        raise UsageFailure(f"{output} is a pipe or a device", "name a plain file, or print without --output")
+    try:
+        text = jsonc.decode(output.read_bytes())
+    except OSError as error:
+        raise UsageFailure(f"{output} cannot be read ({error.strerror})", "name another file") from error
+    if not text.strip() or delivery.is_ours(text):
+        return
+    try:
+        is_configuration = isinstance(jsonc.parse(text), dict)
+    except jsonc.JsoncError:
+        is_configuration = False
+    what = "is a configuration of your own, not an output of ours" if is_configuration else "is not an output of ours"
+    raise UsageFailure(f"{output} {what}", "name another file")
 
 
 def _content(output: Path) -> str | None:

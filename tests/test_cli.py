@@ -292,7 +292,7 @@ def test_config_writes_what_it_prints_and_only_when_it_changes(proxy: StubProxy,
 def test_config_replaces_a_file_through_its_link_and_keeps_its_mode(user: dict[str, str]) -> None:
     target = Path(user["HOME"], "dotfiles/opencode.json")
     target.parent.mkdir()
-    target.write_text("{}")
+    target.write_text("")
     target.chmod(0o664)
     link = Path(user["HOME"], "link.json")
     link.symlink_to("dotfiles/opencode.json")
@@ -341,16 +341,37 @@ def test_config_never_takes_its_own_output_for_the_user_s(name: str, user: dict[
     assert file.stat().st_mtime == 1
 
 
-def test_config_does_not_overwrite_what_the_user_wrote(user: dict[str, str]) -> None:
-    content = {"provider": {"litellm": {"options": {"timeout": 1000}}}}
-    everywhere = write(Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json"), content)
-    nearby = write(Path(user["HOME"], "project/opencode.json"), content)
-    for file in (everywhere, nearby):
-        done = tool(user, "config", "--output", str(file), folder=nearby.parent)
+@pytest.mark.parametrize("content", ['{"provider": {"litellm": {"options": {"timeout": 1000}}}}', "// mine\n{}"])
+def test_config_does_not_overwrite_what_the_user_wrote_wherever_it_is(user: dict[str, str], content: str) -> None:
+    project, elsewhere = Path(user["HOME"], "project"), Path(user["HOME"], "elsewhere")
+    everywhere = Path(user["XDG_CONFIG_HOME"], "opencode")
+    for folder in (project, everywhere, elsewhere):
+        folder.mkdir(parents=True)
+        file = folder / "opencode.json"
+        file.write_text(content)
+        done = tool(user, "config", "--output", str(file), folder=project)
         assert done.status == USAGE
         assert one_line(done) == f"{file} is a configuration of your own, not an output of ours: name another file"
-        assert tool(user, "config", "--output", str(file), "--check", folder=nearby.parent).status == 1
-        assert json.loads(file.read_text()) == content
+        assert tool(user, "config", "--output", str(file), "--check").status == 1
+        assert file.read_text() == content
+
+
+@pytest.mark.parametrize("content", [b"# Notes", b"[1, 2]", b'{"provider": ', b"\xff\xfe\x00"])
+def test_config_overwrites_nothing_else_of_the_user_s(user: dict[str, str], content: bytes) -> None:
+    file = Path(user["HOME"], "notes")
+    file.write_bytes(content)
+    done = tool(user, "config", "--output", str(file))
+    assert (done.status, one_line(done)) == (USAGE, f"{file} is not an output of ours: name another file")
+    assert tool(user, "config", "--output", str(file), "--check").status == 1
+    assert file.read_bytes() == content
+
+
+def test_config_puts_no_file_in_the_place_of_a_pipe_and_reads_none(user: dict[str, str]) -> None:
+    pipe = Path(user["HOME"], "pipe")
+    os.mkfifo(pipe)
+    done = tool(user, "config", "--output", str(pipe))
+    said = f"{pipe} is a pipe or a device: name a plain file, or print without --output"
+    assert (done.status, one_line(done), pipe.is_fifo()) == (USAGE, said, True)
 
 
 def test_config_output_is_the_same_from_every_folder_unless_told(user: dict[str, str], proxy: StubProxy) -> None:
