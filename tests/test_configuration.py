@@ -242,6 +242,11 @@ REPOSITORIES = {
 
 @pytest.mark.parametrize("repository", REPOSITORIES.values(), ids=REPOSITORIES)
 def test_project_files_count_from_the_git_root_down(endpoint: ConfigEndpoint, tmp_path: Path, repository: str) -> None:
+    _assert_alike_within(endpoint, tmp_path, repository)
+
+
+def _assert_alike_within(endpoint: ConfigEndpoint, tmp_path: Path, repository: str) -> None:
+    """Make a repository around files of four folders, and compare what counts in the deepest one."""
     if shutil.which("git") is None:
         assert os.environ.get("CI") != "true", "CI has to have git"
         pytest.skip("git is not installed here")
@@ -270,7 +275,7 @@ REFUSED_REPOSITORIES = {
 @pytest.mark.parametrize("repository", REFUSED_REPOSITORIES.values(), ids=REFUSED_REPOSITORIES)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
 def test_a_repository_that_git_refuses_is_none(endpoint: ConfigEndpoint, tmp_path: Path, repository: str) -> None:
-    test_project_files_count_from_the_git_root_down(endpoint, tmp_path, f"export HOME={endpoint.home}; {repository}")
+    _assert_alike_within(endpoint, tmp_path, f"export HOME={endpoint.home}; {repository}")
 
 
 GIT_ENVIRONMENTS = {
