@@ -87,9 +87,10 @@ _REVISION = re.compile(r"(-20\d{6})?(?:-v(\d+)(?::(\d+))?|(?:-1)?:0)(?=$|:\d+k$|
 _POINT = re.compile(
     r"(?<![\d.qQfF])(?:0|[1-9]\d?)(?:-?p(?=\d)|[-_](?=\d\d?(?<!0\d)(?![\da-zA-Z.])|(?<=[-_]0.)\d[bB]))"
 )
-# gpt35, gemini-25, sonnet-45, qwen25, llama33; llama-v3.
-_SQUEEZED = re.compile(
-    r"(?i)((?:(?:gpt|gemini|claude|haiku|opus|sonnet)-?|qwen|llama-?(?=3))[2-9])(?=[1-9](?![\da-z.]))"
+# gpt35, gemini-25, sonnet-45, qwen25, llama33, kimi-k25; llama-v3.
+_SQUEEZED = re.compile(r"[2-9](?=[1-9](?![\da-zA-Z.]))")
+_TWO_FIGURES = re.compile(
+    r"(?i)(?:(?:(?:gpt|gemini|claude|haiku|glm|opus|sonnet)-?|qwen|deepseek-v|kimi-k|minimax-m)[2-9]|llama-?3)$"
 )
 _LONE_V = re.compile(r"(?i)(llama-|claude-|qwen-)v(?=\d)")
 
@@ -100,14 +101,14 @@ _CAPITALS = re.compile(
     r"|[a-z]{2}|[b-df-hj-np-tv-xz]{3,4}"
 )
 _SMALL = re.compile(r"[ov]\d[\d.]*|\do")
-# 8x7b.
-_MIXTURE = re.compile(r"\d+x\d+(?:\.\d+)?b")
+# 8x7b; 1.58bit.
+_SIZE = re.compile(r"(?P<experts>\d+x\d+(?:\.\d+)?)b|(?P<bits>\d+(?:\.\d+)?)bit")
 # TinyLlama, MedGemma.
 _COMPOUND = re.compile(r"(?<=[a-z])(?:gemma|llama)$")
 _NUMBERED = re.compile(r"([a-z]{2,})([\d.]+.*)")
-# GPT-4o, GPT-OSS, Non-Reasoning, DALL-E, SEA-LION, UI-TARS, 4-bit.
+# GPT-4o, GPT-OSS, Non-Reasoning, DALL-E, SEA-LION, UI-TARS.
 _HYPHENATED = re.compile(
-    r"(?<=GPT|Non|ALL|SEA) (?=\d|OSS|Reasoning|Thinking|E\b|LION)|(?<=UI) (?=TARS)|(?<=\d)(?=[bB]it\b)"
+    r" (?:(?<=(?:GPT|Non|ALL|SEA) )(?=\d|OSS|Reasoning|Thinking|E\b|LION)|(?<=\bUI )(?=TARS))"
 )
 
 
@@ -213,11 +214,17 @@ def _tidied(text: str) -> str:
         text = _LONE_V.sub(r"\1", text)
     if redundant := _REDUNDANT.match(text):
         text = text[redundant.end() :]
-    return _SQUEEZED.sub(_pointed, text)
+    return _SQUEEZED.sub(_unsqueezed, text)
 
 
 def _pointed(found: re.Match[str]) -> str:
     return found[0].rstrip("-_p") + "."
+
+
+def _unsqueezed(found: re.Match[str]) -> str:
+    # No family's name is longer than deepseek-v3.
+    family = found.string[max(found.end() - 11, 0) : found.end()]
+    return f"{found[0]}." if _TWO_FIGURES.search(family) else found[0]
 
 
 @lru_cache(maxsize=4096)
@@ -226,8 +233,8 @@ def _spelled(word: str) -> str:
     lower = word.lower()
     if lower in _SPELLINGS:
         return _SPELLINGS[lower]
-    if _MIXTURE.fullmatch(lower):
-        return lower.replace("b", "B")
+    if size := _SIZE.fullmatch(lower):
+        return f"{size['experts']}B" if size["experts"] else f"{size['bits']}-bit"
     if _SMALL.fullmatch(lower):
         return lower
     if _CAPITALS.fullmatch(lower):

@@ -74,6 +74,7 @@ def snapshot() -> dict[str, str]:
         ("azure/gpt35-turbo", "GPT-3.5 Turbo"),
         ("gpt41-mini", "GPT-4.1 Mini"),
         ("claude-sonnet-45", "Claude Sonnet 4.5"),
+        ("deepseek-v32", "DeepSeek V3.2"),
         ("llama33-70b", "Llama 3.3 70B"),
         ("granite3.3:8b", "Granite 3.3 8B"),
         ("dolphin-2-9-2-qwen2-72b", "Dolphin 2.9.2 Qwen2 72B"),
@@ -231,7 +232,7 @@ def test_any_text_gives_names_of_one_printable_line_that_nothing_shares(ids: lis
     assert all(shown.isprintable() and shown.strip() and len(shown) <= 200 for shown in names.values())
 
 
-@pytest.mark.parametrize("unit", ["a", "1-", "v1:", "arn:", "/", ".", "us.", "-05-06", "\x00", "q4_", "-p1"])
+@pytest.mark.parametrize("unit", ["a", "1-", "v1:", "arn:", "/", ".", "us.", "-05-06", "\x00", "q4_", "-p1", "41-"])
 def test_ten_megabytes_of_an_id_are_named_in_an_instant(unit: str) -> None:
     model_id = unit * (10_000_000 // len(unit))
     started = time.perf_counter()
