@@ -24,6 +24,7 @@ INLINE_SOURCE = "OPENCODE_CONFIG_CONTENT"
 
 # What makes git look elsewhere than in the `.git` that is there.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
+_GIT_PATIENCE = 2.0  # seconds; where git hangs, opencode will too
 _NAMES = ("opencode.json", "opencode.jsonc")
 
 
@@ -162,9 +163,10 @@ def _asked(folder: str, environment: Mapping[str, str]) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            timeout=_GIT_PATIENCE,
             check=False,
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return ""
     repository, _, top = os.fsdecode(finished.stdout).partition("\n")
     # opencode 1.18 stays where it is in a repository without a working tree.
