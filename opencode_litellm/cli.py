@@ -375,7 +375,7 @@ def _refuse_users_own(output: Path) -> None:
 
 def _content(output: Path) -> str | None:
     try:
-        return output.read_bytes().decode("ascii")
+        return output.read_bytes().decode()
     except (OSError, ValueError):
         return None
 
@@ -384,7 +384,7 @@ def _replace(output: Path, text: str) -> None:
     from . import replacement
 
     try:
-        replacement.replace(str(output), text.encode("ascii"), 0o600)
+        replacement.replace(str(output), text.encode(), 0o600)
     except OSError as error:
         raise UsageFailure(
             f"{output} cannot be written ({error.strerror})",

@@ -432,3 +432,20 @@ def test_a_server_that_was_started_in_one_project_takes_no_key_of_it_to_another(
                 endpoint.prompt(home / folder, f"litellm/{model}", "hi")
                 found = {(name, key) for name, _, key in inferences(proxies)}
                 assert found == (whose if how == EXEC else pair), (start, folder)
+
+
+def test_a_reference_may_have_letters_beyond_ascii(environment: dict[str, str], proxies: dict[str, StubProxy]) -> None:
+    folder = Path(environment["HOME"], "josé")
+    proxies["main"].key = "sk-main"
+    write(folder / "key", "sk-main\n")
+    write(folder / "opencode.json", configuration({"litellm": section(proxies["main"].url, "{file:./key}")}))
+    (folder / "own.json").write_text("{}")
+    environment["OPENCODE_CONFIG"] = str(folder / "own.json")
+    for how in (EXEC, EXEC, ENV):  # the second one delivers what the first one kept
+        with ConfigEndpoint(handed_over(how, environment, folder)) as endpoint:
+            endpoint.prompt(folder, "litellm-responses/o3-main", "hi")
+    assert inferences(proxies) == {("main", "/v1/responses", "sk-main")}
+    output = ["--output", "models.json"]
+    assert run(["opencode-litellm", "config", "--project", *output], environment, folder).status == 0
+    assert run(["opencode-litellm", "config", "--project", *output, "--check"], environment, folder).status == 0
+    assert f"{{file:{folder}/key}}" in (folder / "models.json").read_text()
