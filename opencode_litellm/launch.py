@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .question import Question
     from .record import Record, Source
 
+    Result = tuple[int, bytes] | Exception
+
 LOOPBACK_PATIENCE = 0.3  # seconds
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; less than the least is felt by nobody
 
@@ -140,20 +142,16 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credent
     if any(asked is None for asked in questions):
         return False
     results = question.ask_all([asked for asked in questions if asked is not None], environment)
-    late = False
-    away = []
-    for source, result in zip(kept.sources, results):  # noqa: B905 - one result for each
-        if isinstance(result, question.Late):
-            late = True
-        elif isinstance(result, OSError):
-            away.append(_away(source, kept, result))
-            late = late or source.identify
-        elif isinstance(result, Exception) or not _is_no_news(source.body, *result):
-            return False
+    heard = list(zip(kept.sources, results))  # noqa: B905 - one result for each
+    if any(_is_news(source, result) for source, result in heard):
+        return False
+    late = any(_is_unsettled(source, result) for source, result in heard)
+    away = any(source.served and isinstance(result, OSError) for source, result in heard)
     if (late or away) and time.time() - kept.confirmed > record.WEEK:
         return False
-    for line in away:
-        terminal.note(line, environment)
+    for source, result in heard:
+        if line := _trouble(source, kept, result):
+            terminal.note(line, environment)
     if not late and not away:
         record.confirm(environment, key, kept)
     if late or (not away and not 0 <= time.time() - kept.refreshed < record.FRESH):
@@ -180,7 +178,26 @@ def _question(source: Source, credentials: Credentials, environment: Mapping[str
     )
 
 
-def _is_no_news(old: bytes, status: int, new: bytes) -> bool:
+def _is_news(source: Source, result: Result) -> bool:
+    """Tell whether what a proxy says calls for the long way, or what only that can tell."""
+    if isinstance(result, Exception):
+        from .question import Unusual
+
+        return source.served and isinstance(result, Unusual)
+    if source.served:
+        return not _is_same(source.body, *result)
+    # One that fails costs only itself, so another failure of it is no news.
+    return not _is_same(source.body, *result) and _lists_models(*result)
+
+
+def _is_unsettled(source: Source, result: Result) -> bool:
+    """Tell whether there may be news that nobody waits for."""
+    if isinstance(result, OSError):
+        return source.identify
+    return isinstance(result, Exception) or 300 <= result[0] < 400
+
+
+def _is_same(old: bytes, status: int, new: bytes) -> bool:
     """Tell whether an answer has the same bytes, or the same entries in another order."""
     if status != 200:
         return False
@@ -197,13 +214,35 @@ def _is_no_news(old: bytes, status: int, new: bytes) -> bool:
     return entries[0] == entries[1]
 
 
-def _away(source: Source, kept: Record, error: OSError) -> str:
-    where = f"the proxy at {source.host}:{source.port} cannot be reached ({error.strerror or error})"
-    if not source.body:
-        return f"{where}: it has no models here"
+def _lists_models(status: int, body: bytes) -> bool:
+    if status != 200:
+        return False
+    import json  # as rare as a proxy that failed last time and answers now
+
+    from . import facts
+
+    try:
+        return bool(facts.listed(json.loads(body)))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _trouble(source: Source, kept: Record, result: Result) -> str:
+    """Return what to say of a proxy that has no models of today; empty for nothing."""
+    where = f"the proxy at {source.host}:{source.port}"
+    if isinstance(result, OSError):
+        where = f"{where} cannot be reached ({result.strerror or result})"
+        return f"{where}: {_age(kept)}" if source.served else f"{where}: it has no models here"
+    if source.served or isinstance(result, Exception) or _is_unsettled(source, result):
+        return ""
+    said = "lists no model that opencode can use" if result[0] == 200 else f"answers with status {result[0]}"
+    return f"{where} {said}: it has no models here"
+
+
+def _age(kept: Record) -> str:
     hours = max(0.0, time.time() - kept.confirmed) / 3600
     age = "the last hours" if hours < 2 else f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
-    return f"{where}: the models shown are from {age}"
+    return f"the models shown are from {age}"
 
 
 def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
@@ -218,7 +257,7 @@ def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credent
         if not text:
             return None
         try:
-            changes = delivery.inline(text.decode("ascii"), environment)
+            changes = delivery.inline(text.decode(), environment)
         except delivery.Unfit:
             return None
         if kept.mode == record.HEAD:

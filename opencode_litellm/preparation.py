@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from . import cache, configuration, delivery, discovery, layers, record, rendering, settings, trust
+from . import answers, cache, configuration, delivery, discovery, layers, record, rendering, settings, trust
 from .discovery import Patience
 from .errors import KeyRefused
 from .record import FILE, HEAD, INLINE, Record, Source
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .delivery import Changes
     from .discovery import Discovery
     from .payload import Payload
+    from .proxy import Answers
     from .settings import Proxy, ProxyURL, Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
@@ -187,13 +188,17 @@ def _sources(found: Discovery, chosen: Settings, environment: Mapping[str, str])
     for asked in chosen.proxies:
         known = served.get(asked.provider)
         if known is not None:
-            sources.append(_source(asked, known.url, known.body, known.took, environment))
+            sources.append(_source(asked, known.url, known, environment))
         elif asked.url is not None:
-            sources.append(_source(asked, asked.url, b"", 0.0, environment))
+            old = answers.recall(environment, asked)
+            useless = old.answers if old and not discovery.shown(asked, old) else None
+            sources.append(_source(asked, asked.url, useless, environment, served=False))
     return sources
 
 
-def _source(asked: Proxy, url: ProxyURL, body: bytes, took: float, environment: Mapping[str, str]) -> Source:
+def _source(
+    asked: Proxy, url: ProxyURL, known: Answers | None, environment: Mapping[str, str], *, served: bool = True
+) -> Source:
     parts = urlsplit(url.root)
     tls = parts.scheme == "https"
     return Source(
@@ -204,11 +209,12 @@ def _source(asked: Proxy, url: ProxyURL, body: bytes, took: float, environment: 
         prefix=parts.path,
         loopback=url.is_loopback,
         identify=asked.detected,
-        took=took,
+        took=known.took if known else 0.0,
         via="" if url.is_loopback else trust.http_proxy_variable(url.root, environment),
         found_in=asked.key.found_in,
         headers={header.name: header.option for header in asked.headers},
-        body=body,
+        served=served,
+        body=known.body if known else b"",
     )
 
 
@@ -222,7 +228,7 @@ def _temporary(name: str, text: str) -> str | None:
     try:
         path = os.path.join(tempfile.gettempdir(), f"opencode-litellm-{name}")
         descriptor, written = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError:
         return None

@@ -41,12 +41,13 @@ class Source:
 
     ``found_in`` is :attr:`opencode_litellm.keys.Key.found_in`; ``headers`` maps names to the option of the section
     that holds them, and ``took`` is how many seconds the last answer took. ``via`` is the variable that names an
-    HTTP proxy on the way, empty without one. ``body`` is empty when it did not answer at all.
+    HTTP proxy on the way, empty without one. ``body`` is empty when it gave no list of models, ``served`` False when it
+    gave none that opencode can use.
     """
 
     __slots__ = (
-        "body", "found_in", "headers", "host", "identify", "loopback", "port", "prefix", "provider", "tls", "took",
-        "via",
+        "body", "found_in", "headers", "host", "identify", "loopback", "port", "prefix", "provider", "served", "tls",
+        "took", "via",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
@@ -63,6 +64,7 @@ class Source:
         via: str,
         found_in: str,
         headers: Mapping[str, str],
+        served: bool,
         body: bytes,
     ) -> None:
         self.provider = provider
@@ -76,6 +78,7 @@ class Source:
         self.via = via
         self.found_in = found_in
         self.headers = headers
+        self.served = served
         self.body = body
 
 
@@ -204,7 +207,7 @@ def _written(record: Record, state: str) -> bytes:
     lines += [_line("carry", name, *place) for name, place in record.variables.items()]
     for source in record.sources:
         headers = [part for header in source.headers.items() for part in header]
-        switches = "".join("-+"[value] for value in (source.tls, source.loopback, source.identify))
+        switches = "".join("-+"[value] for value in (source.tls, source.loopback, source.identify, source.served))
         lines.append(
             _line(
                 "source", source.provider, switches, source.host, str(source.port), source.prefix,
@@ -231,12 +234,12 @@ def _parsed(content: bytes) -> tuple[Record, str]:
         if length > len(bodies):
             raise ValueError(length)
         body, bodies = bodies[:length], bodies[length:]
-        tls, loopback, identify = (switch == "+" for switch in words[1])
+        tls, loopback, identify, served = (switch == "+" for switch in words[1])
         sources.append(
             Source(
                 provider=words[0], tls=tls, host=words[2], port=int(words[3]), prefix=words[4], loopback=loopback,
-                identify=identify, took=float(words[5]), via=words[6], found_in=words[7], body=body,
-                headers=dict(zip(words[9::2], words[10::2], strict=True)),
+                identify=identify, took=float(words[5]), via=words[6], found_in=words[7],
+                served=served, body=body, headers=dict(zip(words[9::2], words[10::2], strict=True)),
             )
         )  # fmt: skip
     if bodies or not sources:

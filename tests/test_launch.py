@@ -385,25 +385,101 @@ def test_with_nothing_known_a_launch_is_plain_opencode_and_one_line(home: dict[s
     assert f"127.0.0.1:{port}" in down.stderr
 
 
-def test_a_second_proxy_that_is_back_shows_in_the_very_next_launch(
-    home: dict[str, str], stub_proxy: Callable[..., StubProxy]
-) -> None:
-    one, port = stub_proxy(["alpha"]), free_port()
+@pytest.fixture
+def second(home: dict[str, str], stub_proxy: Callable[..., StubProxy], proxy: StubProxy) -> StubProxy:
+    """Return another proxy, of somebody whose configuration names it beside ``proxy``."""
+    second = stub_proxy(["gamma"], key=KEY)
+    sections = {
+        name: {"options": {"baseURL": f"{each.url}/v1", "apiKey": KEY}}
+        for name, each in {"litellm": proxy, "litellm-two": second}.items()
+    }
     folder = Path(home["XDG_CONFIG_HOME"], "opencode")
     folder.mkdir()
-    (folder / "opencode.json").write_text(
-        f'{{"provider": {{"litellm": {{"options": {{"baseURL": "{one.url}/v1"}}}},'
-        f' "litellm-two": {{"options": {{"baseURL": "http://127.0.0.1:{port}/v1"}}}}}}}}'
-    )
+    (folder / "opencode.json").write_text(json.dumps({"$schema": "x", "provider": sections}))
+    return second
+
+
+def both(shown: Launch) -> dict[str, list[str]]:
+    """Return the models of each provider."""
+    assert shown.payload is not None
+    return {name: list(section["models"]) for name, section in shown.payload["provider"].items()}
+
+
+ONE, TWO = {"litellm": ["alpha", "beta"]}, {"litellm": ["alpha", "beta"], "litellm-two": ["gamma"]}
+
+FAILING: dict[str, tuple[dict[str, Any], str]] = {
+    "refusing": ({"status": 401}, "answers with status 401: it has no models here"),
+    "broken": ({"status": 500}, "answers with status 500: it has no models here"),
+    "no list": ({"body": b"<html>Sign in"}, "lists no model that opencode can use: it has no models here"),
+    "an empty list": ({"body": {"data": []}}, "lists no model that opencode can use: it has no models here"),
+    "a useless list": (
+        {"body": {"data": [{"id": "everything/*"}]}},
+        "lists no model that opencode can use: it has no models here",
+    ),
+}
+
+
+@pytest.mark.parametrize("failing", FAILING)
+def test_a_second_proxy_that_fails_costs_only_itself(
+    home: dict[str, str], proxy: StubProxy, second: StubProxy, failing: str
+) -> None:
+    answer, said = FAILING[failing]
+    second.answer("*", **answer)
+    cold = launch(home)
+    assert (both(cold), len(cold.lines)) == (ONE, 1)
+    before = len(proxy.requests), len(second.requests)
+    for _ in range(2):
+        warm = launch(home)
+        assert both(warm) == ONE
+        assert warm.lines == [f"opencode-litellm: the proxy at 127.0.0.1:{second.port} {said}"]
+    assert asked_since(proxy, before[0]) == asked_since(second, before[1]) == [MODELS, MODELS]
+    proxy.answer("*", mute=True)  # nor does the other one's hanging
+    hanging = launch(home)
+    assert (both(hanging), hanging.lines, hanging.seconds < 3) == (ONE, warm.lines, True)
+    proxy.everywhere = second.everywhere = None
+    settle(home)
+    back = launch(home)
+    assert (both(back), back.stderr) == (TWO, "")
+
+
+@pytest.mark.parametrize(
+    "failing", [{"status": 302, "headers": {"Location": "/elsewhere"}}, {"raw": True, "body": b"SSH-2.0-OpenSSH"}]
+)
+def test_nobody_waits_for_a_second_proxy_that_a_bare_socket_cannot_understand(
+    home: dict[str, str], second: StubProxy, failing: dict[str, Any]
+) -> None:
+    second.answer("*", **failing)
+    assert both(launch(home)) == ONE
+    warm = launch(home)
+    assert (both(warm), warm.stderr) == (ONE, "")
+    settle(home)
+    second.everywhere = None
+    back = launch(home)
+    assert (both(back), back.stderr) == (TWO, "")
+
+
+def test_a_second_proxy_that_is_back_shows_in_the_very_next_launch(
+    home: dict[str, str], second: StubProxy
+) -> None:
+    second.close()
     for _ in range(2):
         down = launch(home)
-        assert down.models == ["alpha"]
-        assert [line for line in down.lines if f":{port} cannot be reached" in line] == down.lines != []
-    with StubProxy(["beta"], port=port):
+        assert both(down) == ONE
+        assert [line for line in down.lines if f":{second.port} cannot be reached" in line] == down.lines != []
+    with StubProxy(["gamma"], port=second.port):
         back = launch(home)
-    assert back.stderr == ""
-    assert back.payload is not None
-    assert list(back.payload["provider"]["litellm-two"]["models"]) == ["beta"]
+    assert (both(back), back.stderr) == (TWO, "")
+
+
+def test_details_are_refreshed_also_while_a_second_proxy_is_down(
+    home: dict[str, str], proxy: StubProxy, second: StubProxy
+) -> None:
+    second.close()
+    launch(home)
+    inform(proxy, "alpha", "beta", size=8000)
+    launch(with_clock(home, 11 * MINUTE))
+    settle(home)
+    assert contexts(launch(home)) == {"alpha": 8000, "beta": 8000}
 
 
 # A proxy that was detected says who it is at every launch, before it gets a key.
