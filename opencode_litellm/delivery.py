@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FILE = "OPENCODE_CONFIG"
 INLINE = layers.INLINE_SOURCE
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"
+USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery took the place of
+TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
 NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
 CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
@@ -32,20 +34,26 @@ _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")
 class Unfit(Exception):
     """A payload cannot stand in ``OPENCODE_CONFIG_CONTENT``; ``str()`` says why."""
 
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.remedy = remedy
+
 
 def by_file(file: str, environment: Mapping[str, str]) -> Changes:
     """Return the changes that hand over a payload's file, and take back what an earlier ``env`` left inline."""
-    return {**undo(environment), FILE: file, NO_KEY: "none"}
+    return {**undo(environment), **_replaced(environment), FILE: file, NO_KEY: "none"}
 
 
-def inline(payload: str, environment: Mapping[str, str]) -> Changes:
+def inline(payload: str, environment: Mapping[str, str], *, launch: bool) -> Changes:
     """Return the changes that hand over a payload's text, under the user's own inline content.
 
-    Raises Unfit when that content is not what can be merged, or both together are too long for the system.
+    For a ``launch``, a variable that the content refers to outside of a string counts as what it holds now. Raises
+    Unfit when the content is not what can be merged, or both together are too long for the system.
     """
     content = users_content(environment)
-    text = _above(payload, content) if content else payload.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
-    changes: Changes = {**undo(environment), INLINE: text}
+    values = environment if launch else {}
+    text = _above(payload, content, values) if content else payload.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
+    changes: Changes = {**undo(environment), **_replaced(environment), INLINE: text}
     if content is not None:
         changes[USER_CONTENT] = content
     if NO_KEY in payload:
@@ -55,15 +63,27 @@ def inline(payload: str, environment: Mapping[str, str]) -> Changes:
     return changes
 
 
-def _above(payload: str, content: str) -> str:
+def _replaced(environment: Mapping[str, str]) -> Changes:
+    """Return the changes that take an output of ours, which the user chose, out of the way of a newer payload."""
+    file = _chosen_file(environment)
+    return {FILE: None, USER_FILE: file} if file and users_file(environment) is None else {}
+
+
+def _above(payload: str, content: str, values: Mapping[str, str]) -> str:
     """Return the user's ``content`` merged over a payload: their references stay alive, a proxy's strings dead."""
     from . import jsonc  # a launch without inline content needs no JSON
     from .configuration import merged
 
+    def settled(token: str) -> tuple[str, str]:
+        return token, jsonc.ENV.sub(lambda match: values.get(match[1], match[0]), token)
+
     try:
-        ours, users = jsonc.parse_live(payload), jsonc.parse_live(content)
+        ours, users = jsonc.parse_live(payload), jsonc.parse_live(content, settled)
     except jsonc.JsoncError as error:
-        raise Unfit(f"what you have there cannot be merged with it ({error})") from error
+        raise Unfit(
+            f"what you have there cannot be merged with it ({error})",
+            "put quotes around its {env:…} and {file:…}, or move it into a configuration file",
+        ) from error
     if not isinstance(ours, dict) or not isinstance(users, dict):
         raise Unfit("what you have there is not an object in braces")
     return jsonc.dump({**merged(ours, users), "$schema": MARKER})
@@ -88,10 +108,10 @@ def undo(environment: Mapping[str, str]) -> Changes:
     changes: Changes = {}
     if users_content(environment) != environment.get(INLINE):
         changes[INLINE] = users_content(environment)
-    if environment.get(FILE) and users_file(environment) is None:
-        changes[FILE] = None
+    if (environment.get(FILE) or None) != _chosen_file(environment):
+        changes[FILE] = _chosen_file(environment)
     for name in environment:
-        if name in (USER_CONTENT, NO_KEY) or name.startswith(CARRIED):
+        if name in (USER_CONTENT, USER_FILE, NO_KEY) or name.startswith(CARRIED):
             changes[name] = None
     return changes
 
@@ -101,6 +121,27 @@ def undone(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in {**environment, **undo(environment)}.items() if value is not None}
 
 
+def is_sound(environment: Mapping[str, str]) -> bool:
+    """Tell whether what is delivered inline, address and key together, lets opencode start in any folder.
+
+    A ``{file:…}`` that is gone does not. What is delivered by file alone stands below a project's configuration, and is
+    for one folder.
+    """
+    text = environment.get(INLINE, "")
+    if text == users_content(environment):
+        return False
+    from . import jsonc  # only after a failure
+
+    file = environment.get(FILE, "")
+    if _is_delivered(file, environment) and os.path.isfile(file):
+        with open(file, encoding="utf-8") as opened:
+            text += opened.read()
+    text = jsonc.ENV.sub(lambda match: environment.get(match[1], ""), text)
+    paths = [token[len("{file:") : -1] for token in jsonc.FILE.findall(text)]
+    home = layers.home(environment)
+    return all(os.path.isfile(os.path.join(home, path[2:]) if path.startswith("~/") else path) for path in paths)
+
+
 def users_content(environment: Mapping[str, str]) -> str | None:
     """Return the inline content that is the user's, None when there is none."""
     content = environment.get(INLINE)
@@ -108,20 +149,30 @@ def users_content(environment: Mapping[str, str]) -> str | None:
 
 
 def users_file(environment: Mapping[str, str]) -> str | None:
-    """Return the path in ``OPENCODE_CONFIG`` when the user put it there, None when we did or nobody."""
+    """Return the path in ``OPENCODE_CONFIG`` when the user put it there and wrote the file, else None."""
     file = environment.get(FILE)
-    if not file:
+    if not file or _is_delivered(file, environment):
         return None
-    if not os.path.exists(file):
-        # opencode 1.18 ignores it; it is the user's all the same, unless it was ours.
-        return None if os.path.dirname(file) == layers.cache_folder(environment) else file
     if not os.path.isfile(file):
-        return file  # what a pipe holds can be read only once
+        # opencode 1.18 ignores one that is not there; and what a pipe holds can be read only once.
+        return file
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:
             return None if is_ours(opened.read()) else file
     except OSError:
         return file
+
+
+def _chosen_file(environment: Mapping[str, str]) -> str | None:
+    """Return the path that the user put into ``OPENCODE_CONFIG``, also that of an output of ours; None for none."""
+    file = environment.get(FILE)
+    return file if file and not _is_delivered(file, environment) else environment.get(USER_FILE) or None
+
+
+def _is_delivered(file: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether a path is one that deliveries have, also when the file is gone."""
+    folder, name = os.path.split(file)
+    return folder == layers.cache_folder(environment) or name.startswith(TEMPORARY)
 
 
 def is_ours(text: str) -> bool:

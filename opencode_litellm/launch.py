@@ -11,7 +11,7 @@ import time
 
 from . import cache, commandline, program, record, terminal
 from .credentials import Credentials
-from .errors import Failure
+from .errors import Failure, NotLiteLLM, ProxyUnreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,17 +49,30 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
-        changes = _delivered(_with_model(command, environment), _folder(command, environment))
-        names = ", ".join(name for name, value in changes.items() if value is not None)
-        terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
-        return changes
-    except Failure as failure:
-        terminal.note(f"{failure}. opencode starts without its models", environment)
+        changes = _fresh(_with_model(command, environment), _folder(command, environment))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
         from . import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without models of LiteLLM", environment)
-    return {}
+        return {}
+    names = ", ".join(name for name, value in changes.items() if value is not None)
+    terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
+    return changes
+
+
+def _fresh(environment: Mapping[str, str], folder: str) -> Changes:
+    """Return what hands over the models; after a failure, what withdraws an earlier delivery, or leaves it there."""
+    try:
+        return _delivered(environment, folder)
+    except Failure as failure:
+        from . import delivery  # there already, for the record
+
+        # While a proxy is away, the models of an earlier `env` are better than none, although it may have run in
+        # another folder. A refused key and a configuration that nobody can read speak against them.
+        left = isinstance(failure, (ProxyUnreachable, NotLiteLLM)) and delivery.is_sound(environment)
+        what = "with the models that env handed over" if left else "without its models"
+        terminal.note(f"{failure}. opencode starts {what}", environment)
+        return {} if left else delivery.undo(environment)
 
 
 def _with_model(command: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -116,7 +129,11 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
         _refresh_detached(key, environment, folder)
     for note in handover.notes:
         terminal.note(note, environment)
-    return handover.changes or {}
+    if handover.changes is None:
+        from . import delivery
+
+        return delivery.undo(environment)
+    return handover.changes
 
 
 def _longest_turn(environment: Mapping[str, str]) -> float:
@@ -257,7 +274,7 @@ def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credent
         if not text:
             return None
         try:
-            changes = delivery.inline(text.decode(), environment)
+            changes = delivery.inline(text.decode(), environment, launch=True)
         except delivery.Unfit:
             return None
         if kept.mode == record.HEAD:

@@ -86,15 +86,16 @@ def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str]
     notes: tuple[str, ...] = ()
     if file is None:
         try:
-            changes = delivery.inline(text, environment)
+            changes = delivery.inline(text, environment, launch=launch)
         except delivery.Unfit as unfit:
             why = f"{delivery.INLINE} cannot hold {payload.model_count} models: {unfit}"
+            remedy = unfit.remedy or "unset it, or choose fewer with includeModels"
         else:
             if launch:
                 _kept(environment, name, text)
             return Handover(changes, INLINE, name)
         if users_file:
-            return _undelivered(f"{why}, and {delivery.FILE} is yours: unset it, or choose fewer with includeModels")
+            return _undelivered(f"{why}, and {delivery.FILE} is yours: {remedy}")
         file = _kept(environment, name, text) or _temporary(name, text)
         if file is None:
             return _undelivered(f"{why}, and no file can be written: set XDG_CACHE_HOME to a folder that is yours")
@@ -106,9 +107,11 @@ def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str]
     head = rendering.payload(payload.head)
     head_name = f"head-{cache.digest([head])}.json"
     try:
-        changes = {**changes, **delivery.inline(head, environment), delivery.FILE: file, delivery.NO_KEY: "none"}
+        above_all = delivery.inline(head, environment, launch=launch)
     except delivery.Unfit as unfit:
-        return _undelivered(f"{delivery.INLINE} cannot hold what belongs there: {unfit}")
+        remedy = f": {unfit.remedy}" if unfit.remedy else ""
+        return _undelivered(f"{delivery.INLINE} cannot hold what belongs there: {unfit}{remedy}")
+    changes = {**changes, **above_all, delivery.FILE: file, delivery.NO_KEY: "none"}
     _kept(environment, head_name, head)
     return Handover(changes, HEAD, name, head_name, notes=notes)
 
@@ -226,8 +229,8 @@ def _temporary(name: str, text: str) -> str | None:
     import tempfile  # 10 ms, where there is no cache
 
     try:
-        path = os.path.join(tempfile.gettempdir(), f"opencode-litellm-{name}")
-        descriptor, written = tempfile.mkstemp(prefix="opencode-litellm-", suffix=".json")
+        path = os.path.join(tempfile.gettempdir(), f"{delivery.TEMPORARY}{name}")
+        descriptor, written = tempfile.mkstemp(prefix=delivery.TEMPORARY, suffix=".json")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError:

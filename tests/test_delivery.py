@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from handover import ENV, EXEC, applied, asked, handed_over
 from world.opencode import run
+from world.server import free_port
 
 from opencode_litellm import delivery, jsonc
 
@@ -108,21 +109,47 @@ def test_users_content_stays_on_top_its_references_alive_and_the_proxys_strings_
             assert after[delivery.USER_CONTENT] == text
 
 
-@pytest.mark.parametrize(
-    "theirs",
-    ['{"provider": {"mine": {"options": {"timeout": {env:SECONDS}}}}}'],
-    ids=["a reference outside of a string"],
-)
-def test_content_that_cannot_be_merged_is_left_alone_with_a_line(theirs: str, environment: dict[str, str]) -> None:
-    own = {**environment, INLINE: theirs, "SECONDS": "1"}
-    launched = asked(EXEC, {**own, "OPENCODE_LITELLM_DELIVERY": "inline"}, folder(environment))
-    assert f"{INLINE}={theirs}\0" in launched.stdout
+BARE_VARIABLE = '{"provider": {"mine": {"options": {"timeout": {env:SECONDS}, "name": "{env:SECONDS}"}}}}'
+BARE_FILE = '{"provider": {"mine": {"options": {"timeout": {file:./seconds}}}}}'
+QUOTES = "put quotes around its {env:…} and {file:…}, or move it into a configuration file"
+
+
+@pytest.mark.parametrize("own_file", [{}, {FILE: "own.json"}], ids=["", "beside a file of their own"])
+def test_a_launch_merges_content_with_a_variable_outside_of_a_string(
+    own_file: dict[str, str], environment: dict[str, str], opencode: Opencode
+) -> None:
+    (folder(environment) / "own.json").write_text('{"$schema": "x"}')
+    own = {**environment, **own_file, INLINE: BARE_VARIABLE, "OPENCODE_LITELLM_DELIVERY": "inline"}
+    for seconds in ("1", "2"):  # cold and warm
+        launched = asked(EXEC, {**own, "SECONDS": seconds}, folder(environment))
+        assert launched.stderr == ""
+        after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
+        merged = opencode.debug_config(after, folder(environment))["provider"]
+        assert merged["mine"]["options"] == {"timeout": int(seconds), "name": seconds}
+        assert "gpt-4o" in merged["litellm"]["models"]
+
+
+@pytest.mark.parametrize("theirs", [BARE_VARIABLE, BARE_FILE], ids=["variable", "file"])
+def test_env_repeats_no_value_that_stands_outside_of_a_string(theirs: str, environment: dict[str, str]) -> None:
+    (folder(environment) / "seconds").write_text("1")
+    exported = asked(ENV, {**environment, INLINE: theirs, "SECONDS": "1"}, folder(environment))
+    assert (exported.status, exported.stdout) == (2, "")
+    assert "what you have there cannot be merged with it (line 1, column" in exported.stderr
+    assert exported.stderr.endswith(f": {QUOTES}\n")
+
+
+def test_content_that_cannot_be_merged_is_left_alone_with_a_line(environment: dict[str, str]) -> None:
+    (folder(environment) / "seconds").write_text("1")
+    own = {**environment, INLINE: BARE_FILE, "OPENCODE_LITELLM_DELIVERY": "inline"}
+    launched = asked(EXEC, own, folder(environment))
+    assert f"{INLINE}={BARE_FILE}\0" in launched.stdout
     assert launched.stderr.count("\n") == 1
     assert "what you have there cannot be merged with it (line 1, column" in launched.stderr
     assert "they are delivered by the file" in launched.stderr
-    exported = asked(ENV, own, folder(environment))
-    assert (exported.status, exported.stdout) == (2, "")
-    assert "cannot be merged" in exported.stderr
+
+    launched = asked(EXEC, {**own, FILE: "own.json"}, folder(environment))
+    assert f"{INLINE}={BARE_FILE}\0" in launched.stdout
+    assert launched.stderr.endswith(f", and {FILE} is yours: {QUOTES}\n")
 
 
 def test_content_that_opencode_cannot_read_is_left_to_opencode(environment: dict[str, str]) -> None:
@@ -144,12 +171,15 @@ def test_content_that_opencode_cannot_read_is_left_to_opencode(environment: dict
         {INLINE: '{ "provider": {} } // mine'},
         {FILE: "own.json"},
         {FILE: "own.json", INLINE: '{"instructions": ["a"]}'},
+        {FILE: "output.json"},
+        {FILE: "output.json", INLINE: '{"instructions": ["a"]}'},
     ],
     ids=lambda users: " and ".join(f"{name}={value}" for name, value in users.items()) or "nothing",
 )
 def test_never_stacked_and_undone_byte_for_byte(users: dict[str, str], environment: dict[str, str]) -> None:
     home = folder(environment)
     (home / "own.json").write_text('{"$schema": "x"}')
+    assert run(["opencode-litellm", "config", "--output", "output.json"], environment).status == 0
     before = {**environment, **users}
     once = handed_over(ENV, before, home)
     launched = handed_over(EXEC, before, home)
@@ -200,6 +230,50 @@ def test_our_own_output_in_the_global_folder_is_not_the_users(environment: dict[
     assert list(providers(handed_over(ENV, environment, folder(environment))[INLINE])["litellm"]["models"])
 
 
+@pytest.mark.parametrize("how", [EXEC, ENV])
+def test_an_output_of_ours_that_the_user_chose_is_replaced_as_long_as_a_delivery_lasts(
+    how: str, environment: dict[str, str], proxy: StubProxy, opencode: Opencode
+) -> None:
+    output = folder(environment) / "models.json"
+    assert run(["opencode-litellm", "config", "--output", str(output)], environment).status == 0
+    before = {**environment, FILE: str(output)}
+    proxy.serve(["claude"])
+    after = handed_over(how, before, folder(environment))
+    assert set(opencode.debug_config(after, folder(environment))["provider"]["litellm"]["models"]) == {"claude"}
+    assert applied(after, run(["opencode-litellm", "env", "json", "--unset"], after).stdout) == before
+    assert run(["opencode-litellm", "env", "json", "--unset"], before).stdout.strip() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("failing", "stays"),
+    [("the key is refused", False), ("the proxy is away", True), ("a file is gone", False), ("no JSON", False)],
+)
+def test_what_env_handed_over_is_withdrawn_when_nothing_speaks_for_it_any_more(
+    failing: str, stays: bool, home: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    proxy, there, elsewhere = stub_proxy(["gpt-4o"], key="sk-right"), folder(home) / "there", folder(home) / "elsewhere"
+    for place in (there, elsewhere):
+        place.mkdir()
+    (there / "key").write_text("sk-right")
+    section = {"options": {"baseURL": f"{proxy.url}/v1", "apiKey": "{file:key}"}}
+    (there / "opencode.json").write_text(json.dumps({"$schema": "x", "provider": {"litellm": section}}))
+    place = there if failing in {"the key is refused", "no JSON"} else elsewhere
+    away = {"OPENCODE_LITELLM_URL": f"http://127.0.0.1:{free_port()}"} if place == elsewhere else {}
+    once = {**handed_over(ENV, home, there), **away}
+    if failing == "the key is refused":
+        proxy.key = "sk-another"
+    elif failing == "a file is gone":
+        (there / "key").unlink()
+    elif failing == "no JSON":
+        (there / "opencode.json").write_text("{")
+    launched = asked(EXEC, once, place)
+    after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
+    assert (launched.status, launched.stderr.count("\n")) == (0, 1)
+    assert (delivered(after) == delivered(once), delivered(after) == {}) == (stays, not stays)
+    said = "with the models that env handed over" if stays else "without its models"
+    assert launched.stderr.endswith(f". opencode starts {said}\n")
+
+
 def test_a_file_that_was_handed_out_lives_for_30_days_after_its_last_use(
     environment: dict[str, str], proxy: StubProxy
 ) -> None:
@@ -218,10 +292,10 @@ def test_inline_up_to_the_last_byte_that_the_system_allows(home: dict[str, str])
     def payload(size: int) -> str:
         return '{"provider":{}}'.rjust(size - len(f"{INLINE}=") - 1)
 
-    longest = delivery.inline(payload(LONGEST), home)
+    longest = delivery.inline(payload(LONGEST), home, launch=True)
     assert subprocess.run(["true"], env={**home, **longest}, check=False).returncode == 0
     with pytest.raises(delivery.Unfit):
-        delivery.inline(payload(LONGEST + 1), home)
+        delivery.inline(payload(LONGEST + 1), home, launch=True)
     with pytest.raises(OSError, match="Argument list too long"):
         subprocess.run(["true"], env={**home, INLINE: payload(LONGEST + 1)}, check=False)
 
