@@ -49,9 +49,10 @@ _UNUSABLE = frozenset(
 _NOT_FOR_CHAT = re.compile(
     r"embed|bge-|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
     r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo|kling|seedance|seedream)|(^|[-_/.])ocr|realtime|text-to-|speech"
-    r"|recraft|ideogram|nano-banana|nova-[\d-]*(canvas|reel|sonic)|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash|preview|prime))"
-    r"|-to-video|[-_][tir]2[vi]($|[-_])|(^|[/.])(deepgram|elevenlabs|assemblyai|voyage|stability)[/.]|guardrail"
-    r"|(gpt|gemini).*[-_]live($|[-_])|native-audio|grok-voice|/(deep_)?search($|-)"
+    r"|recraft|ideogram|nano-banana|nova-[\d-]*(canvas|reel|sonic)|-to-video|[-_][tir]2[vi]($|[-_])|guardrail"
+    r"|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash|preview|prime))"
+    r"|(^|[/.])(assemblyai|aws_polly|deepgram|elevenlabs|reducto|runwayml|stability|voyage)[/.]"
+    r"|(gpt|gemini).*[-_]live($|[-_])|native-audio|grok-(voice|imagine)|/(deep_)?search($|-)"
     r"|(^|[-_/])(rank(er)?|gte|e5|stt|asr|chirp|lyria|orpheus)($|[-_])",
     re.IGNORECASE,
 )
@@ -137,7 +138,8 @@ def build(
     facts = {}
     for model, rows in _by_model(listed).items():
         deployed, group = _safest(by_deployment.get(model, ())), _safest(by_group.get(model, ()))
-        if deployed and group and len(by_deployment[model]) > 1:
+        # LiteLLM 1.106: one deployment behind a wildcard has a row for every key that its table has for the model.
+        if deployed and group and len(set(by_deployment[model])) > 1:
             deployed, group = _agreed(deployed, group)
         merged = _first_known(model, [row for row in (deployed, group, _safest(rows)) if row])
         corrected = _corrected(merged, options.capabilities.get(model, {}))
@@ -194,7 +196,8 @@ def _agreed(deployed: Facts, group: Facts) -> tuple[Facts, Facts]:
     LiteLLM 1.106: a group has an ability as soon as one of them has it, but only the efforts that all of them take.
     """
     if group.efforts is not None:
-        deployed = replace(deployed, efforts=group.efforts, reasoning=deployed.reasoning and bool(group.efforts))
+        reasoning = deployed.reasoning and bool(group.efforts)
+        deployed = replace(deployed, efforts=group.efforts, flagged_efforts=(), reasoning=reasoning)
     return deployed, replace(group, **_NO_ABILITIES)
 
 
@@ -249,11 +252,11 @@ def _shown(facts: Facts, options: ModelOptions) -> bool:
 
 def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
     inputs = _inputs(facts)
-    openai_reasoning = is_openai_reasoning(facts.model)
+    openai_reasoning = is_openai_reasoning(facts)
     # An id that looks like one of OpenAI's is no proof against LiteLLM, which knows that it takes no effort.
     thinks = bool(facts.efforts or facts.flagged_efforts) or (openai_reasoning and facts.efforts is None)
     reasoning = thinks if facts.reasoning is None else facts.reasoning
-    chosen = route(facts.model, facts.mode, options)
+    chosen = route(facts, options)
     return Model(
         id=facts.model,
         name=name,
@@ -272,8 +275,9 @@ def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
         # LiteLLM: null means unknown, and a model without tools is of no use to an agent, so only false counts.
         tool_call=facts.function_calling is not False,
         reasoning=reasoning,
-        # OpenAI's reasoning models take no temperature but 1, whatever supported_openai_params says.
-        temperature=False if openai_reasoning and reasoning else facts.temperature,
+        # OpenAI's reasoning models take no temperature but 1, whatever supported_openai_params says; nor does one whose
+        # row in LiteLLM's table leaves its thinking out (databricks-gpt-5).
+        temperature=False if openai_reasoning and facts.reasoning is not False else facts.temperature,
         efforts=facts.efforts,
         flagged_efforts=facts.flagged_efforts,
         refused_efforts=facts.refused_efforts,

@@ -8,30 +8,38 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .facts import Facts
     from .settings import ModelOptions
 
 Route = Literal["chat", "responses"]
 
 # OpenAI refuses a reasoning effort beside function tools on /v1/chat/completions for these.
 _OPENAI_REASONING = re.compile(r"(?<![a-z0-9])(?:o[134]|gpt-5)(?![0-9])", re.IGNORECASE)
+# LiteLLM's providers that run open weights, Marco o1 among them, and none of OpenAI's models.
+_OPEN_WEIGHTS = frozenset(
+    {
+        "docker_model_runner", "hosted_vllm", "lemonade", "llamafile", "lm_studio", "ollama", "ollama_chat", "vllm",
+        "xinference",
+    }
+)  # fmt: skip
 
 
-def route(model: str, mode: str | None, options: ModelOptions) -> Route:
+def route(facts: Facts, options: ModelOptions) -> Route:
     """Return the interface for a model: the user's lists, then ``transport``, then LiteLLM's mode, then the id."""
-    if matches(model, options.chat_models):
+    if matches(facts.model, options.chat_models):
         return "chat"
-    if matches(model, options.responses_models):
+    if matches(facts.model, options.responses_models):
         return "responses"
     if options.transport == "chat":
         return "chat"
-    if options.transport == "responses" or mode == "responses" or is_openai_reasoning(model):
+    if options.transport == "responses" or facts.mode == "responses" or is_openai_reasoning(facts):
         return "responses"
     return "chat"
 
 
-def is_openai_reasoning(model: str) -> bool:
-    """Tell whether an id is one of ``gpt-5*``, ``o1*``, ``o3*`` and ``o4*``, behind any prefix."""
-    return _OPENAI_REASONING.search(model) is not None
+def is_openai_reasoning(facts: Facts) -> bool:
+    """Tell whether an id is one of ``gpt-5*``, ``o1*``, ``o3*`` and ``o4*``, behind any prefix, and may be OpenAI's."""
+    return facts.litellm_provider not in _OPEN_WEIGHTS and _OPENAI_REASONING.search(facts.model) is not None
 
 
 def matches(model: str, patterns: Iterable[str]) -> bool:

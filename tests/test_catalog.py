@@ -140,6 +140,8 @@ class TestWhatIsShown:
             ("fireworks-asr-large", False),
             ("vertex_ai/chirp_3", False),
             ("lyria-002", False),
+            ("runwayml/gen4_turbo", False),
+            ("xai/grok-imagine", False),
             ("perplexity/search", False),
             ("franks-live-model", True),
             ("perplexity/sonar-deep-research", True),
@@ -254,10 +256,11 @@ class TestDeploymentsOfOneName:
         rows = [Row("house", {"supports_vision": True}), Row("house", {"supports_vision": None})]
         assert build(["house"], rows, {"house": {"supports_vision": True}})["house"].inputs == ("text",)
 
-    def test_an_ability_of_the_group_is_that_of_its_only_deployment(self, build: Any) -> None:
-        """LiteLLM 1.106: behind a wildcard, /v1/model/info is an empty shell, and the group knows the model."""
+    @pytest.mark.parametrize("rows", [1, 2])
+    def test_an_ability_of_the_group_is_that_of_its_only_deployment(self, build: Any, rows: int) -> None:
+        """LiteLLM 1.106: behind a wildcard, /v1/model/info is an empty shell, even twice; the group knows the model."""
         group = {"supports_vision": True, "supports_reasoning": True, "supported_reasoning_efforts": ["high"]}
-        model = build(["corp/reasoner"], [Row("corp/reasoner", {"mode": "chat"})], {"corp/reasoner": group})
+        model = build(["corp/reasoner"], [Row("corp/reasoner", {"mode": "chat"})] * rows, {"corp/reasoner": group})
         assert model["corp/reasoner"].inputs == ("text", "image")
         assert (model["corp/reasoner"].reasoning, model["corp/reasoner"].sure_efforts) == (True, ("high",))
 
@@ -272,6 +275,14 @@ class TestDeploymentsOfOneName:
             (
                 [{"reasoning_effort_levels": ["low", "xhigh"]}, {"supports_xhigh_reasoning_effort": False}],
                 ["low", "xhigh"],
+                (True, ("low",)),
+            ),
+            (
+                [
+                    {"supports_none_reasoning_effort": True},
+                    {"supports_none_reasoning_effort": True, "reasoning_effort_levels": ["low"]},
+                ],
+                ["low"],
                 (True, ("low",)),
             ),
         ],
@@ -427,22 +438,32 @@ class TestAbilities:
         assert one(supports_function_calling=said).tool_call is tools
 
     @pytest.mark.parametrize(
-        ("model", "parameters", "temperature"),
+        ("model", "group", "temperature"),
         [
-            ("house", ["temperature", "tools"], True),
-            ("house", ["tools"], False),
-            ("house", [], None),
-            ("house", None, None),
+            ("house", {"supported_openai_params": ["temperature", "tools"]}, True),
+            ("house", {"supported_openai_params": ["tools"]}, False),
+            ("house", {"supported_openai_params": []}, None),
+            ("house", {"supported_openai_params": None}, None),
             # LiteLLM lists the parameter for them, and OpenAI refuses any value but 1.
-            ("gpt-5", ["temperature"], False),
-            ("azure/o3", ["temperature"], False),
-            ("gpt-5", None, False),
+            ("gpt-5", {"supported_openai_params": ["temperature"]}, False),
+            ("azure/o3", {"supported_openai_params": ["temperature"]}, False),
+            ("gpt-5", {"supported_openai_params": None}, False),
+            # LiteLLM 1.106: its table forgets that this one thinks.
+            (
+                "databricks-gpt-5",
+                {"supported_openai_params": ["temperature"], "supported_reasoning_efforts": []},
+                False,
+            ),
         ],
     )
     def test_the_temperature_comes_from_the_parameters(
-        self, one: Any, model: str, parameters: Any, temperature: bool | None
+        self, one: Any, model: str, group: dict[str, Any], temperature: bool | None
     ) -> None:
-        assert one(model, {"supported_openai_params": parameters}).temperature is temperature
+        assert one(model, group).temperature is temperature
+
+    def test_a_model_of_openais_that_is_known_not_to_think_takes_a_temperature(self, one: Any) -> None:
+        group = {"supported_openai_params": ["temperature"]}
+        assert one("gpt-5-chat", group, supports_reasoning=False).temperature is True
 
     def test_thinking_is_sent_back_to_the_families_that_want_it(self, build: Any) -> None:
         names = ("deepseek-r1", "moonshot/kimi-k2", "claude-opus-4")
@@ -485,6 +506,8 @@ class TestReasoning:
             ),
             ("house", {"supports_reasoning_efforts": ["xhigh"]}, {}, (True, ("xhigh",), ())),
             ("marco-o1:7b", {}, {"supported_reasoning_efforts": []}, (False, (), ())),
+            ("marco-o1:7b", {"litellm_provider": "lm_studio"}, {}, (False, (), ())),
+            ("marco-o1:7b", {"litellm_provider": "openai"}, {}, (True, (), ())),
             ("house", {"supports_reasoning": False}, {"supported_reasoning_efforts": ["low"]}, (False, ("low",), ())),
             ("house", {}, {"supported_reasoning_efforts": ["LOW", "a b", 3, None, "x" * 99]}, (False, (), ())),
             ("house", {}, {"supported_reasoning_efforts": "low"}, (False, (), ())),

@@ -370,13 +370,14 @@ def test_a_certificate_for_another_host_is_refused(
 
 # What LiteLLM can look like: the real one.
 
-TEAMS = '''
+TEAMS = """
 from litellm.proxy._types import ProxyException, UserAPIKeyAuth
 
 KEYS = {
     "sk-team": {"models": ["gpt-4o", "house-model"], "team_id": "t", "team_models": ["gpt-4o", "house-model"]},
     "sk-routes": {"models": ["gpt-4o"], "allowed_routes": ["/v1/models", "/v1/chat/completions"]},
     "sk-nothing": {"models": ["no-default-models"]},
+    "sk-wildcard": {"models": ["corp/*"]},
 }
 
 
@@ -384,7 +385,13 @@ async def authenticate(request, api_key):
     if api_key not in KEYS:
         raise ProxyException(message="Invalid key", type="auth_error", param="api_key", code=401)
     return UserAPIKeyAuth(api_key=api_key, **KEYS[api_key])
-'''
+"""
+
+
+WILDCARD = """
+model_list:
+  - {model_name: "corp/*", litellm_params: {model: "deepseek/*", api_key: none}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -394,7 +401,8 @@ def team_litellm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLLM]:
     (folder / "keys_of_teams.py").write_text(TEAMS)
     settings = "general_settings:\n  custom_auth: keys_of_teams.authenticate\n  custom_auth_run_common_checks: true\n"
     catalogue = folder / "catalogue.yaml"
-    catalogue.write_text(CATALOGUE.read_text().replace("general_settings:\n", settings))
+    text = CATALOGUE.read_text().replace("general_settings:\n", settings).replace("\nmodel_list:\n", WILDCARD)
+    catalogue.write_text(text)
     with LiteLLM(folder, "http://127.0.0.1:1", catalogue=catalogue, prefix="/team/llm") as proxy:
         yield proxy
 
@@ -438,6 +446,17 @@ def test_wildcards_are_spelt_out_or_hidden(litellm: LiteLLM, home: dict[str, str
     models = shown(home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": litellm.key})
     assert {model for model in models if model.startswith("moonshot/")}
     assert not {model for model in models if "*" in model}
+
+
+def test_a_wildcard_under_another_name_keeps_what_its_group_knows(team_litellm: LiteLLM, home: dict[str, str]) -> None:
+    # LiteLLM 1.106 has empty rows for such a model, as many as its table has keys for it, and knows it in the group.
+    globally(home, litellm=section(team_litellm.url, apiKey="sk-wildcard"))
+    (served,) = discover(home).served
+    models = {model.id: model for model in served.models}
+    rows = [row for row in served.remembered.answers.deployments or () if row.model == "corp/deepseek-reasoner"]
+    assert (len(rows), {(row.reasoning, row.mode) for row in rows}) == (2, {(None, None)})
+    assert (models["corp/deepseek-reasoner"].reasoning, models["corp/deepseek-chat"].reasoning) == (True, False)
+    assert models["corp/deepseek-v4-flash-vision-exp"].inputs == ("text", "image")
 
 
 class Gateway(Server):

@@ -13,6 +13,7 @@ from world.opencode import run
 from world.stub import MODEL_INFO, StubProxy
 
 from opencode_litellm import routing
+from opencode_litellm.facts import Facts
 from opencode_litellm.settings import ModelOptions
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class TestTheRules:
         ],
     )  # fmt: skip
     def test_openais_reasoning_models_use_responses_behind_any_prefix(self, model: str) -> None:
-        assert routing.route(model, "chat", ModelOptions()) == "responses"
+        assert routing.route(Facts(model, mode="chat"), ModelOptions()) == "responses"
 
     @pytest.mark.parametrize(
         "model",
@@ -47,7 +48,18 @@ class TestTheRules:
         ],
     )  # fmt: skip
     def test_others_use_chat_completions(self, model: str) -> None:
-        assert routing.route(model, "chat", ModelOptions()) == "chat"
+        assert routing.route(Facts(model, mode="chat"), ModelOptions()) == "chat"
+
+    @pytest.mark.parametrize(
+        ("provider", "expected"),
+        [
+            ("ollama", "chat"), ("ollama_chat", "chat"), ("hosted_vllm", "chat"), ("lm_studio", "chat"),
+            ("openai", "responses"), ("azure", "responses"), ("somebody", "responses"), (None, "responses"),
+        ],
+    )  # fmt: skip
+    def test_an_id_like_openais_means_nothing_where_open_weights_run(self, provider: str | None, expected: str) -> None:
+        assert routing.route(Facts("marco-o1:7b", litellm_provider=provider), ModelOptions()) == expected
+        assert routing.route(Facts("marco-o1:7b", "responses", provider), ModelOptions()) == "responses"
 
     @pytest.mark.parametrize(
         ("model", "mode", "options", "expected"),
@@ -67,7 +79,7 @@ class TestTheRules:
     def test_the_users_lists_come_first_then_transport_then_the_mode(
         self, model: str, mode: str | None, options: dict[str, Any], expected: str
     ) -> None:
-        assert routing.route(model, mode, ModelOptions(**options)) == expected
+        assert routing.route(Facts(model, mode=mode), ModelOptions(**options)) == expected
 
     @pytest.mark.parametrize(
         ("pattern", "model", "matches"),
