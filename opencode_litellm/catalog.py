@@ -72,7 +72,7 @@ _RESERVED = 32_000  # tokens
 _INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
 
 
-_PRICES = ("input_cost", "output_cost", "cache_read_cost", "cache_write_cost")
+_PRICES = tuple(name for name in Facts.__dataclass_fields__ if "_cost" in name)
 _ABILITIES = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
 _NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(_ABILITIES)
 
@@ -163,7 +163,7 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
     efforts = [set(row.efforts) for row in rows if row.efforts is not None]
     modes = sorted({row.mode for row in rows if row.mode})
     providers = {row.litellm_provider for row in rows}
-    merged: dict[str, Any] = _dearest(rows)
+    merged: dict[str, Any] = {name: _extreme(max, [getattr(row, name) for row in rows]) for name in _PRICES}
     merged.update({name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature")})
     return replace(
         rows[0],
@@ -176,18 +176,6 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
         flagged_efforts=tuple(sorted(set.intersection(*(set(row.flagged_efforts) for row in rows)))),
         refused_efforts=tuple(sorted({effort for row in rows for effort in row.refused_efforts})),
     )
-
-
-def _dearest(rows: Sequence[Facts]) -> dict[str, float | None]:
-    dearest: dict[str, float | None] = {}
-    for price in _PRICES:
-        tier = f"{price}_over_200k"
-        base = [getattr(row, price) for row in rows]
-        tiers = [getattr(row, tier) for row in rows]
-        dearest[price] = _extreme(max, base)
-        # Where one has no tier of its own, its price holds there, too.
-        dearest[tier] = _extreme(max, [*tiers, *base]) if any(tiers) else None
-    return dearest
 
 
 def _agreed(deployed: Facts, group: Facts) -> tuple[Facts, Facts]:
@@ -257,19 +245,21 @@ def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
     thinks = bool(facts.efforts or facts.flagged_efforts) or (openai_reasoning and facts.efforts is None)
     reasoning = thinks if facts.reasoning is None else facts.reasoning
     chosen = route(facts, options)
+    prices = (facts.input_cost, facts.output_cost, facts.cache_read_cost, facts.cache_write_cost)
+    tiers = (
+        facts.input_cost_over_200k,
+        facts.output_cost_over_200k,
+        facts.cache_read_cost_over_200k,
+        facts.cache_write_cost_over_200k,
+    )
     return Model(
         id=facts.model,
         name=name,
         owner=naming.owner(facts.model, facts.litellm_provider),
         route=chosen,
         limit=_limit(facts),
-        price=_price(facts.input_cost, facts.output_cost, facts.cache_read_cost, facts.cache_write_cost),
-        price_over_200k=_price(
-            facts.input_cost_over_200k,
-            facts.output_cost_over_200k,
-            facts.cache_read_cost_over_200k,
-            facts.cache_write_cost_over_200k,
-        ),
+        price=_price(*prices),
+        price_over_200k=_price(*map(_in_tier, prices, tiers)),
         inputs=inputs,
         outputs=("text", "audio") if facts.audio_output else ("text",),
         # LiteLLM: null means unknown, and a model without tools is of no use to an agent, so only false counts.
@@ -300,6 +290,11 @@ def _limit(facts: Facts) -> Limit | None:
     if min(output, _RESERVED) > context // 2:
         output = max(1, context // 2)
     return Limit(context, output)
+
+
+def _in_tier(price: float | None, tier: float | None) -> float | None:
+    """Return a tier's price, never below the other, which may be the user's or of a deployment without the tier."""
+    return None if tier is None else max(tier, price or 0)
 
 
 def _price(*per_token: float | None) -> Price | None:

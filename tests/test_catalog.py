@@ -300,8 +300,10 @@ class TestDeploymentsOfOneName:
             "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05,
             "input_cost_per_token_above_200k_tokens": 6e-06, "output_cost_per_token_above_200k_tokens": 2.25e-05,
         }  # fmt: skip
-        model = build(["house"], [Row("house", dear), Row("house", tiered)])["house"]
-        assert (model.price, model.price_over_200k) == (Price(20.0, 80.0), Price(20.0, 80.0))
+        merged = build(["house"], [Row("house", dear), Row("house", tiered)])["house"]
+        assert (merged.price, merged.price_over_200k) == (Price(20.0, 80.0), Price(20.0, 80.0))
+        corrected = build(["house"], [Row("house", tiered)], capabilities={"house": {"input_cost_per_token": 2e-05}})
+        assert (corrected["house"].price, corrected["house"].price_over_200k) == (Price(20.0, 15.0), Price(20.0, 22.5))
 
     def test_a_group_says_what_an_unheard_deployment_cannot(self, build: Any) -> None:
         group = {"mode": "chat", "supports_vision": True, "max_input_tokens": 9000, "max_output_tokens": 900}
