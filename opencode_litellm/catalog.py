@@ -184,8 +184,7 @@ def _agreed(deployed: Facts, group: Facts) -> tuple[Facts, Facts]:
     LiteLLM 1.106: a group has an ability as soon as one of them has it, but only the efforts that all of them take.
     """
     if group.efforts is not None:
-        reasoning = deployed.reasoning and bool(group.efforts)
-        deployed = replace(deployed, efforts=group.efforts, flagged_efforts=(), reasoning=reasoning)
+        deployed = replace(deployed, efforts=group.efforts, flagged_efforts=())
     return deployed, replace(group, **_NO_ABILITIES)
 
 

@@ -269,6 +269,14 @@ class TestDeploymentsOfOneName:
         [
             # what all of them take, as LiteLLM says it or as their rows do
             ([{"reasoning_effort_levels": ["low", "max"], "supports_reasoning": True}, {}], [], (False, ())),
+            (
+                [
+                    {"reasoning_effort_levels": ["low"], "supports_reasoning": True},
+                    {"reasoning_effort_levels": ["max"], "supports_reasoning": True},
+                ],
+                [],
+                (True, ()),
+            ),
             ([{"reasoning_effort_levels": ["low"]}] * 2, None, (True, ("low",))),
             ([{"reasoning_effort_levels": ["low", "max"]}, {}], None, (False, ())),
             ([{"reasoning_effort_levels": ["low"]}, {}], ["low"], (True, ("low",))),
