@@ -6,6 +6,7 @@ A tool that is missing skips the tests that need it, with the reason; in CI it f
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ from world.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# Ctrl-C is ignored in what a script starts with "&", and what is ignored stays so in all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
