@@ -116,7 +116,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
             raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
         raise ProxyUnreachable(
-            f"{url.root} cannot be reached ({_text_of(cause, headers)})", "is the proxy running, and the URL right?"
+            f"{url.root} cannot be reached ({_text_of(cause, headers)})", "check that the proxy is running, and the URL"
         ) from error
     raise NotLiteLLM(f"{url.root} redirects in a circle", "give the URL of the proxy itself")
 

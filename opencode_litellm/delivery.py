@@ -128,7 +128,7 @@ def is_sound(environment: Mapping[str, str]) -> bool:
     for one folder.
     """
     text = environment.get(INLINE, "")
-    if text == users_content(environment):
+    if not text or text == users_content(environment):
         return False
     from . import jsonc  # only after a failure
 

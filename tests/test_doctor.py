@@ -195,7 +195,7 @@ def test_a_proxy_that_is_away_is_named(user: dict[str, str]) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     status, found = doctor(user, "--url", nobody)
     finding = f"{nobody} cannot be reached ([Errno 111] Connection refused)"
-    assert (status, found["proxy litellm"]) == (3, ("failed", finding, "is the proxy running, and the URL right?"))
+    assert (status, found["proxy litellm"]) == (3, ("failed", finding, "check that the proxy is running, and the URL"))
     names = ("key litellm", "models litellm", "delivery")
     assert [found[name] for name in names] == [SKIPPED] * 3
     assert others(found, "proxy litellm", *names) == {"ok"}
