@@ -17,6 +17,7 @@ from . import (
     configuration,
     delivery,
     discovery,
+    installation,
     layers,
     preparation,
     program,
@@ -24,11 +25,10 @@ from . import (
     rendering,
     replay,
     settings,
-    startup,
 )
 from .errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
 from .settings import SIBLING_SUFFIX
-from .shells import FORMATS, SHELLS, STARTUPS
+from .shells import FORMATS, SHELLS
 from .terminal import switched_on
 
 if TYPE_CHECKING:
@@ -94,21 +94,13 @@ def _with_settings(environment: Mapping[str, str], user: Configuration) -> Itera
 def _startup(environment: Mapping[str, str]) -> Check:
     name = "startup"
     try:
-        paths = [path for each in STARTUPS.values() for path in each.files(environment) if _has_snippet(Path(path))]
+        paths = installation.startup_files(environment)
     except UsageFailure as failure:
         return _failed(name, failure)
     if paths:
         return Check(name, OK, ", ".join(paths))
     remedy = "opencode-litellm install, unless you start opencode-with-litellm by another way"
     return Check(name, WARNING, "no shell's startup file lets opencode go through us", remedy)
-
-
-def _has_snippet(path: Path) -> bool:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return startup.is_marked(content) or startup.evaluates_init(content)
 
 
 def _templates(environment: Mapping[str, str]) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -69,6 +69,18 @@ def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | 
     templates = replay.override_folder(environment)
     if os.path.isdir(templates):
         yield Outcome(note=f"your own templates in {templates} stay")
+
+
+def startup_files(environment: Environment) -> list[str]:
+    """Return the startup files that let opencode go through us, by our snippet or by a line of the user's own."""
+    found = []
+    for shell in STARTUPS.values():
+        for path in shell.files(environment):
+            with suppress(OSError):
+                content = _read(path)
+                if content is not None and (startup.is_marked(content) or startup.evaluates_init(content)):
+                    found.append(path)
+    return found
 
 
 def _taken_away(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
