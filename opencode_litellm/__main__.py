@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import Failure
+from opencode_litellm.errors import Failure
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
         command = arguments[2:] if arguments[1:2] == ["--"] else arguments[1:]
         if command and (arguments[1] == "--" or not command[0].startswith("-")):
             return _launch(command)
-    from . import terminal  # what a launch loads by itself
+    from opencode_litellm import terminal  # what a launch loads by itself
 
     try:
         return _run(arguments)
@@ -25,7 +25,7 @@ def main() -> int:
         terminal.failure(str(failure), os.environ)
         return failure.exit_status
     except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on the terminal
-        from . import log  # only after a fault
+        from opencode_litellm import log  # only after a fault
 
         terminal.failure(log.fault(os.environ, error), os.environ)
         return Failure.exit_status
@@ -33,13 +33,13 @@ def main() -> int:
 
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["init"]:
-        from . import replay, terminal  # only for init
+        from opencode_litellm import replay, terminal  # only for init
 
         snippet = replay.replayed(arguments[1:], os.environ)
         if snippet is not None:
             terminal.emit(snippet)
             return 0
-    from . import cli  # what the short ways do not pay for
+    from opencode_litellm import cli  # what the short ways do not pay for
 
     return cli.run(arguments)
 
@@ -52,7 +52,7 @@ def opencode() -> int:
 def _launch(command: list[str]) -> int:
     try:
         try:
-            from . import launch  # only for launches
+            from opencode_litellm import launch  # only for launches
         except (ImportError, SyntaxError) as error:
             return _start_plainly(command, error)
         return launch.run(command, os.environ)

@@ -7,16 +7,16 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from . import __version__, cache
-from .facts import Facts
-from .proxy import Answers
-from .record import WEEK
-from .settings import ProxyURL
+from opencode_litellm import __version__, cache
+from opencode_litellm.facts import Facts
+from opencode_litellm.proxy import Answers
+from opencode_litellm.record import WEEK
+from opencode_litellm.settings import ProxyURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .settings import Proxy
+    from opencode_litellm.settings import Proxy
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import stat
 import sys
 import time
 
-from . import layers
+from opencode_litellm import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def digest(parts: Iterable[str]) -> str:
 
 def path(environment: Mapping[str, str], name: str) -> str:
     """Return where the file ``name`` is or would be."""
-    return os.path.join(layers.cache_folder(environment), name)
+    return os.path.join(variables.cache_folder(environment), name)
 
 
 def is_ours(status: os.stat_result) -> bool:
@@ -48,7 +48,7 @@ def is_ours(status: os.stat_result) -> bool:
 def read(environment: Mapping[str, str], name: str) -> bytes | None:
     """Return what the file holds; None when it is absent, unreadable or could be somebody else's."""
     try:
-        if not is_ours(os.stat(layers.cache_folder(environment))):
+        if not is_ours(os.stat(variables.cache_folder(environment))):
             return None
         # Neither a link nor a pipe that somebody put there, which would be waited for.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -64,7 +64,7 @@ def read(environment: Mapping[str, str], name: str) -> bytes | None:
 
 def write(environment: Mapping[str, str], name: str, content: bytes) -> str | None:
     """Write a file of mode 0600 under a temporary name, rename it, and return its path; None when that fails."""
-    folder = layers.cache_folder(environment)
+    folder = variables.cache_folder(environment)
     target = os.path.join(folder, name)
     temporary = f"{target}.{os.getpid()}-{time.monotonic_ns()}.tmp"
     if not make_folder(environment):
@@ -85,7 +85,7 @@ def write(environment: Mapping[str, str], name: str, content: bytes) -> str | No
 
 def make_folder(environment: Mapping[str, str]) -> bool:
     """Make the folder, private, and tell whether it is there and ours alone to write."""
-    folder = layers.cache_folder(environment)
+    folder = variables.cache_folder(environment)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         return is_ours(os.stat(folder))
@@ -185,7 +185,7 @@ def _lock(descriptor: int) -> bool | None:
 
 def sweep(environment: Mapping[str, str]) -> None:
     """Remove what was not used for 30 days, and temporary files that a killed process left an hour ago."""
-    folder = layers.cache_folder(environment)
+    folder = variables.cache_folder(environment)
     now = time.time()
     try:
         entries = list(os.scandir(folder))

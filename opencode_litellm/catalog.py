@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import naming
-from .facts import Facts, row_of
-from .routing import Route, is_openai_reasoning, matches, route
+from opencode_litellm import naming
+from opencode_litellm.facts import Facts, row_of
+from opencode_litellm.routing import Route, is_openai_reasoning, matches, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from .settings import ModelOptions
+    from opencode_litellm.settings import ModelOptions
 
     N = TypeVar("N", int, float)
 

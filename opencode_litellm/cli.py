@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click  # noqa: TID253 - this module is what click is for, and only main() imports it, when nothing shorter fits
 
-from . import __version__, terminal
-from .errors import UsageFailure
-from .shells import FORMATS, SHELLS, detect
+from opencode_litellm import __version__, terminal, variables
+from opencode_litellm.errors import UsageFailure
+from opencode_litellm.shells import FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from .configuration import Configuration
-    from .discovery import Discovery
-    from .installation import Outcome
-    from .settings import Settings
+    from opencode_litellm.configuration import Configuration
+    from opencode_litellm.discovery import Discovery
+    from opencode_litellm.installation import Outcome
+    from opencode_litellm.settings import Settings
 
 NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check
@@ -92,7 +92,7 @@ def opencode_litellm(context: click.Context) -> None:
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 def init(shell: str | None, command: str) -> None:
     """Print the snippet for an rc file."""
-    from . import rendering, replay  # each command imports what it needs
+    from opencode_litellm import rendering, replay  # each command imports what it needs
 
     name = shell or detect()
     text = rendering.snippet(name, command, os.environ)
@@ -109,7 +109,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
     FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
     """
-    from . import delivery, preparation, rendering
+    from opencode_litellm import delivery, preparation, rendering
 
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
@@ -141,7 +141,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 @discovering
 def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print opencode's configuration, or keep a file up to date."""
-    from . import rendering
+    from opencode_litellm import rendering
 
     if check and output is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
@@ -169,7 +169,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
 @discovering
 def execute(command: tuple[str, ...], **flags: Any) -> int:
     """Start PROGRAM with fresh models in its environment."""
-    from . import launch
+    from opencode_litellm import launch
 
     return launch.run(command, _environment(**flags))
 
@@ -179,7 +179,7 @@ def execute(command: tuple[str, ...], **flags: Any) -> int:
 @discovering
 def models(as_json: bool, **flags: Any) -> None:
     """List what the proxies serve for opencode."""
-    from . import listing
+    from opencode_litellm import listing
 
     environment = _environment(**flags)
     chosen, found = _discovered(environment, _user(environment))
@@ -191,7 +191,7 @@ def models(as_json: bool, **flags: Any) -> None:
 @discovering
 def refresh(**flags: Any) -> None:
     """Discover for the next launches, and say what changed."""
-    from . import answers, discovery, listing, preparation, settings
+    from opencode_litellm import answers, discovery, listing, preparation, settings
 
     environment = _environment(**flags)
     chosen = settings.parse(environment, _user(environment))
@@ -213,8 +213,8 @@ def doctor(as_json: bool, **flags: Any) -> int:
 
     The exit status is that of the first check that failed.
     """
-    from . import doctor as examination
-    from . import listing
+    from opencode_litellm import doctor as examination
+    from opencode_litellm import listing
 
     environment = _environment(**flags)
     with _progress(environment, "looking at every step of a launch"):
@@ -236,7 +236,7 @@ def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
     SHELL is bash, zsh, fish or pwsh [default: the one that runs this]. The shim is for what knows no functions of
     a shell: editors, scripts, xargs.
     """
-    from . import installation
+    from opencode_litellm import installation
 
     chosen = dict.fromkeys(names or _running(shim))
     return _said(installation.install(chosen, os.environ, shim=shim, dry_run=dry_run), dry_run)
@@ -246,7 +246,7 @@ def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def uninstall(dry_run: bool) -> int:
     """Take the snippets, shims, cache and log away again."""
-    from . import installation
+    from opencode_litellm import installation
 
     return _said(installation.uninstall(os.environ, dry_run=dry_run), dry_run)
 
@@ -257,7 +257,7 @@ def completion(shell: str) -> None:
     """Print the completion script for a shell."""
     from click.shell_completion import get_completion_class
 
-    from . import rendering
+    from opencode_litellm import rendering
 
     known = get_completion_class(shell)
     if known is None:
@@ -300,13 +300,13 @@ def _folder() -> str:
 
 
 def _user(environment: Environment, *, project: bool = True) -> Configuration:
-    from . import configuration
+    from opencode_litellm import configuration
 
     return configuration.read(environment, _folder(), project=project)
 
 
 def _discovered(environment: Environment, user: Configuration) -> tuple[Settings, Discovery]:
-    from . import discovery, settings
+    from opencode_litellm import discovery, settings
 
     chosen = settings.parse(environment, user)
     with _progress(environment):
@@ -328,7 +328,7 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
 
 def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
     """Say which headers only a launch can hand over: a secret that stands literally somewhere is never printed."""
-    from .delivery import in_text
+    from opencode_litellm.delivery import in_text
 
     return [
         f"options.{header.option}.{header.name} of provider {served.proxy.provider} stands literally in the"
@@ -343,7 +343,7 @@ def _progress(
     environment: Environment, text: str = "asking LiteLLM for its models"
 ) -> AbstractContextManager[Any]:
     """Show that something goes on, on a terminal; silence is for pipes."""
-    quiet = terminal.switched_on(environment, "QUIET")
+    quiet = variables.switched_on(environment, "QUIET")
     if quiet or sys.stderr is None or not sys.stderr.isatty() or environment.get("TERM") == "dumb":
         return nullcontext()
     from rich.console import Console  # 60 ms, on a terminal only
@@ -353,7 +353,7 @@ def _progress(
 
 def _refuse_users_own(output: Path) -> None:
     """Raise UsageFailure when ``output`` is there and holds what we did not write."""
-    from . import delivery, jsonc
+    from opencode_litellm import delivery, jsonc
 
     if not os.path.exists(output):
         return
@@ -381,7 +381,7 @@ def _content(output: Path) -> str | None:
 
 
 def _replace(output: Path, text: str) -> None:
-    from . import replacement
+    from opencode_litellm import replacement
 
     try:
         replacement.replace(str(output), text.encode(), 0o600)

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 
-from opencode_litellm import delivery, jsonc, layers
+from opencode_litellm import delivery, jsonc, layers, variables
 from opencode_litellm.errors import ConfigurationUnreadable
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
     have, a pipe, or only opencode, a number beyond Python's.
     """
     configuration = Configuration()
-    variables: set[str] = set()
+    names: set[str] = set()
     references: set[str] = set()
     for kind, path in layers.files(environment, folder, project=project):
         text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
@@ -108,7 +108,7 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
         layer = _Layer(text, path, base, environment)
         configuration.sources.append((kind, path))
         configuration.add(path, layer.resolved)
-        variables |= layer.variables
+        names |= layer.variables
         references |= layer.references
         merge = _deeply_merged if kind == layers.GLOBAL else merged
         configuration.resolved = merge(configuration.resolved, layer.resolved)
@@ -116,7 +116,7 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
         if kind not in _LOWEST:
             configuration.upper = merged(configuration.upper, layer.resolved)
     markdown = dict(_markdown(layers.folders(environment, folder, project=project), folder))
-    configuration.environment_names = frozenset(variables)
+    configuration.environment_names = frozenset(names)
     configuration.referenced_files = frozenset(references)
     configuration.markdown_files = frozenset(markdown)
     configuration.models_named = frozenset({*_models_named(configuration.resolved), *filter(None, markdown.values())})
@@ -206,7 +206,7 @@ class _Layer:
     def _referenced(self, token: str, place: str) -> str:
         path = token[len("{file:") : -1]
         if path.startswith("~/"):
-            path = os.path.join(layers.home(self.environment), path[2:])
+            path = os.path.join(variables.home(self.environment), path[2:])
         path = os.path.normpath(os.path.join(self.folder, path))
         self.references.add(path)
         try:

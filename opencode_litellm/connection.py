@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import __version__, question, trust
-from .errors import NotLiteLLM, ProxyUnreachable
+from opencode_litellm import __version__, question, trust
+from opencode_litellm.errors import NotLiteLLM, ProxyUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import requests
 
-    from .settings import ProxyURL
+    from opencode_litellm.settings import ProxyURL
 
 _MOST_REDIRECTS = 3
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .delivery import can_be_referred_to
+from opencode_litellm.delivery import can_be_referred_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .record import Source
+    from opencode_litellm.record import Source
 
 
 class Credentials:
@@ -43,7 +43,7 @@ class Credentials:
             return value if can_be_referred_to(value) else None
         if kind == "section":
             return (self.option(provider, "apiKey", "") or "").strip()
-        from . import keys  # only for a key that opencode stores
+        from opencode_litellm import keys  # only for a key that opencode stores
 
         stored = keys.stored(self._environment, provider)
         return stored.secret if stored else None
@@ -51,7 +51,7 @@ class Credentials:
     def option(self, provider: str, option: str, name: str) -> str | None:
         """Return the text of an option of a section, or of the field ``name`` in it."""
         if self._providers is None:
-            from . import configuration  # JSON costs 6 ms
+            from opencode_litellm import configuration  # JSON costs 6 ms
 
             section = configuration.read(self._environment, self.folder).resolved.get("provider")
             self._providers = section if isinstance(section, dict) else {}

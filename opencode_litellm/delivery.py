@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import layers
+from opencode_litellm import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
     Changes = dict[str, str | None]
 
-FILE = "OPENCODE_CONFIG"
-INLINE = layers.INLINE_SOURCE
-USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"
-USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery took the place of
 TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
-NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
-CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
 
 # How our template begins, and the same where shells and dotenv readers must find nothing to act upon.
@@ -41,7 +35,7 @@ class Unfit(Exception):
 
 def by_file(file: str, environment: Mapping[str, str]) -> Changes:
     """Return the changes that hand over a payload's file, and take back what an earlier ``env`` left inline."""
-    return {**undo(environment), **_replaced(environment), FILE: file, NO_KEY: "none"}
+    return {**undo(environment), **_replaced(environment), variables.CONFIG: file, variables.NO_KEY: "none"}
 
 
 def inline(payload: str, environment: Mapping[str, str], *, launch: bool) -> Changes:
@@ -53,11 +47,11 @@ def inline(payload: str, environment: Mapping[str, str], *, launch: bool) -> Cha
     content = users_content(environment)
     values = environment if launch else {}
     text = _above(payload, content, values) if content else payload.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
-    changes: Changes = {**undo(environment), **_replaced(environment), INLINE: text}
+    changes: Changes = {**undo(environment), **_replaced(environment), variables.CONFIG_CONTENT: text}
     if content is not None:
-        changes[USER_CONTENT] = content
-    if NO_KEY in payload:
-        changes[NO_KEY] = "none"
+        changes[variables.USER_CONTENT] = content
+    if variables.NO_KEY in payload:
+        changes[variables.NO_KEY] = "none"
     if not fits(changes, environment):
         raise Unfit("that is more than the system allows")
     return changes
@@ -66,13 +60,13 @@ def inline(payload: str, environment: Mapping[str, str], *, launch: bool) -> Cha
 def _replaced(environment: Mapping[str, str]) -> Changes:
     """Return the changes that take an output of ours, which the user chose, out of the way of a newer payload."""
     file = _chosen_file(environment)
-    return {FILE: None, USER_FILE: file} if file and users_file(environment) is None else {}
+    return {variables.CONFIG: None, variables.USER_FILE: file} if file and users_file(environment) is None else {}
 
 
 def _above(payload: str, content: str, values: Mapping[str, str]) -> str:
     """Return the user's ``content`` merged over a payload: their references stay alive, a proxy's strings dead."""
-    from . import jsonc  # a launch without inline content needs no JSON
-    from .configuration import merged
+    from opencode_litellm import jsonc  # a launch without inline content needs no JSON
+    from opencode_litellm.configuration import merged
 
     def settled(token: str) -> tuple[str, str]:
         return token, jsonc.ENV.sub(lambda match: values.get(match[1], match[0]), token)
@@ -106,12 +100,13 @@ def can_be_referred_to(value: str) -> bool:
 def undo(environment: Mapping[str, str]) -> Changes:
     """Return the changes that take back what was delivered: the variables are again as the user had them."""
     changes: Changes = {}
-    if users_content(environment) != environment.get(INLINE):
-        changes[INLINE] = users_content(environment)
-    if (environment.get(FILE) or None) != _chosen_file(environment):
-        changes[FILE] = _chosen_file(environment)
+    if users_content(environment) != environment.get(variables.CONFIG_CONTENT):
+        changes[variables.CONFIG_CONTENT] = users_content(environment)
+    if (environment.get(variables.CONFIG) or None) != _chosen_file(environment):
+        changes[variables.CONFIG] = _chosen_file(environment)
+    left = (variables.USER_CONTENT, variables.USER_FILE, variables.NO_KEY)
     for name in environment:
-        if name in (USER_CONTENT, USER_FILE, NO_KEY) or name.startswith(CARRIED):
+        if name in left or name.startswith(variables.CARRIED):
             changes[name] = None
     return changes
 
@@ -127,30 +122,30 @@ def is_sound(environment: Mapping[str, str]) -> bool:
     A ``{file:…}`` that is gone does not. What is delivered by file alone stands below a project's configuration, and is
     for one folder.
     """
-    text = environment.get(INLINE, "")
+    text = environment.get(variables.CONFIG_CONTENT, "")
     if not text or text == users_content(environment):
         return False
-    from . import jsonc  # only after a failure
+    from opencode_litellm import jsonc  # only after a failure
 
-    file = environment.get(FILE, "")
+    file = environment.get(variables.CONFIG, "")
     if _is_delivered(file, environment) and os.path.isfile(file):
         with open(file, encoding="utf-8") as opened:
             text += opened.read()
     text = jsonc.ENV.sub(lambda match: environment.get(match[1], ""), text)
     paths = [token[len("{file:") : -1] for token in jsonc.FILE.findall(text)]
-    home = layers.home(environment)
+    home = variables.home(environment)
     return all(os.path.isfile(os.path.join(home, path[2:]) if path.startswith("~/") else path) for path in paths)
 
 
 def users_content(environment: Mapping[str, str]) -> str | None:
     """Return the inline content that is the user's, None when there is none."""
-    content = environment.get(INLINE)
-    return environment.get(USER_CONTENT) if content and is_ours(content) else content
+    content = environment.get(variables.CONFIG_CONTENT)
+    return environment.get(variables.USER_CONTENT) if content and is_ours(content) else content
 
 
 def users_file(environment: Mapping[str, str]) -> str | None:
     """Return the path in ``OPENCODE_CONFIG`` when the user put it there and wrote the file, else None."""
-    file = environment.get(FILE)
+    file = environment.get(variables.CONFIG)
     if not file or _is_delivered(file, environment):
         return None
     if not os.path.isfile(file):
@@ -165,14 +160,14 @@ def users_file(environment: Mapping[str, str]) -> str | None:
 
 def _chosen_file(environment: Mapping[str, str]) -> str | None:
     """Return the path that the user put into ``OPENCODE_CONFIG``, also that of an output of ours; None for none."""
-    file = environment.get(FILE)
-    return file if file and not _is_delivered(file, environment) else environment.get(USER_FILE) or None
+    file = environment.get(variables.CONFIG)
+    return file if file and not _is_delivered(file, environment) else environment.get(variables.USER_FILE) or None
 
 
 def _is_delivered(file: str, environment: Mapping[str, str]) -> bool:
     """Tell whether a path is one that deliveries have, also when the file is gone."""
     folder, name = os.path.split(file)
-    return folder == layers.cache_folder(environment) or name.startswith(TEMPORARY)
+    return folder == variables.cache_folder(environment) or name.startswith(TEMPORARY)
 
 
 def is_ours(text: str) -> bool:
@@ -181,7 +176,7 @@ def is_ours(text: str) -> bool:
         return True
     if "opencode-litellm" not in text:
         return False
-    from . import jsonc  # only where the name is
+    from opencode_litellm import jsonc  # only where the name is
 
     try:
         value = jsonc.parse(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from . import cache, record
-from .errors import Failure
+from opencode_litellm import cache, record
+from opencode_litellm.errors import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> Non
 
 def refresh(key: str, folder: str) -> None:
     """Do, detached, what a launch did not wait for: ``folder`` is where it started."""
-    from . import log
+    from opencode_litellm import log
 
     environment = os.environ
     try:
         if hasattr(os, "fork"):
             _be_modest()
-        from . import preparation
+        from opencode_litellm import preparation
 
         preparation.refresh(environment, folder, key)
     except Failure as failure:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import answers, catalog, payload, proxy
-from .answers import Remembered
-from .errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
+from opencode_litellm import answers, catalog, payload, proxy
+from opencode_litellm.answers import Remembered
+from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .catalog import Model
-    from .payload import Payload
-    from .settings import Proxy, Settings
+    from opencode_litellm.catalog import Model
+    from opencode_litellm.payload import Payload
+    from opencode_litellm.settings import Proxy, Settings
 
 
 _IDENTITY_PATIENCE = 0.3  # seconds, on loopback

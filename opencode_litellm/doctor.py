@@ -12,32 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import (
+from opencode_litellm import (
     cache,
     configuration,
-    delivery,
     discovery,
     installation,
-    layers,
     preparation,
     program,
     record,
     rendering,
-    replay,
     settings,
+    variables,
 )
-from .errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
-from .settings import SIBLING_SUFFIX
-from .shells import FORMATS, SHELLS
-from .terminal import switched_on
+from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
+from opencode_litellm.settings import SIBLING_SUFFIX
+from opencode_litellm.shells import FORMATS, SHELLS
+from opencode_litellm.variables import switched_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from .configuration import Configuration
-    from .discovery import Served
-    from .payload import Payload
-    from .settings import Proxy, Settings
+    from opencode_litellm.configuration import Configuration
+    from opencode_litellm.discovery import Served
+    from opencode_litellm.payload import Payload
+    from opencode_litellm.settings import Proxy, Settings
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 
@@ -105,7 +103,7 @@ def _startup(environment: Mapping[str, str]) -> Check:
 
 def _templates(environment: Mapping[str, str]) -> Check:
     """Render what replaces our templates: a broken snippet leaves a shell without its function."""
-    folder = Path(replay.override_folder(environment))
+    folder = Path(variables.override_folder(environment))
     replaced = [name for name in FORMATS if (folder / f"{name}.j2").exists()]
     try:
         for name in replaced:
@@ -136,7 +134,7 @@ def _switch(environment: Mapping[str, str]) -> Check:
 
 
 def _cache(environment: Mapping[str, str]) -> Check:
-    folder = layers.cache_folder(environment)
+    folder = variables.cache_folder(environment)
     name = "doctor"
     if cache.write(environment, name, b"") is None:
         finding = f"{folder} cannot be written, or others may write it: every launch asks for everything"
@@ -211,8 +209,8 @@ def _delivery(payload: Payload, chosen: Settings, environment: Mapping[str, str]
     notes = "; ".join(handover.notes)
     if handover.changes is None:
         return _failed("delivery", UsageFailure(notes))
-    variables = [name for name in (delivery.FILE, delivery.INLINE) if handover.changes.get(name) is not None]
-    finding = f"{payload.model_count} models in {' and '.join(variables)}"
+    used = [name for name in (variables.CONFIG, variables.CONFIG_CONTENT) if handover.changes.get(name) is not None]
+    finding = f"{payload.model_count} models in {' and '.join(used)}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .jsonc import mapping
+from opencode_litellm.jsonc import mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

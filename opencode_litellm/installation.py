@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from . import layers, program, rendering, replacement, replay, startup, terminal
-from .errors import UsageFailure
-from .shells import STARTUPS
+from opencode_litellm import program, rendering, replacement, startup, terminal, variables
+from opencode_litellm.errors import UsageFailure
+from opencode_litellm.shells import STARTUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,7 +66,7 @@ def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | 
         yield Outcome(note="shells that run already go on as before until they end")
     elif not outcomes:
         yield Outcome(note="nothing is installed here")
-    templates = replay.override_folder(environment)
+    templates = variables.override_folder(environment)
     if os.path.isdir(templates):
         yield Outcome(note=f"your own templates in {templates} stay")
 
@@ -87,8 +87,8 @@ def _taken_away(environment: Environment, dry_run: bool) -> Iterator[Outcome | U
     for name in STARTUPS:
         yield from _attempted(_take_out, name, environment, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
-    yield from _attempted(_remove_folder, layers.cache_folder(environment), _CACHED, dry_run)
-    yield from _attempted(_remove_folder, layers.state_folder(environment), _LOGGED, dry_run)
+    yield from _attempted(_remove_folder, variables.cache_folder(environment), _CACHED, dry_run)
+    yield from _attempted(_remove_folder, variables.state_folder(environment), _LOGGED, dry_run)
 
 
 def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> Iterator[Outcome | UsageFailure]:
@@ -156,7 +156,7 @@ def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
     before = [os.path.realpath(folder) for folder in _path(environment)]
     if real is not None:
         before = list(takewhile(lambda folder: folder != os.path.realpath(real), before))
-    home = os.path.join(os.path.realpath(layers.home(environment)), "")
+    home = os.path.join(os.path.realpath(variables.home(environment)), "")
     for folder in before:
         # A virtual environment comes and goes.
         passing = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
@@ -198,7 +198,7 @@ def _path(environment: Environment) -> list[str]:
 
 
 def _usual_folder(environment: Environment) -> str:
-    return os.path.join(layers.home(environment), ".local", "bin")
+    return os.path.join(variables.home(environment), ".local", "bin")
 
 
 def _is_shim(path: str) -> bool:

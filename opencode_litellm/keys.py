@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from . import layers
-from .delivery import can_be_referred_to
-from .jsonc import ENV, Live
-from .record import KEY_VARIABLES
+from opencode_litellm import layers
+from opencode_litellm.delivery import can_be_referred_to
+from opencode_litellm.jsonc import ENV, Live
+from opencode_litellm.variables import KEY_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import time
 
-from . import cache, commandline, program, record, terminal
-from .credentials import Credentials
-from .errors import Failure, NotLiteLLM, ProxyUnreachable
+from opencode_litellm import cache, commandline, program, record, terminal, variables
+from opencode_litellm.credentials import Credentials
+from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .delivery import Changes
-    from .question import Question
-    from .record import Record, Source
+    from opencode_litellm.delivery import Changes
+    from opencode_litellm.question import Question
+    from opencode_litellm.record import Record, Source
 
     Result = tuple[int, bytes] | Exception
 
@@ -44,14 +44,14 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     """Return what to change in the environment. The one place that guarantees that opencode starts."""
-    if terminal.switched_on(environment, "DISABLE"):
+    if variables.switched_on(environment, "DISABLE"):
         return {}
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
         return {}
     try:
         changes = _fresh(_with_model(command, environment), _folder(command, environment))
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
-        from . import log  # only after a fault
+        from opencode_litellm import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without models of LiteLLM", environment)
         return {}
@@ -65,7 +65,7 @@ def _fresh(environment: Mapping[str, str], folder: str) -> Changes:
     try:
         return _delivered(environment, folder)
     except Failure as failure:
-        from . import delivery  # there already, for the record
+        from opencode_litellm import delivery  # there already, for the record
 
         # While a proxy is away, the models of an earlier `env` are better than none, although it may have run in
         # another folder. A refused key and a configuration that nobody can read speak against them.
@@ -81,7 +81,7 @@ def _with_model(command: Sequence[str], environment: Mapping[str, str]) -> Mappi
     provider = named.partition("/")[0]
     if not provider.startswith("litellm") or provider.endswith("-responses"):
         return environment
-    return {**environment, record.NAMED_MODEL: named}
+    return {**environment, variables.NAMED_MODEL: named}
 
 
 def _folder(command: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -118,7 +118,7 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
             changes = _recorded(kept, environment, Credentials(environment, folder))
             if changes is not None:
                 return changes
-        from . import preparation  # what neither a warm launch nor one that waits must import
+        from opencode_litellm import preparation  # what neither a warm launch nor one that waits must import
 
         handover = preparation.prepare(environment, folder, key, began)
     finally:
@@ -130,7 +130,7 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
     for note in handover.notes:
         terminal.note(note, environment)
     if handover.changes is None:
-        from . import delivery
+        from opencode_litellm import delivery
 
         return delivery.undo(environment)
     return handover.changes
@@ -146,14 +146,14 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
 
 
 def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> None:
-    from . import detached  # every ten minutes at most
+    from opencode_litellm import detached  # every ten minutes at most
 
     detached.start(key, environment, folder)
 
 
 def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credentials: Credentials) -> bool:
     """Ask the cheap question, and tell whether what is there can be delivered."""
-    from . import question  # not for a launch without a record
+    from opencode_litellm import question  # not for a launch without a record
 
     questions = [_question(source, credentials, environment) for source in kept.sources]
     if any(asked is None for asked in questions):
@@ -177,7 +177,7 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credent
 
 
 def _question(source: Source, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
-    from .question import Question
+    from opencode_litellm.question import Question
 
     headers = credentials.headers(source)
     if headers is None:
@@ -198,7 +198,7 @@ def _question(source: Source, credentials: Credentials, environment: Mapping[str
 def _is_news(source: Source, result: Result) -> bool:
     """Tell whether what a proxy says calls for the long way, or what only that can tell."""
     if isinstance(result, Exception):
-        from .question import Unusual
+        from opencode_litellm.question import Unusual
 
         return source.served and isinstance(result, Unusual)
     if source.served:
@@ -236,7 +236,7 @@ def _lists_models(status: int, body: bytes) -> bool:
         return False
     import json  # as rare as a proxy that failed last time and answers now
 
-    from . import facts
+    from opencode_litellm import facts
 
     try:
         return bool(facts.listed(json.loads(body)))
@@ -264,7 +264,7 @@ def _age(kept: Record) -> str:
 
 def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
     """Return the changes that hand over a kept payload, None when its file is gone or no longer fits."""
-    from . import delivery  # not for a launch without a record
+    from opencode_litellm import delivery, variables  # not for a launch without a record
 
     file = cache.path(environment, kept.payload)
     if kept.mode == record.FILE:
@@ -278,7 +278,7 @@ def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credent
         except delivery.Unfit:
             return None
         if kept.mode == record.HEAD:
-            changes.update({delivery.FILE: file, delivery.NO_KEY: "none"})
+            changes.update({variables.CONFIG: file, variables.NO_KEY: "none"})
     for name, place in kept.variables.items():
         value = credentials.option(*place)
         changes[name] = value and delivery.in_text(value)

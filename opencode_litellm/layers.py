@@ -1,4 +1,4 @@
-"""Where opencode 1.18 looks for its configuration, and where we keep our own files.
+"""Where opencode 1.18 looks for its configuration.
 
 Checked against the embedded source of opencode 1.18.33 and its `debug config`.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+
+from opencode_litellm import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ DIRECTORY = "directory"
 INLINE = "inline"
 MANAGED = "managed"
 
-INLINE_SOURCE = "OPENCODE_CONFIG_CONTENT"
 
 # What makes git look elsewhere than in the `.git` that is there.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
@@ -46,7 +47,7 @@ def files(environment: Mapping[str, str], folder: str, *, project: bool = True) 
         if path == directory or path.endswith(".opencode"):
             kind = DIRECTORY if path == directory else DOTFOLDER
             found += [(kind, os.path.join(folder, path, name)) for name in _NAMES]
-    found.append((INLINE, INLINE_SOURCE))
+    found.append((INLINE, variables.CONFIG_CONTENT))
     found += [(MANAGED, os.path.join(managed_folder(environment), name)) for name in _NAMES]
     return found
 
@@ -59,7 +60,7 @@ def folders(environment: Mapping[str, str], folder: str, *, project: bool = True
 def _folders(environment: Mapping[str, str], parents: Iterable[str]) -> list[str]:
     found = [config_folder(environment)]
     found += [os.path.join(parent, ".opencode") for parent in parents]
-    found.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or home(environment), ".opencode"))
+    found.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or variables.home(environment), ".opencode"))
     if directory := environment.get("OPENCODE_CONFIG_DIR"):
         found.append(directory)
     # A folder that is found twice keeps its first place.
@@ -68,7 +69,7 @@ def _folders(environment: Mapping[str, str], parents: Iterable[str]) -> list[str
 
 def config_folder(environment: Mapping[str, str]) -> str:
     """Return opencode's global configuration folder."""
-    return _xdg(environment, "XDG_CONFIG_HOME", ".config", "opencode")
+    return variables.xdg(environment, "XDG_CONFIG_HOME", ".config", "opencode")
 
 
 def managed_folder(environment: Mapping[str, str]) -> str:
@@ -84,41 +85,7 @@ def managed_folder(environment: Mapping[str, str]) -> str:
 
 def auth_file(environment: Mapping[str, str]) -> str:
     """Return the path of the keys that `opencode auth login` stored."""
-    return _xdg(environment, "XDG_DATA_HOME", os.path.join(".local", "share"), "opencode", "auth.json")
-
-
-def own_folder(environment: Mapping[str, str]) -> str:
-    """Return the folder of our own settings: the user's templates."""
-    return _xdg(environment, "XDG_CONFIG_HOME", ".config", "opencode-litellm")
-
-
-def cache_folder(environment: Mapping[str, str]) -> str:
-    """Return the folder of our cache."""
-    return _xdg(environment, "XDG_CACHE_HOME", ".cache", "opencode-litellm")
-
-
-def state_folder(environment: Mapping[str, str]) -> str:
-    """Return the folder of our log."""
-    return _xdg(environment, "XDG_STATE_HOME", os.path.join(".local", "state"), "opencode-litellm")
-
-
-def home(environment: Mapping[str, str]) -> str:
-    """Return the folder that `~` stands for in opencode's configuration."""
-    if folder := environment.get("USERPROFILE" if sys.platform == "win32" else "HOME"):
-        return folder
-    if sys.platform == "win32":
-        return os.path.expanduser("~")
-    import pwd  # hardly ever needed, and not there on Windows
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a container's user that has neither a name nor HOME
-        return os.sep
-
-
-def _xdg(environment: Mapping[str, str], variable: str, default: str, *names: str) -> str:
-    base = environment.get(variable) or os.path.join(home(environment), default)
-    return os.path.join(base, *names)
+    return variables.xdg(environment, "XDG_DATA_HOME", os.path.join(".local", "share"), "opencode", "auth.json")
 
 
 def _upward(environment: Mapping[str, str], folder: str) -> list[str]:

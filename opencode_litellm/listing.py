@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from .settings import SIBLING_SUFFIX
-from .terminal import painted, plain
+from opencode_litellm.settings import SIBLING_SUFFIX
+from opencode_litellm.terminal import painted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from .catalog import Limit, Model, Price
-    from .discovery import Discovery
-    from .doctor import Check
+    from opencode_litellm.catalog import Limit, Model, Price
+    from opencode_litellm.discovery import Discovery
+    from opencode_litellm.doctor import Check
 
 _COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}

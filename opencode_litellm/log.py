@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import __version__, layers, terminal
+from opencode_litellm import __version__, terminal, variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ LARGEST = 64 * 2**10  # bytes, twice: the file before it is kept as log.1
 
 def write(environment: Mapping[str, str], text: str) -> None:
     """Add lines to the log, if that is possible; nothing of a proxy's may steer a terminal that shows it."""
-    folder = layers.state_folder(environment)
+    folder = variables.state_folder(environment)
     path = os.path.join(folder, "log")
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     lines = "".join(f"{stamp} {__version__} {terminal.plain(line)}\n" for line in text.splitlines())
@@ -37,5 +37,5 @@ def fault(environment: Mapping[str, str], error: BaseException) -> str:
     # Only where it happened: what an exception says may hold a key.
     frames = "".join(traceback.format_tb(error.__traceback__))
     write(environment, f"{type(error).__name__}\n{frames}")
-    place = os.path.join(layers.state_folder(environment), "log")
+    place = os.path.join(variables.state_folder(environment), "log")
     return f"a fault of our own, {type(error).__name__} (please report it; details are in {place})"

@@ -8,20 +8,32 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from . import answers, cache, configuration, delivery, discovery, layers, record, rendering, settings, trust
-from .discovery import Patience
-from .errors import KeyRefused
-from .record import FILE, HEAD, INLINE, Record, Source
+from opencode_litellm import (
+    answers,
+    cache,
+    configuration,
+    delivery,
+    discovery,
+    layers,
+    record,
+    rendering,
+    settings,
+    trust,
+    variables,
+)
+from opencode_litellm.discovery import Patience
+from opencode_litellm.errors import KeyRefused
+from opencode_litellm.record import FILE, HEAD, INLINE, Record, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .configuration import Configuration
-    from .delivery import Changes
-    from .discovery import Discovery
-    from .payload import Payload
-    from .proxy import Answers
-    from .settings import Proxy, ProxyURL, Settings
+    from opencode_litellm.configuration import Configuration
+    from opencode_litellm.delivery import Changes
+    from opencode_litellm.discovery import Discovery
+    from opencode_litellm.payload import Payload
+    from opencode_litellm.proxy import Answers
+    from opencode_litellm.settings import Proxy, ProxyURL, Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
 
@@ -88,14 +100,14 @@ def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str]
         try:
             changes = delivery.inline(text, environment, launch=launch)
         except delivery.Unfit as unfit:
-            why = f"{delivery.INLINE} cannot hold {payload.model_count} models: {unfit}"
+            why = f"{variables.CONFIG_CONTENT} cannot hold {payload.model_count} models: {unfit}"
             remedy = unfit.remedy or "unset it, or choose fewer with includeModels"
         else:
             if launch:
                 _kept(environment, name, text)
             return Handover(changes, INLINE, name)
         if users_file:
-            return _undelivered(f"{why}, and {delivery.FILE} is yours: {remedy}")
+            return _undelivered(f"{why}, and {variables.CONFIG} is yours: {remedy}")
         file = _kept(environment, name, text) or _temporary(name, text)
         if file is None:
             return _undelivered(f"{why}, and no file can be written: set XDG_CACHE_HOME to a folder that is yours")
@@ -110,8 +122,8 @@ def hand_over(payload: Payload, chosen: Settings, environment: Mapping[str, str]
         above_all = delivery.inline(head, environment, launch=launch)
     except delivery.Unfit as unfit:
         remedy = f": {unfit.remedy}" if unfit.remedy else ""
-        return _undelivered(f"{delivery.INLINE} cannot hold what belongs there: {unfit}{remedy}")
-    changes = {**changes, **above_all, delivery.FILE: file, delivery.NO_KEY: "none"}
+        return _undelivered(f"{variables.CONFIG_CONTENT} cannot hold what belongs there: {unfit}{remedy}")
+    changes = {**changes, **above_all, variables.CONFIG: file, variables.NO_KEY: "none"}
     _kept(environment, head_name, head)
     return Handover(changes, HEAD, name, head_name, notes=notes)
 

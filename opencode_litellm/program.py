@@ -6,13 +6,13 @@ import errno
 import os
 import sys
 
-from . import terminal
+from opencode_litellm import terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .delivery import Changes
+    from opencode_litellm.delivery import Changes
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 

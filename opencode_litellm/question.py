@@ -10,7 +10,7 @@ import _socket
 import _thread
 import time
 
-from . import __version__
+from opencode_litellm import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def ask_all(
     """
     context = None
     if any(question.tls for question in questions):
-        from . import trust  # TLS and its certificates cost 40 ms, which are not the proxy's
+        from opencode_litellm import trust  # TLS and its certificates cost 40 ms, which are not the proxy's
 
         context = trust.ssl_context(environment)
     started = time.monotonic()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import __version__, cache, delivery, layers
+from opencode_litellm import __version__, cache, delivery, layers, variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +21,12 @@ WEEK = 7 * 24 * 3600.0  # seconds that a payload serves while the proxy is away
 # How a payload is handed over. HEAD: the models by file, and inline the addresses and keys that must win.
 FILE, INLINE, HEAD = "file", "inline", "file+head"
 
-NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
-KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
 # Variables whose value, and not only their presence, a payload may depend on.
 _VARIABLES = (
     "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LITELLM_PROXY_URL",
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
-    "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY", NAMED_MODEL,
+    "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY", variables.NAMED_MODEL,
     # Which way a proxy is reached, and so how it is asked.
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
@@ -126,7 +124,7 @@ def fingerprint(environment: Mapping[str, str], folder: str) -> str:
     environment = delivery.undone(environment)  # a launch inside of a launch is the same one
     parts = [__version__]
     parts += [f"{name}={environment.get(name)}" for name in _VARIABLES]
-    parts += [name for name in KEY_VARIABLES if environment.get(name, "").strip()]
+    parts += [name for name in variables.KEY_VARIABLES if environment.get(name, "").strip()]
     parts += [_identity(path) for kind, path in layers.files(environment, folder) if kind != layers.INLINE]
     parts.append(_identity(layers.auth_file(environment)))
     return cache.digest(parts)

@@ -6,16 +6,16 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import jsonc, replay
-from .errors import UsageFailure
-from .shells import FORMATS, SHELLS, Shell, command_name
+from opencode_litellm import jsonc, replay, variables
+from opencode_litellm.errors import UsageFailure
+from opencode_litellm.shells import FORMATS, SHELLS, Shell, command_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import jinja2
 
-    from .payload import Payload
+    from opencode_litellm.payload import Payload
 
     Source = tuple[str, str, Callable[[], bool]]
 
@@ -61,14 +61,14 @@ def _named(name: str, among: Mapping[str, Shell]) -> Shell:
     return among[name]
 
 
-def _emitted(shell: Shell, environment: Mapping[str, str], **variables: object) -> str:
+def _emitted(shell: Shell, environment: Mapping[str, str], **given: object) -> str:
     import jinja2
 
-    folder = Path(replay.override_folder(environment))
+    folder = Path(variables.override_folder(environment))
     engine = _engine(lambda name: _override(folder, name) or _shipped(name))
     engine.filters["word"] = shell.word
     try:
-        return engine.get_template(f"{shell.name}.j2").render(variables)
+        return engine.get_template(f"{shell.name}.j2").render(given)
     except (jinja2.TemplateError, *_FAULTS) as error:
         place = _place(error, folder)
         if place is None:

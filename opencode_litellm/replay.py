@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from . import __version__, cache, layers
-from . import templates as _templates  # type: ignore[attr-defined]  # put there by package_dir in setup.cfg
+from opencode_litellm import __version__, cache, variables
+from opencode_litellm import templates as _templates  # type: ignore[attr-defined]  # put there by package_dir in setup.cfg
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 SHIPPED: str = _templates.__path__[0]
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
-
-
-def override_folder(environment: Mapping[str, str]) -> str:
-    """Return the folder whose files replace the shipped templates of the same names."""
-    return os.path.join(layers.own_folder(environment), "templates")
 
 
 def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None:
@@ -51,7 +46,7 @@ def _name(shell: str, command: str) -> str:
 
 def _heading(shell: str, command: str, environment: Mapping[str, str]) -> bytes:
     """Return one line that differs whenever the snippet may."""
-    folder = override_folder(environment)
+    folder = variables.override_folder(environment)
     try:
         overrides = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .facts import Facts
-    from .settings import ModelOptions
+    from opencode_litellm.facts import Facts
+    from opencode_litellm.settings import ModelOptions
 
 Route = Literal["chat", "responses"]
 

@@ -13,18 +13,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import cache, keys
-from .delivery import CARRIED
-from .errors import Failure, ProxyUnreachable, UsageFailure
-from .facts import row_of
-from .jsonc import Bound, Live, joined, mapping
-from .keys import Key
-from .record import NAMED_MODEL
+from opencode_litellm import cache, keys
+from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
+from opencode_litellm.facts import row_of
+from opencode_litellm.jsonc import Bound, Live, joined, mapping
+from opencode_litellm.keys import Key
+from opencode_litellm.variables import CARRIED, NAMED_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .configuration import Configuration
+    from opencode_litellm.configuration import Configuration
 
 PROVIDER = "litellm"
 SIBLING_SUFFIX = "-responses"

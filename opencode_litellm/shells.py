@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from . import jsonc, layers
-from .errors import UsageFailure
+from opencode_litellm import jsonc, variables
+from opencode_litellm.errors import UsageFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,11 +92,11 @@ def _github_word(value: str) -> str:
 def _bash_files(environment: Mapping[str, str]) -> Sequence[str]:
     # On macOS every terminal starts a login shell, which reads the first of these and no .bashrc.
     names = (".bash_profile", ".bash_login", ".profile") if sys.platform == "darwin" else (".bashrc",)
-    return [os.path.join(layers.home(environment), name) for name in names]
+    return [os.path.join(variables.home(environment), name) for name in names]
 
 
 def _zsh_files(environment: Mapping[str, str]) -> Sequence[str]:
-    return [os.path.join(environment.get("ZDOTDIR") or layers.home(environment), ".zshrc")]
+    return [os.path.join(environment.get("ZDOTDIR") or variables.home(environment), ".zshrc")]
 
 
 def _fish_files(environment: Mapping[str, str]) -> Sequence[str]:
@@ -120,7 +120,7 @@ def _pwsh_files(environment: Mapping[str, str]) -> Sequence[str]:
 
 
 def _configuration(environment: Mapping[str, str]) -> str:
-    return os.path.dirname(layers.own_folder(environment))
+    return os.path.dirname(variables.own_folder(environment))
 
 
 FORMATS: Final[Mapping[str, Shell]] = {

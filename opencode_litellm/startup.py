@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import UsageFailure
+from opencode_litellm.errors import UsageFailure
 
 BEGIN = b'# >>> opencode-litellm: opencode with the models of LiteLLM; "opencode-litellm uninstall" removes this >>>'
 END = b"# <<< opencode-litellm <<<"

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import sys
 
-from .errors import UsageFailure
+from opencode_litellm import variables
+from opencode_litellm.errors import UsageFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ def plain(text: str) -> str:
 
 def note(text: str, environment: Mapping[str, str]) -> None:
     """Say one line on standard error, unless ``OPENCODE_LITELLM_QUIET`` is set."""
-    if not switched_on(environment, "QUIET"):
+    if not variables.switched_on(environment, "QUIET"):
         _write(text, environment, colour="33")
 
 
 def detail(text: str, environment: Mapping[str, str]) -> None:
     """Say one line that only ``OPENCODE_LITELLM_VERBOSE`` asks for."""
-    if switched_on(environment, "VERBOSE"):
+    if variables.switched_on(environment, "VERBOSE"):
         _write(text, environment, colour="2")
 
 
@@ -75,11 +76,6 @@ def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
 def painted(text: str, colour: str) -> str:
     """Return ``text`` in a colour, the number of ECMA-48's SGR such as ``31``."""
     return f"\x1b[{colour}m{text}\x1b[0m"
-
-
-def switched_on(environment: Mapping[str, str], name: str) -> bool:
-    """Tell whether ``OPENCODE_LITELLM_<name>`` is set to anything but an empty string or a word for no."""
-    return environment.get(f"OPENCODE_LITELLM_{name}", "").lower() not in ("", "0", "false", "no", "off")
 
 
 def _write(text: str, environment: Mapping[str, str], *, colour: str) -> None:

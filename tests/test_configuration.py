@@ -14,7 +14,7 @@ import pytest
 from config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 
-from opencode_litellm import configuration, delivery, jsonc, layers
+from opencode_litellm import configuration, delivery, jsonc, layers, variables
 from opencode_litellm.errors import ConfigurationUnreadable
 
 if TYPE_CHECKING:
@@ -595,9 +595,9 @@ def test_folders_of_the_xdg_variables_and_their_defaults() -> None:
     places = (
         layers.config_folder,
         layers.auth_file,
-        layers.own_folder,
-        layers.cache_folder,
-        layers.state_folder,
+        variables.own_folder,
+        variables.cache_folder,
+        variables.state_folder,
     )
     assert [place({"HOME": "/h"}) for place in places] == [
         "/h/.config/opencode",
@@ -606,8 +606,8 @@ def test_folders_of_the_xdg_variables_and_their_defaults() -> None:
         "/h/.cache/opencode-litellm",
         "/h/.local/state/opencode-litellm",
     ]
-    variables = {f"XDG_{name}_HOME": f"/{name}" for name in ("CONFIG", "DATA", "CACHE", "STATE")}
-    assert [place({"HOME": "/h", **variables}) for place in places] == [
+    named = {f"XDG_{name}_HOME": f"/{name}" for name in ("CONFIG", "DATA", "CACHE", "STATE")}
+    assert [place({"HOME": "/h", **named}) for place in places] == [
         "/CONFIG/opencode",
         "/DATA/opencode/auth.json",
         "/CONFIG/opencode-litellm",

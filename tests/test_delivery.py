@@ -15,7 +15,7 @@ from handover import ENV, EXEC, applied, asked, handed_over
 from world.opencode import run
 from world.server import free_port
 
-from opencode_litellm import delivery, jsonc
+from opencode_litellm import delivery, jsonc, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from world.opencode import Opencode
     from world.stub import StubProxy
 
-FILE, INLINE = delivery.FILE, delivery.INLINE
+FILE, INLINE = variables.CONFIG, variables.CONFIG_CONTENT
 LONGEST = 131_072  # bytes of one NAME=value and its final zero, on Linux
 
 
@@ -106,7 +106,7 @@ def test_users_content_stays_on_top_its_references_alive_and_the_proxys_strings_
         assert merged["provider"]["litellm"]["options"]["timeout"] == 1
         assert set(merged["provider"]["litellm"]["models"]) == {"gpt-4o", "{env:HOME}-{file:~/.bashrc}"}
         if how == ENV:
-            assert after[delivery.USER_CONTENT] == text
+            assert after[variables.USER_CONTENT] == text
 
 
 BARE_VARIABLE = '{"provider": {"mine": {"options": {"timeout": {env:SECONDS}, "name": "{env:SECONDS}"}}}}'
@@ -203,7 +203,7 @@ def test_a_launch_inside_of_a_launch_asks_for_nothing_new(environment: dict[str,
 
 def test_what_env_left_by_file_is_undone_too(environment: dict[str, str]) -> None:
     once = handed_over(ENV, environment, folder(environment), "--delivery", "file")
-    assert set(delivered(once)) == {FILE, INLINE, delivery.NO_KEY}
+    assert set(delivered(once)) == {FILE, INLINE, variables.NO_KEY}
     # The address and its key stand above other folders' configuration, the models need not.
     assert {name: section["models"] for name, section in providers(once[INLINE]).items()} == {"litellm": {}}
     assert len(providers(Path(once[FILE]).read_text())["litellm"]["models"]) == 2
@@ -212,7 +212,7 @@ def test_what_env_left_by_file_is_undone_too(environment: dict[str, str]) -> Non
 
 
 def test_secrets_of_an_outer_launch_do_not_stay(environment: dict[str, str]) -> None:
-    outer = {**environment, "OPENCODE_LITELLM_HEADER_0123": "of another project", delivery.NO_KEY: "none"}
+    outer = {**environment, "OPENCODE_LITELLM_HEADER_0123": "of another project", variables.NO_KEY: "none"}
     for how in (EXEC, ENV):
         after = handed_over(how, outer, folder(environment))
         assert "OPENCODE_LITELLM_HEADER_0123" not in after

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opencode_litellm import replay
+from opencode_litellm import replay, variables
 
 TEXT = "function opencode {\n  x été\n}\n"
 
@@ -77,7 +77,7 @@ def test_another_version_prints_anew(environment: dict[str, str]) -> None:
 
 
 def test_a_template_of_the_user_s_that_comes_changes_or_goes_prints_anew(environment: dict[str, str]) -> None:
-    folder = Path(replay.override_folder(environment))
+    folder = Path(variables.override_folder(environment))
     folder.mkdir(parents=True)
     template = folder / "zsh.j2"
     answers = []
@@ -144,5 +144,5 @@ def test_it_imports_next_to_nothing(environment: dict[str, str]) -> None:
     process = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
-    expected = " ".join(["opencode_litellm", *(f"opencode_litellm.{name}" for name in ("cache", "layers", "replay"))])
+    expected = " ".join(["opencode_litellm", *(f"opencode_litellm.{name}" for name in ("cache", "replay", "variables"))])
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{expected} opencode_litellm.templates\n", "")

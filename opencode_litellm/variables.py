@@ -1,0 +1,70 @@
+"""The environment variables that are read or written, what they say, and the folders that follow from them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# opencode's own, which are the user's first.
+CONFIG = "OPENCODE_CONFIG"
+CONFIG_CONTENT = "OPENCODE_CONFIG_CONTENT"
+
+# Where LiteLLM's users keep their key, the first one that is set.
+KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
+
+NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
+
+# What a delivery leaves in opencode's environment beside the payload.
+USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content, which `env --unset` restores
+USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery took the place of
+NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
+CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode
+
+
+def switched_on(environment: Mapping[str, str], name: str) -> bool:
+    """Tell whether ``OPENCODE_LITELLM_<name>`` is set to anything but an empty string or a word for no."""
+    return environment.get(f"OPENCODE_LITELLM_{name}", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def own_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder of our own settings: the user's templates."""
+    return xdg(environment, "XDG_CONFIG_HOME", ".config", "opencode-litellm")
+
+
+def override_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder whose files replace the shipped templates of the same names."""
+    return os.path.join(own_folder(environment), "templates")
+
+
+def cache_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder of our cache."""
+    return xdg(environment, "XDG_CACHE_HOME", ".cache", "opencode-litellm")
+
+
+def state_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder of our log."""
+    return xdg(environment, "XDG_STATE_HOME", os.path.join(".local", "state"), "opencode-litellm")
+
+
+def home(environment: Mapping[str, str]) -> str:
+    """Return the folder that ``~`` stands for in opencode's configuration."""
+    if folder := environment.get("USERPROFILE" if sys.platform == "win32" else "HOME"):
+        return folder
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
+    import pwd  # hardly ever needed, and not there on Windows
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container's user that has neither a name nor HOME
+        return os.sep
+
+
+def xdg(environment: Mapping[str, str], variable: str, default: str, *names: str) -> str:
+    """Return ``names`` below the folder in ``variable``, or below ``default`` in the home."""
+    base = environment.get(variable) or os.path.join(home(environment), default)
+    return os.path.join(base, *names)
