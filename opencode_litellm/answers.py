@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from opencode_litellm import __version__, cache
+from opencode_litellm.cache import WEEK
 from opencode_litellm.facts import Facts
+from opencode_litellm.proxies import ProxyURL
 from opencode_litellm.proxy import Answers
-from opencode_litellm.record import WEEK
-from opencode_litellm.settings import ProxyURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.settings import Proxy
+    from opencode_litellm.proxies import Proxy
 
 
 @dataclass(frozen=True)

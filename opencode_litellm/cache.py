@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+WEEK = 7 * 24 * 3600.0  # seconds that a payload serves while the proxy is away
 MONTH = 30 * 24 * 3600.0  # seconds that an unused file is kept
 
 _GROUP_OR_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

@@ -19,7 +19,7 @@ from opencode_litellm.routing import Route, is_openai_reasoning, matches, route
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from opencode_litellm.settings import ModelOptions
+    from opencode_litellm.proxies import ModelOptions
 
     N = TypeVar("N", int, float)
 

@@ -110,38 +110,17 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
         configuration.add(path, layer.resolved)
         names |= layer.variables
         references |= layer.references
-        merge = _deeply_merged if kind == layers.GLOBAL else merged
+        merge = jsonc.deeply_merged if kind == layers.GLOBAL else jsonc.merged
         configuration.resolved = merge(configuration.resolved, layer.resolved)
         configuration.written = merge(configuration.written, layer.written)
         if kind not in _LOWEST:
-            configuration.upper = merged(configuration.upper, layer.resolved)
+            configuration.upper = jsonc.merged(configuration.upper, layer.resolved)
     markdown = dict(_markdown(layers.folders(environment, folder, project=project), folder))
     configuration.environment_names = frozenset(names)
     configuration.referenced_files = frozenset(references)
     configuration.markdown_files = frozenset(markdown)
     configuration.models_named = frozenset({*_models_named(configuration.resolved), *filter(None, markdown.values())})
     return configuration
-
-
-def merged(lower: Section, upper: Section) -> Section:
-    """Return `upper` over `lower`: objects key by key, all else replaced; `instructions` are joined.
-
-    opencode 1.18 joins none between the global files.
-    """
-    result = _deeply_merged(lower, upper)
-    below, above = lower.get("instructions"), upper.get("instructions")
-    if isinstance(below, list) and isinstance(above, list):
-        result["instructions"] = [*below, *(item for item in above if item not in below)]
-    return result
-
-
-def _deeply_merged(lower: Section, upper: Section) -> Section:
-    result = {**lower, **upper}
-    for key, above in upper.items():
-        below = lower.get(key)
-        if isinstance(below, dict) and isinstance(above, dict):
-            result[key] = _deeply_merged(below, above)
-    return result
 
 
 class _Layer:

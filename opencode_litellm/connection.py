@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from opencode_litellm.settings import ProxyURL
+    from opencode_litellm.proxies import ProxyURL
 
 _MOST_REDIRECTS = 3
 

@@ -66,7 +66,7 @@ def _replaced(environment: Mapping[str, str]) -> Changes:
 def _above(payload: str, content: str, values: Mapping[str, str]) -> str:
     """Return the user's ``content`` merged over a payload: their references stay alive, a proxy's strings dead."""
     from opencode_litellm import jsonc  # a launch without inline content needs no JSON
-    from opencode_litellm.configuration import merged
+    from opencode_litellm.jsonc import merged
 
     def settled(token: str) -> tuple[str, str]:
         return token, jsonc.ENV.sub(lambda match: values.get(match[1], match[0]), token)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from opencode_litellm.catalog import Model
     from opencode_litellm.payload import Payload
-    from opencode_litellm.settings import Proxy, Settings
+    from opencode_litellm.proxies import Proxy
+    from opencode_litellm.settings import Settings
 
 
 _IDENTITY_PATIENCE = 0.3  # seconds, on loopback

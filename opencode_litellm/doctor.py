@@ -25,7 +25,7 @@ from opencode_litellm import (
     variables,
 )
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
-from opencode_litellm.settings import SIBLING_SUFFIX
+from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.shells import FORMATS, SHELLS
 from opencode_litellm.variables import switched_on
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from opencode_litellm.configuration import Configuration
     from opencode_litellm.discovery import Served
     from opencode_litellm.payload import Payload
-    from opencode_litellm.settings import Proxy, Settings
+    from opencode_litellm.proxies import Proxy
+    from opencode_litellm.settings import Settings
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 

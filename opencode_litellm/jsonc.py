@@ -161,6 +161,28 @@ def is_commented(text: str, offset: int) -> bool:
     return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("//")
 
 
+def merged(lower: dict[str, JSON], upper: dict[str, JSON]) -> dict[str, JSON]:
+    """Return `upper` over `lower`: objects key by key, all else replaced; `instructions` are joined.
+
+    opencode 1.18 joins none between the global files.
+    """
+    result = deeply_merged(lower, upper)
+    below, above = lower.get("instructions"), upper.get("instructions")
+    if isinstance(below, list) and isinstance(above, list):
+        result["instructions"] = [*below, *(item for item in above if item not in below)]
+    return result
+
+
+def deeply_merged(lower: dict[str, JSON], upper: dict[str, JSON]) -> dict[str, JSON]:
+    """Return `upper` over `lower`: objects key by key, all else replaced."""
+    result = {**lower, **upper}
+    for key, above in upper.items():
+        below = lower.get(key)
+        if isinstance(below, dict) and isinstance(above, dict):
+            result[key] = deeply_merged(below, above)
+    return result
+
+
 def dump(value: JSON) -> str:
     """Return `value` as compact ASCII JSON that nothing on its way to opencode changes.
 

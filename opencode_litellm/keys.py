@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from opencode_litellm import layers
+from opencode_litellm import layers, proxies
 from opencode_litellm.delivery import can_be_referred_to
 from opencode_litellm.jsonc import ENV, Live
+from opencode_litellm.proxies import Key
 from opencode_litellm.variables import KEY_VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# opencode 1.18: a provider without any key lets @ai-sdk/openai fall back to OPENAI_API_KEY, so there is one always.
-PLACEHOLDER = Live("none")
 
 _LONGEST_SCHEME = len("Bearer ")  # what may stand in plain text beside a reference and is no part of a secret
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key and what may be known of it.
-
-    ``source`` names it for people. ``reference`` is what a payload may say for it, None where the secret is
-    known to us only as text. ``found_in`` is how a later launch finds it again: ``environment NAME``,
-    ``section``, ``stored`` or ``nowhere``.
-    """
-
-    secret: str = field(repr=False)
-    source: str
-    reference: Live | None
-    found_in: str
-
-    @property
-    def reaches_sibling(self) -> bool:
-        """A literal key and one in ``auth.json`` serve only the provider id that they stand under."""
-        return self.reference is not None
-
-
-NO_KEY = Key("", "no key", PLACEHOLDER, "nowhere")
 
 
 def of_section(written: object, resolved: object, provider: str) -> Key | None:
@@ -62,7 +37,7 @@ def empty(written: object, provider: str) -> Key:
     source = f"options.apiKey of provider {provider}"
     if isinstance(written, Live) and is_reference(written):
         return Key("", f"{source} ({written}), which is empty", written, "nowhere")
-    return Key("", f"{source}, which is empty", Live("") if written == "" else PLACEHOLDER, "nowhere")
+    return Key("", f"{source}, which is empty", Live("") if written == "" else proxies.PLACEHOLDER, "nowhere")
 
 
 def of_variable(names: object, environment: Mapping[str, str], provider: str) -> Key | None:
@@ -92,7 +67,7 @@ def of_environment(environment: Mapping[str, str]) -> Key | None:
         if value.strip():
             # opencode would not start with a reference to it, and would print it.
             source = f"{name}, which has quotes, backslashes, braces, line breaks or space around it"
-            return Key("", source, PLACEHOLDER, "nowhere")
+            return Key("", source, proxies.PLACEHOLDER, "nowhere")
     return None
 
 

@@ -164,7 +164,7 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credent
         return False
     late = any(_is_unsettled(source, result) for source, result in heard)
     away = any(source.served and isinstance(result, OSError) for source, result in heard)
-    if (late or away) and time.time() - kept.confirmed > record.WEEK:
+    if (late or away) and time.time() - kept.confirmed > cache.WEEK:
         return False
     for source, result in heard:
         if line := _trouble(source, kept, result):

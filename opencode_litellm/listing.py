@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from opencode_litellm.settings import SIBLING_SUFFIX
+from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.terminal import painted, plain
 
 if TYPE_CHECKING:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opencode_litellm.delivery import MARKER
 from opencode_litellm.jsonc import Live, joined, mapping
-from opencode_litellm.keys import PLACEHOLDER
-from opencode_litellm.settings import DECLARATIONS, SIBLING_SUFFIX
+from opencode_litellm.proxies import DECLARATIONS, PLACEHOLDER, SIBLING_SUFFIX
 from opencode_litellm.variables import NO_KEY
 
 if TYPE_CHECKING:
     from opencode_litellm.catalog import Model, Price
-    from opencode_litellm.settings import Proxy, ProxyURL
+    from opencode_litellm.proxies import Proxy, ProxyURL
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 

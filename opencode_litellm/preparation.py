@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from opencode_litellm.delivery import Changes
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.payload import Payload
+    from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.proxy import Answers
-    from opencode_litellm.settings import Proxy, ProxyURL, Settings
+    from opencode_litellm.settings import Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
 

@@ -21,13 +21,13 @@ from opencode_litellm import connection, facts, question
 from opencode_litellm.connection import Reply, Request
 from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
 from opencode_litellm.facts import Facts
-from opencode_litellm.keys import NO_KEY
+from opencode_litellm.proxies import NO_KEY, ProxyURL
 from opencode_litellm.question import LARGEST_LIST, LIVELINESS, MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from opencode_litellm.settings import Proxy, ProxyURL
+    from opencode_litellm.proxies import Proxy
 
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
 
@@ -61,8 +61,6 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 
     ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable when there is none.
     """
-    from opencode_litellm.settings import ProxyURL  # settings knows proxies, not the other way round
-
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
     urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FRESH = 600.0  # seconds for which prices and limits are not asked for again
-WEEK = 7 * 24 * 3600.0  # seconds that a payload serves while the proxy is away
 
 # How a payload is handed over. HEAD: the models by file, and inline the addresses and keys that must win.
 FILE, INLINE, HEAD = "file", "inline", "file+head"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opencode_litellm.facts import Facts
-    from opencode_litellm.settings import ModelOptions
+    from opencode_litellm.proxies import ModelOptions
 
 Route = Literal["chat", "responses"]
 

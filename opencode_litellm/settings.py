@@ -6,18 +6,27 @@ opencode's and those of the plugin ``opencode-plugin-litellm``, so that its user
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from opencode_litellm import cache, keys
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
 from opencode_litellm.facts import row_of
 from opencode_litellm.jsonc import Bound, Live, joined, mapping
-from opencode_litellm.keys import Key
+from opencode_litellm.proxies import (
+    DECLARATIONS,
+    NO_KEY,
+    PROVIDER,
+    SIBLING_SUFFIX,
+    Header,
+    Key,
+    ModelOptions,
+    Proxy,
+    ProxyURL,
+    Section,
+)
 from opencode_litellm.variables import CARRIED, NAMED_MODEL
 
 if TYPE_CHECKING:
@@ -25,140 +34,18 @@ if TYPE_CHECKING:
 
     from opencode_litellm.configuration import Configuration
 
-PROVIDER = "litellm"
-SIBLING_SUFFIX = "-responses"
 TIMEOUT = 5.0  # seconds, for a whole discovery
 DELIVERIES = ("auto", "inline", "file", "managed")
 TRANSPORTS = ("auto", "chat", "responses")
 RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
 TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
-DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
 _SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|credential|signature|session", re.I)
 _SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
 _USER = re.compile(r"//[^/]*@")
 _LONGEST_SHOWN = 200  # characters of a value in a warning
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-@dataclass(frozen=True)
-class ProxyURL:
-    """Where a proxy is: ``root`` is the URL without ``/v1`` and without a slash at its end."""
-
-    root: str
-    host: str
-
-    @property
-    def base_url(self) -> str:
-        """The ``baseURL`` that opencode wants."""
-        return f"{self.root}/v1"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Tell whether the host is this machine, by its name alone: nothing is looked up."""
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    @classmethod
-    def parse(cls, text: str) -> ProxyURL:
-        """Parse ``http(s)://host[:port][/prefix][/v1][/]``; ValueError says what is wrong, without the text."""
-        text = text.strip()
-        if "://" not in text and re.match(r"(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)", text):
-            text = f"http://{text}"
-        if not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError("it has characters that a URL cannot hold")
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https"):
-            raise ValueError("it must begin with http:// or https://")
-        if "@" in parts.netloc:
-            raise ValueError("it must not hold a user name or password: use LITELLM_API_KEY or customHeaders")
-        if not parts.hostname:
-            raise ValueError("it names no host")
-        port = parts.port  # ValueError when it is not a number below 65536
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        default_port = {"http": 80, "https": 443}[parts.scheme]
-        netloc = host if port in (None, default_port) else f"{host}:{port}"
-        path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-        return cls(f"{parts.scheme}://{netloc}{path}", parts.hostname)
-
-
-@dataclass(frozen=True)
-class Header:
-    """A header for every request to a proxy.
-
-    ``written`` is what a payload may say: a reference as the user wrote it, or a literal value that is no
-    secret by its name. ``variable`` carries a literal secret to opencode instead, in its environment alone.
-    ``option`` is where in the section the value stands.
-    """
-
-    name: str
-    value: str = field(repr=False)
-    written: str
-    option: str
-    variable: str | None = None
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """The options that choose and correct models; patterns know one wildcard, ``*``."""
-
-    transport: str = "auto"
-    responses_models: tuple[str, ...] = ()
-    chat_models: tuple[str, ...] = ()
-    responses_provider: str = "auto"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    capabilities: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the user's configuration says of a provider already, and what a payload must therefore not say.
-
-    ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved;
-    ``named_models`` are the ids that the configuration or opencode's command line names as ``X/ID``;
-    ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
-    ``sibling_root`` where the user sends it. ``local``: the address or the key stands in a layer that another folder
-    may not have.
-    """
-
-    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    sibling: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    named_models: frozenset[str] = frozenset()
-    sibling_hidden: bool = False
-    sibling_root: str | None = None
-    local: bool = False
-
-    @property
-    def listed_models(self) -> frozenset[str]:
-        """The ids that the user wrote down, under either sibling."""
-        return frozenset(mapping(self.written.get("models"))) | frozenset(mapping(self.sibling.get("models")))
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A proxy to ask and the provider that it becomes.
-
-    ``url`` is None where it has to be detected. ``overrides`` tells that a flag or variable took the place of
-    the section's own URL, so that the section's key and headers must not go there; ``beats_project`` that the
-    project's configuration says otherwise, which only an inline payload can overrule.
-    """
-
-    provider: str
-    url: ProxyURL | None
-    url_source: str
-    key: Key
-    headers: tuple[Header, ...] = ()
-    options: ModelOptions = ModelOptions()
-    section: Section = Section()
-    overrides: bool = False
-    beats_project: bool = False
-    detected: bool = False
 
 
 @dataclass(frozen=True)
@@ -354,7 +241,7 @@ class _Reader:
         # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
         if key is None and "apiKey" not in options and not (overrides and self._own_root(provider)):
             key = keys.stored(self._environment, provider)
-        return key or keys.NO_KEY
+        return key or NO_KEY
 
     def _upper_connection(self, provider: str) -> frozenset[str]:
         """Return what the layers above OPENCODE_CONFIG's, such as a project's, say of a provider's connection."""

@@ -13,8 +13,7 @@ from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 from opencode_litellm import catalog, proxy
 from opencode_litellm.catalog import Limit, Model, Price
 from opencode_litellm.facts import Facts
-from opencode_litellm.keys import NO_KEY
-from opencode_litellm.settings import ModelOptions, Proxy, ProxyURL
+from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -18,9 +18,8 @@ from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
 from opencode_litellm import catalog, payload, proxy, rendering
 from opencode_litellm.errors import NotLiteLLM
-from opencode_litellm.keys import NO_KEY
 from opencode_litellm.payload import Payload, Provider
-from opencode_litellm.settings import ModelOptions, Proxy, ProxyURL
+from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from world.stub import MODEL_INFO, StubProxy
 
 from opencode_litellm import routing
 from opencode_litellm.facts import Facts
-from opencode_litellm.settings import ModelOptions
+from opencode_litellm.proxies import ModelOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
