@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
-    from opencode_litellm.configuration import Configuration
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.installation import Outcome
+    from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.settings import Settings
 
 NAME = "opencode-litellm"
@@ -109,7 +109,8 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
     FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
     """
-    from opencode_litellm import delivery, preparation, rendering
+    from opencode_litellm import preparation, rendering
+    from opencode_litellm.opencode import delivery
 
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
@@ -300,7 +301,7 @@ def _folder() -> str:
 
 
 def _user(environment: Environment, *, project: bool = True) -> Configuration:
-    from opencode_litellm import configuration
+    from opencode_litellm.opencode import configuration
 
     return configuration.read(environment, _folder(), project=project)
 
@@ -328,7 +329,7 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
 
 def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
     """Say which headers only a launch can hand over: a secret that stands literally somewhere is never printed."""
-    from opencode_litellm.delivery import in_text
+    from opencode_litellm.opencode.delivery import in_text
 
     return [
         f"options.{header.option}.{header.name} of provider {served.proxy.provider} stands literally in the"
@@ -353,7 +354,8 @@ def _progress(
 
 def _refuse_users_own(output: Path) -> None:
     """Raise UsageFailure when ``output`` is there and holds what we did not write."""
-    from opencode_litellm import delivery, jsonc
+    from opencode_litellm import jsonc
+    from opencode_litellm.opencode import delivery
 
     if not os.path.exists(output):
         return

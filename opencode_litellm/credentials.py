@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencode_litellm.delivery import can_be_referred_to
+from opencode_litellm.opencode.delivery import can_be_referred_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Credentials:
     def option(self, provider: str, option: str, name: str) -> str | None:
         """Return the text of an option of a section, or of the field ``name`` in it."""
         if self._providers is None:
-            from opencode_litellm import configuration  # JSON costs 6 ms
+            from opencode_litellm.opencode import configuration  # JSON costs 6 ms
 
             section = configuration.read(self._environment, self.folder).resolved.get("provider")
             self._providers = section if isinstance(section, dict) else {}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from opencode_litellm import (
     cache,
-    configuration,
     discovery,
     installation,
     preparation,
@@ -25,6 +24,7 @@ from opencode_litellm import (
     variables,
 )
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
+from opencode_litellm.opencode import configuration
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.shells import FORMATS, SHELLS
 from opencode_litellm.variables import switched_on
@@ -32,9 +32,9 @@ from opencode_litellm.variables import switched_on
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from opencode_litellm.configuration import Configuration
     from opencode_litellm.discovery import Served
-    from opencode_litellm.payload import Payload
+    from opencode_litellm.opencode.configuration import Configuration
+    from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
     from opencode_litellm.settings import Settings
 

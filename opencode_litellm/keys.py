@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from opencode_litellm import layers, proxies
-from opencode_litellm.delivery import can_be_referred_to
+from opencode_litellm import proxies
 from opencode_litellm.jsonc import ENV, Live
+from opencode_litellm.opencode import layers
+from opencode_litellm.opencode.delivery import can_be_referred_to
 from opencode_litellm.proxies import Key
 from opencode_litellm.variables import KEY_VARIABLES
 

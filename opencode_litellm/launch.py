@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import time
 
-from opencode_litellm import cache, commandline, program, record, terminal, variables
+from opencode_litellm import cache, program, record, terminal, variables
 from opencode_litellm.credentials import Credentials
 from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
+from opencode_litellm.opencode import commandline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.delivery import Changes
+    from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.question import Question
     from opencode_litellm.record import Record, Source
 
@@ -65,7 +66,7 @@ def _fresh(environment: Mapping[str, str], folder: str) -> Changes:
     try:
         return _delivered(environment, folder)
     except Failure as failure:
-        from opencode_litellm import delivery  # there already, for the record
+        from opencode_litellm.opencode import delivery  # there already, for the record
 
         # While a proxy is away, the models of an earlier `env` are better than none, although it may have run in
         # another folder. A refused key and a configuration that nobody can read speak against them.
@@ -130,7 +131,7 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
     for note in handover.notes:
         terminal.note(note, environment)
     if handover.changes is None:
-        from opencode_litellm import delivery
+        from opencode_litellm.opencode import delivery
 
         return delivery.undo(environment)
     return handover.changes
@@ -264,7 +265,8 @@ def _age(kept: Record) -> str:
 
 def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
     """Return the changes that hand over a kept payload, None when its file is gone or no longer fits."""
-    from opencode_litellm import delivery, variables  # not for a launch without a record
+    from opencode_litellm import variables  # not for a launch without a record
+    from opencode_litellm.opencode import delivery
 
     file = cache.path(environment, kept.payload)
     if kept.mode == record.FILE:

@@ -8,30 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_litellm import (
-    answers,
-    cache,
-    configuration,
-    delivery,
-    discovery,
-    layers,
-    record,
-    rendering,
-    settings,
-    trust,
-    variables,
-)
+from opencode_litellm import answers, cache, discovery, record, rendering, settings, trust, variables
 from opencode_litellm.discovery import Patience
 from opencode_litellm.errors import KeyRefused
+from opencode_litellm.opencode import configuration, delivery, layers
 from opencode_litellm.record import FILE, HEAD, INLINE, Record, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opencode_litellm.configuration import Configuration
-    from opencode_litellm.delivery import Changes
     from opencode_litellm.discovery import Discovery
-    from opencode_litellm.payload import Payload
+    from opencode_litellm.opencode.configuration import Configuration
+    from opencode_litellm.opencode.delivery import Changes
+    from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.proxy import Answers
     from opencode_litellm.settings import Settings

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.delivery import Changes
+    from opencode_litellm.opencode.delivery import Changes
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 

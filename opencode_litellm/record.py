@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 
-from opencode_litellm import __version__, cache, delivery, layers, variables
+from opencode_litellm import __version__, cache, variables
+from opencode_litellm.opencode import delivery, layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import jinja2
 
-    from opencode_litellm.payload import Payload
+    from opencode_litellm.opencode.payload import Payload
 
     Source = tuple[str, str, Callable[[], bool]]
 

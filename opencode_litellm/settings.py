@@ -32,7 +32,7 @@ from opencode_litellm.variables import CARRIED, NAMED_MODEL
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.configuration import Configuration
+    from opencode_litellm.opencode.configuration import Configuration
 
 TIMEOUT = 5.0  # seconds, for a whole discovery
 DELIVERIES = ("auto", "inline", "file", "managed")

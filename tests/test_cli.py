@@ -14,7 +14,7 @@ from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy
 
 import opencode_litellm
-from opencode_litellm.delivery import MARKER
+from opencode_litellm.opencode.delivery import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

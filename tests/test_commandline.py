@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from opencode_litellm import commandline
+from opencode_litellm.opencode import commandline
 
 if TYPE_CHECKING:
     from world.opencode import Opencode

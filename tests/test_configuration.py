@@ -14,8 +14,9 @@ import pytest
 from config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 
-from opencode_litellm import configuration, delivery, jsonc, layers, variables
+from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable
+from opencode_litellm.opencode import configuration, delivery, layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from handover import ENV, EXEC, applied, asked, handed_over
 from world.opencode import run
 from world.server import free_port
 
-from opencode_litellm import delivery, jsonc, variables
+from opencode_litellm import jsonc, variables
+from opencode_litellm.opencode import delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable

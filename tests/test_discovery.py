@@ -18,8 +18,9 @@ from world.opencode import Finished, run
 from world.server import Request, Server, free_port, send
 from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm import configuration, discovery, settings
+from opencode_litellm import discovery, settings
 from opencode_litellm.discovery import Patience
+from opencode_litellm.opencode import configuration
 from opencode_litellm.proxy import PORTS
 
 if TYPE_CHECKING:

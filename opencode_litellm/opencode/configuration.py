@@ -10,8 +10,9 @@ import os
 import re
 import stat
 
-from opencode_litellm import delivery, jsonc, layers, variables
+from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable
+from opencode_litellm.opencode import delivery, layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from opencode_litellm.delivery import MARKER
 from opencode_litellm.jsonc import Live, joined, mapping
+from opencode_litellm.opencode.delivery import MARKER
 from opencode_litellm.proxies import DECLARATIONS, PLACEHOLDER, SIBLING_SUFFIX
 from opencode_litellm.variables import NO_KEY
 
