@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opencode_litellm import naming
-from opencode_litellm.facts import Facts, row_of
+from opencode_litellm.litellm.facts import Facts, row_of
 from opencode_litellm.routing import Route, is_openai_reasoning, matches, route
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Model:
-    """A model for the picker; the efforts are those of :class:`~opencode_litellm.facts.Facts`."""
+    """A model for the picker; the efforts are those of :class:`~opencode_litellm.litellm.facts.Facts`."""
 
     id: str
     name: str

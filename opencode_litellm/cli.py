@@ -192,7 +192,8 @@ def models(as_json: bool, **flags: Any) -> None:
 @discovering
 def refresh(**flags: Any) -> None:
     """Discover for the next launches, and say what changed."""
-    from opencode_litellm import answers, discovery, listing, preparation, settings
+    from opencode_litellm import discovery, listing, preparation, settings
+    from opencode_litellm.litellm import answers
 
     environment = _environment(**flags)
     chosen = settings.parse(environment, _user(environment))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opencode_litellm import answers, catalog, proxy
-from opencode_litellm.answers import Remembered
+from opencode_litellm import catalog
 from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
+from opencode_litellm.litellm import answers, client
+from opencode_litellm.litellm.answers import Remembered
 from opencode_litellm.opencode import payload
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
 
 def consult(settings: Settings, environment: Mapping[str, str], patience: Patience) -> list[Served | Failure]:
     """Ask all proxies of ``settings`` and return what each one serves, or why it does not, in their order."""
-    results = proxy.at_once(
+    results = client.at_once(
         [partial(_consult, asked, environment, patience) for asked in settings.proxies],
         None,  # each keeps to its patience by itself
         ProxyUnreachable("no answer in time"),
@@ -115,19 +116,19 @@ def _consult(asked: Proxy, environment: Mapping[str, str], patience: Patience) -
 def _is_still_meant(asked: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
     """Tell whether nobody else can have taken the place of a detected proxy, and would be sent its key."""
     url = old.answers.url
-    if not asked.detected or proxy.is_vacant(url):
+    if not asked.detected or client.is_vacant(url):
         return True
-    return proxy.identifies(url, environment, time.monotonic() + _IDENTITY_PATIENCE)
+    return client.identifies(url, environment, time.monotonic() + _IDENTITY_PATIENCE)
 
 
 def _ask(
     asked: Proxy, environment: Mapping[str, str], patience: Patience, old: Remembered | None
 ) -> Remembered:
     if patience.economical and old and old.informed:
-        new = proxy.ask(asked, environment, patience.deadline, None)
+        new = client.ask(asked, environment, patience.deadline, None)
         if {row.model for row in new.listed} <= {row.model for row in old.answers.listed}:
             return answers.combined(new, old, time.time(), asked=False)
-    new = proxy.ask(asked, environment, patience.deadline, patience.info_deadline)
+    new = client.ask(asked, environment, patience.deadline, patience.info_deadline)
     return answers.combined(new, old, time.time(), asked=True)
 
 

@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opencode_litellm.litellm.question import Question
     from opencode_litellm.opencode.delivery import Changes
-    from opencode_litellm.question import Question
     from opencode_litellm.record import Record, Source
 
     Result = tuple[int, bytes] | Exception
@@ -154,7 +154,7 @@ def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> 
 
 def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credentials: Credentials) -> bool:
     """Ask the cheap question, and tell whether what is there can be delivered."""
-    from opencode_litellm import question  # not for a launch without a record
+    from opencode_litellm.litellm import question  # not for a launch without a record
 
     questions = [_question(source, credentials, environment) for source in kept.sources]
     if any(asked is None for asked in questions):
@@ -178,7 +178,7 @@ def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credent
 
 
 def _question(source: Source, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
-    from opencode_litellm.question import Question
+    from opencode_litellm.litellm.question import Question
 
     headers = credentials.headers(source)
     if headers is None:
@@ -199,7 +199,7 @@ def _question(source: Source, credentials: Credentials, environment: Mapping[str
 def _is_news(source: Source, result: Result) -> bool:
     """Tell whether what a proxy says calls for the long way, or what only that can tell."""
     if isinstance(result, Exception):
-        from opencode_litellm.question import Unusual
+        from opencode_litellm.litellm.question import Unusual
 
         return source.served and isinstance(result, Unusual)
     if source.served:
@@ -237,7 +237,7 @@ def _lists_models(status: int, body: bytes) -> bool:
         return False
     import json  # as rare as a proxy that failed last time and answers now
 
-    from opencode_litellm import facts
+    from opencode_litellm.litellm import facts
 
     try:
         return bool(facts.listed(json.loads(body)))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_litellm import answers, cache, discovery, record, rendering, settings, trust, variables
+from opencode_litellm import cache, discovery, record, rendering, settings, variables
 from opencode_litellm.discovery import Patience
 from opencode_litellm.errors import KeyRefused
+from opencode_litellm.litellm import answers, trust
 from opencode_litellm.opencode import configuration, delivery, layers
 from opencode_litellm.record import FILE, HEAD, INLINE, Record, Source
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opencode_litellm.discovery import Discovery
+    from opencode_litellm.litellm.client import Answers
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy, ProxyURL
-    from opencode_litellm.proxy import Answers
     from opencode_litellm.settings import Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it

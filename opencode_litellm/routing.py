@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from opencode_litellm.facts import Facts
+    from opencode_litellm.litellm.facts import Facts
     from opencode_litellm.proxies import ModelOptions
 
 Route = Literal["chat", "responses"]

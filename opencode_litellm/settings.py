@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_litellm import cache, keys
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
-from opencode_litellm.facts import row_of
 from opencode_litellm.jsonc import Bound, Live, joined, mapping
+from opencode_litellm.litellm.facts import row_of
 from opencode_litellm.proxies import (
     DECLARATIONS,
     NO_KEY,

@@ -10,9 +10,10 @@ import pytest
 from world import tools
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm import catalog, proxy
+from opencode_litellm import catalog
 from opencode_litellm.catalog import Limit, Model, Price
-from opencode_litellm.facts import Facts
+from opencode_litellm.litellm import client
+from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
         stub.answer(MODEL_GROUP_INFO, {"data": [{"model_group": name, **row} for name, row in (groups or {}).items()]})
         asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
         patience = time.monotonic() + 10
-        answers = proxy.ask(asked, {}, patience, patience)
+        answers = client.ask(asked, {}, patience, patience)
         models = catalog.build(answers.listed, answers.deployments or (), answers.groups or (), ModelOptions(**options))
         return {model.id: model for model in models}
 

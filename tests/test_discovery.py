@@ -20,8 +20,8 @@ from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
 from opencode_litellm import discovery, settings
 from opencode_litellm.discovery import Patience
+from opencode_litellm.litellm.client import PORTS
 from opencode_litellm.opencode import configuration
-from opencode_litellm.proxy import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -16,8 +16,9 @@ from world.home import make_home
 from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm import catalog, proxy, rendering
+from opencode_litellm import catalog, rendering
 from opencode_litellm.errors import NotLiteLLM
+from opencode_litellm.litellm import client
 from opencode_litellm.opencode import payload
 from opencode_litellm.opencode.payload import Payload, Provider
 from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
@@ -297,7 +298,7 @@ def built(stub: StubProxy, rows: Any, info_rows: Any, group_rows: Any, chosen: M
         stub.answer(path, json.dumps({"data": answer}).encode())
     asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY, options=chosen)
     patience = time.monotonic() + 20
-    heard = proxy.ask(asked, {}, patience, patience)
+    heard = client.ask(asked, {}, patience, patience)
     models = catalog.build(heard.listed, heard.deployments or (), heard.groups or (), chosen)
     return payload.build([(asked, heard.url, models)])
 
@@ -337,7 +338,7 @@ def test_an_answer_of_another_shape_is_no_litellm_or_has_no_models(stub: StubPro
     asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
     patience = time.monotonic() + 20
     try:
-        heard = proxy.ask(asked, {}, patience, None)
+        heard = client.ask(asked, {}, patience, None)
     except NotLiteLLM:
         return
     models = catalog.build(heard.listed, (), (), ModelOptions())

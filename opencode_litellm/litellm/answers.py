@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from opencode_litellm import __version__, cache
 from opencode_litellm.cache import WEEK
-from opencode_litellm.facts import Facts
+from opencode_litellm.litellm.client import Answers
+from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.proxies import ProxyURL
-from opencode_litellm.proxy import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
 """Asking a proxy over a bare socket: a launch its one cheap question, ``GET /v1/models``, a discovery the others too.
 
 ``requests`` would cost ten times what the interpreter does. Whatever is unusual here (a redirect, an HTTP proxy that
-is reached over TLS, an answer that is not plain) is left to :mod:`opencode_litellm.proxy`, which does all of that well.
+is reached over TLS, an answer that is not plain) is left to
+:mod:`opencode_litellm.litellm.connection`, which does all of that well.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def ask_all(
     """
     context = None
     if any(question.tls for question in questions):
-        from opencode_litellm import trust  # TLS and its certificates cost 40 ms, which are not the proxy's
+        from opencode_litellm.litellm import trust  # TLS and its certificates cost 40 ms, which are not the proxy's
 
         context = trust.ssl_context(environment)
     started = time.monotonic()

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from opencode_litellm import __version__, question, trust
+from opencode_litellm import __version__
 from opencode_litellm.errors import NotLiteLLM, ProxyUnreachable
+from opencode_litellm.litellm import question, trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

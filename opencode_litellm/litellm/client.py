@@ -17,12 +17,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from opencode_litellm import connection, facts, question
-from opencode_litellm.connection import Reply, Request
 from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
-from opencode_litellm.facts import Facts
+from opencode_litellm.litellm import connection, facts, question
+from opencode_litellm.litellm.connection import Reply, Request
+from opencode_litellm.litellm.facts import Facts
+from opencode_litellm.litellm.question import LARGEST_LIST, LIVELINESS, MODELS
 from opencode_litellm.proxies import NO_KEY, ProxyURL
-from opencode_litellm.question import LARGEST_LIST, LIVELINESS, MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
