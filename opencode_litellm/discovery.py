@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opencode_litellm import catalog
 from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
 from opencode_litellm.litellm import answers, client
 from opencode_litellm.litellm.answers import Remembered
+from opencode_litellm.models import catalog
 from opencode_litellm.opencode import payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.catalog import Model
+    from opencode_litellm.models.catalog import Model
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
     from opencode_litellm.settings import Settings

@@ -11,9 +11,9 @@ from opencode_litellm.terminal import painted, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from opencode_litellm.catalog import Limit, Model, Price
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.doctor import Check
+    from opencode_litellm.models.catalog import Limit, Model, Price
 
 _COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}

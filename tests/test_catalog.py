@@ -10,10 +10,10 @@ import pytest
 from world import tools
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm import catalog
-from opencode_litellm.catalog import Limit, Model, Price
 from opencode_litellm.litellm import client
 from opencode_litellm.litellm.facts import Facts
+from opencode_litellm.models import catalog
+from opencode_litellm.models.catalog import Limit, Model, Price
 from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencode_litellm.naming import display_names, owner
+from opencode_litellm.models.naming import display_names, owner
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "names.tsv"
 PRICES = "lib/python*/site-packages/litellm/model_prices_and_context_window_backup.json"

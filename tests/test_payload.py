@@ -16,9 +16,10 @@ from world.home import make_home
 from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm import catalog, rendering
+from opencode_litellm import rendering
 from opencode_litellm.errors import NotLiteLLM
 from opencode_litellm.litellm import client
+from opencode_litellm.models import catalog
 from opencode_litellm.opencode import payload
 from opencode_litellm.opencode.payload import Payload, Provider
 from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL

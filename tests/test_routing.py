@@ -12,8 +12,8 @@ from world.home import make_home
 from world.opencode import run
 from world.stub import MODEL_INFO, StubProxy
 
-from opencode_litellm import routing
 from opencode_litellm.litellm.facts import Facts
+from opencode_litellm.models import routing
 from opencode_litellm.proxies import ModelOptions
 
 if TYPE_CHECKING:

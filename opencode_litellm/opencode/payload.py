@@ -15,7 +15,7 @@ from opencode_litellm.proxies import DECLARATIONS, PLACEHOLDER, SIBLING_SUFFIX
 from opencode_litellm.variables import NO_KEY
 
 if TYPE_CHECKING:
-    from opencode_litellm.catalog import Model, Price
+    from opencode_litellm.models.catalog import Model, Price
     from opencode_litellm.proxies import Proxy, ProxyURL
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opencode_litellm import naming
 from opencode_litellm.litellm.facts import Facts, row_of
-from opencode_litellm.routing import Route, is_openai_reasoning, matches, route
+from opencode_litellm.models import naming
+from opencode_litellm.models.routing import Route, is_openai_reasoning, matches, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
