@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.installation import Outcome
     from opencode_litellm.opencode.configuration import Configuration
-    from opencode_litellm.settings import Settings
+    from opencode_litellm.settings.sections.sections import Settings
 
 NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check
@@ -192,11 +192,12 @@ def models(as_json: bool, **flags: Any) -> None:
 @discovering
 def refresh(**flags: Any) -> None:
     """Discover for the next launches, and say what changed."""
-    from opencode_litellm import discovery, listing, preparation, settings
+    from opencode_litellm import discovery, listing, preparation
     from opencode_litellm.litellm import answers
+    from opencode_litellm.settings import sections
 
     environment = _environment(**flags)
-    chosen = settings.parse(environment, _user(environment))
+    chosen = sections.parse(environment, _user(environment))
     before = set()
     for proxy in chosen.proxies:
         old = answers.recall(environment, proxy)
@@ -308,9 +309,10 @@ def _user(environment: Environment, *, project: bool = True) -> Configuration:
 
 
 def _discovered(environment: Environment, user: Configuration) -> tuple[Settings, Discovery]:
-    from opencode_litellm import discovery, settings
+    from opencode_litellm import discovery
+    from opencode_litellm.settings import sections
 
-    chosen = settings.parse(environment, user)
+    chosen = sections.parse(environment, user)
     with _progress(environment):
         return chosen, discovery.discover(chosen, environment, discovery.Patience.of(chosen.timeout))
 

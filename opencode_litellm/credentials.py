@@ -43,7 +43,7 @@ class Credentials:
             return value if can_be_referred_to(value) else None
         if kind == "section":
             return (self.option(provider, "apiKey", "") or "").strip()
-        from opencode_litellm import keys  # only for a key that opencode stores
+        from opencode_litellm.settings import keys  # only for a key that opencode stores
 
         stored = keys.stored(self._environment, provider)
         return stored.secret if stored else None

@@ -12,20 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opencode_litellm import (
-    cache,
-    discovery,
-    installation,
-    preparation,
-    program,
-    record,
-    rendering,
-    settings,
-    variables,
-)
+from opencode_litellm import cache, discovery, installation, preparation, program, record, rendering, variables
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
 from opencode_litellm.opencode import configuration
 from opencode_litellm.proxies import SIBLING_SUFFIX
+from opencode_litellm.settings import sections
 from opencode_litellm.shells import FORMATS, SHELLS
 from opencode_litellm.variables import switched_on
 
@@ -36,7 +27,7 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
-    from opencode_litellm.settings import Settings
+    from opencode_litellm.settings.sections.sections import Settings
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 
@@ -73,7 +64,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
 
 def _with_settings(environment: Mapping[str, str], user: Configuration) -> Iterator[Check]:
     try:
-        chosen = settings.parse(environment, user)
+        chosen = sections.parse(environment, user)
     except UsageFailure as failure:
         yield from [_failed("settings", failure), *_skipped("proxy", "delivery")]
         return

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_litellm import cache, discovery, record, rendering, settings, variables
+from opencode_litellm import cache, discovery, record, rendering, variables
 from opencode_litellm.discovery import Patience
 from opencode_litellm.errors import KeyRefused
 from opencode_litellm.litellm import answers, trust
 from opencode_litellm.opencode import configuration, delivery, layers
 from opencode_litellm.record import FILE, HEAD, INLINE, Record, Source
+from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy, ProxyURL
-    from opencode_litellm.settings import Settings
+    from opencode_litellm.settings.sections.sections import Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
 
@@ -50,7 +51,7 @@ def prepare(environment: Mapping[str, str], folder: str, key: str, began: float)
 
     ``began`` is when the launch did (``time.monotonic``). Raises Failure when no proxy serves anything.
     """
-    seconds = settings.timeout(environment)
+    seconds = sections.timeout(environment)
     deadline = began + seconds
     patience = Patience(deadline, deadline - min(_ROOM, seconds / 2), economical=True)
     return _discovered(environment, folder, key, patience)[1]
@@ -68,7 +69,7 @@ def refresh(environment: Mapping[str, str], folder: str, key: str) -> None:
 def renew(environment: Mapping[str, str], folder: str) -> Discovery:
     """Discover now, while somebody waits, and keep what came of it for the launches from ``folder``."""
     key = record.fingerprint(environment, folder)
-    found, _ = _discovered(environment, folder, key, Patience.of(settings.timeout(environment)))
+    found, _ = _discovered(environment, folder, key, Patience.of(sections.timeout(environment)))
     cache.sweep(environment)
     return found
 
@@ -133,7 +134,7 @@ def _discovered(
     environment: Mapping[str, str], folder: str, key: str, patience: Patience
 ) -> tuple[Discovery, Handover]:
     user = configuration.read(environment, folder)
-    chosen = settings.parse(environment, user)
+    chosen = sections.parse(environment, user)
     try:
         found = discovery.discover(chosen, environment, patience)
     except KeyRefused:

@@ -18,10 +18,11 @@ from world.opencode import Finished, run
 from world.server import Request, Server, free_port, send
 from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm import discovery, settings
+from opencode_litellm import discovery
 from opencode_litellm.discovery import Patience
 from opencode_litellm.litellm.client import PORTS
 from opencode_litellm.opencode import configuration
+from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +59,7 @@ def globally(home: Mapping[str, str], **providers: object) -> None:
 def discover(environment: Mapping[str, str], folder: Path | str | None = None) -> Discovery:
     """Discover as a command does."""
     user = configuration.read(environment, str(folder or environment["HOME"]))
-    return discovery.discover(settings.parse(environment, user), environment, Patience.of(5))
+    return discovery.discover(sections.parse(environment, user), environment, Patience.of(5))
 
 
 def base_urls(found: Discovery) -> dict[str, str]:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opencode_litellm import cache, keys
+from opencode_litellm import cache
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
 from opencode_litellm.jsonc import Bound, Live, joined, mapping
 from opencode_litellm.litellm.facts import row_of
@@ -27,6 +27,7 @@ from opencode_litellm.proxies import (
     ProxyURL,
     Section,
 )
+from opencode_litellm.settings import keys
 from opencode_litellm.variables import CARRIED, NAMED_MODEL
 
 if TYPE_CHECKING:
