@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.installation import Outcome
     from opencode_litellm.opencode.configuration import Configuration
-    from opencode_litellm.settings.sections.sections import Settings
+    from opencode_litellm.settings.sections import Settings
 
 NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opencode_litellm.models.catalog import Model
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
-    from opencode_litellm.settings.sections.sections import Settings
+    from opencode_litellm.settings.sections import Settings
 
 
 _IDENTITY_PATIENCE = 0.3  # seconds, on loopback

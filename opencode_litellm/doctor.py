@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
-    from opencode_litellm.settings.sections.sections import Settings
+    from opencode_litellm.settings.sections import Settings
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 

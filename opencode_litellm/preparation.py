@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy, ProxyURL
-    from opencode_litellm.settings.sections.sections import Settings
+    from opencode_litellm.settings.sections import Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
 

@@ -37,7 +37,7 @@ _TITLE = f"opencode-litellm launch {__version__}"
 class Source:
     """A proxy that was asked: where, with which key, and what it answered.
 
-    ``found_in`` is :attr:`opencode_litellm.settings.keys.Key.found_in`; ``headers`` maps names to the option of the section
+    ``found_in`` is :attr:`opencode_litellm.proxies.Key.found_in`; ``headers`` maps names to the option of the section
     that holds them, and ``took`` is how many seconds the last answer took. ``via`` is the variable that names an
     HTTP proxy on the way, empty without one. ``body`` is empty when it gave no list of models, ``served`` False when it
     gave none that opencode can use.
