@@ -52,10 +52,10 @@ def opencode() -> int:
 def _launch(command: list[str]) -> int:
     try:
         try:
-            from opencode_litellm import launch  # only for launches
+            from opencode_litellm.launch import warm  # only for launches
         except (ImportError, SyntaxError) as error:
             return _start_plainly(command, error)
-        return launch.run(command, os.environ)
+        return warm.run(command, os.environ)
     except KeyboardInterrupt:
         return 130
 

@@ -109,7 +109,8 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
     FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
     """
-    from opencode_litellm import preparation, rendering
+    from opencode_litellm import rendering
+    from opencode_litellm.launch.handover import carried, hand_over
     from opencode_litellm.opencode import delivery
 
     environment = _environment(**flags)
@@ -119,16 +120,16 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         return
     user = _user(environment)
     chosen, found = _discovered(environment, user)
-    handover = preparation.hand_over(found.payload, chosen, environment, launch=False)
+    handover = hand_over(found.payload, chosen, environment, launch=False)
     if handover.changes is None:
         raise UsageFailure(" ".join(handover.notes))
     _notes(environment, chosen, found, (*handover.notes, *_not_handed_over(found, environment)))
-    carried = preparation.carried(found)
+    secrets = carried(found)
     # What somebody set as we asked for stays.
     changes = {
         variable: value
         for variable, value in handover.changes.items()
-        if value is not None or environment.get(variable) != carried.get(variable)
+        if value is not None or environment.get(variable) != secrets.get(variable)
     }
     terminal.emit(rendering.assignments(name, changes, environment))
 
@@ -170,9 +171,9 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
 @discovering
 def execute(command: tuple[str, ...], **flags: Any) -> int:
     """Start PROGRAM with fresh models in its environment."""
-    from opencode_litellm import launch
+    from opencode_litellm.launch import warm
 
-    return launch.run(command, _environment(**flags))
+    return warm.run(command, _environment(**flags))
 
 
 @opencode_litellm.command()
@@ -192,7 +193,8 @@ def models(as_json: bool, **flags: Any) -> None:
 @discovering
 def refresh(**flags: Any) -> None:
     """Discover for the next launches, and say what changed."""
-    from opencode_litellm import discovery, listing, preparation
+    from opencode_litellm import discovery, listing
+    from opencode_litellm.launch import cold
     from opencode_litellm.litellm import answers
     from opencode_litellm.settings import sections
 
@@ -203,7 +205,7 @@ def refresh(**flags: Any) -> None:
         old = answers.recall(environment, proxy)
         before |= {(proxy.provider, model.id) for model in (discovery.shown(proxy, old) if old else ())}
     with _progress(environment):
-        found = preparation.renew(environment, _folder())
+        found = cold.renew(environment, _folder())
     _notes(environment, chosen, found, ())
     terminal.emit(listing.as_changes(before, found))
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opencode_litellm import cache, discovery, installation, preparation, program, record, rendering, variables
+from opencode_litellm import cache, discovery, installation, program, rendering, variables
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
+from opencode_litellm.launch import record
+from opencode_litellm.launch.handover import hand_over
 from opencode_litellm.opencode import configuration
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.settings import sections
@@ -197,7 +199,7 @@ def _models_named(user: Configuration, served: Sequence[Served], payload: Payloa
 
 
 def _delivery(payload: Payload, chosen: Settings, environment: Mapping[str, str]) -> Check:
-    handover = preparation.hand_over(payload, chosen, environment, launch=True)
+    handover = hand_over(payload, chosen, environment, launch=True)
     notes = "; ".join(handover.notes)
     if handover.changes is None:
         return _failed("delivery", UsageFailure(notes))

@@ -40,7 +40,7 @@ def is_warm(user: dict[str, str], proxy: StubProxy, folder: Path | None = None, 
     shown = launch(user, folder, PYTHONPROFILEIMPORTTIME="1", **environment)
     assert shown.models == ["alpha", "beta"]
     assert MODELS in proxy.paths()[before:]
-    return "opencode_litellm.preparation" not in shown.stderr
+    return "opencode_litellm.launch.cold" not in shown.stderr
 
 
 def configure(file: Path, options: dict[str, Any] | None = None) -> None:

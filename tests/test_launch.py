@@ -88,10 +88,11 @@ sys.exit(main())
 """
 # All that a warm launch may load on top of what Python loads for `python -c pass`.
 LOADED = """
-opencode_litellm opencode_litellm.__main__ opencode_litellm.cache opencode_litellm.credentials opencode_litellm.errors
-opencode_litellm.launch opencode_litellm.litellm opencode_litellm.litellm.question opencode_litellm.opencode
-opencode_litellm.opencode.commandline opencode_litellm.opencode.delivery opencode_litellm.opencode.layers
-opencode_litellm.program opencode_litellm.record opencode_litellm.terminal opencode_litellm.variables
+opencode_litellm opencode_litellm.__main__ opencode_litellm.cache opencode_litellm.errors opencode_litellm.launch
+opencode_litellm.launch.credentials opencode_litellm.launch.record opencode_litellm.launch.warm opencode_litellm.litellm
+opencode_litellm.litellm.question opencode_litellm.opencode opencode_litellm.opencode.commandline
+opencode_litellm.opencode.delivery opencode_litellm.opencode.layers opencode_litellm.program opencode_litellm.terminal
+opencode_litellm.variables
 errno time _blake2 _socket _thread _signal
 """
 

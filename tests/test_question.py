@@ -45,7 +45,7 @@ def warm(home: dict[str, str], **environment: str) -> tuple[Launch, bool]:
     """Launch, and tell whether the short way was enough."""
     shown = launch(home, **environment, **WARM)
     said = [line for line in shown.lines if not line.startswith("import time:")]
-    return Launch(shown.payload, "\n".join(said), shown.seconds), "opencode_litellm.preparation" not in shown.stderr
+    return Launch(shown.payload, "\n".join(said), shown.seconds), "opencode_litellm.launch.cold" not in shown.stderr
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"])

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opencode_litellm.record import Source
+    from opencode_litellm.launch.record import Source
 
 
 class Credentials:

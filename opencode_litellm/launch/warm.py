@@ -9,18 +9,19 @@ from __future__ import annotations
 import os
 import time
 
-from opencode_litellm import cache, program, record, terminal, variables
-from opencode_litellm.credentials import Credentials
+from opencode_litellm import cache, program, terminal, variables
 from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
+from opencode_litellm.launch import record
+from opencode_litellm.launch.credentials import Credentials
 from opencode_litellm.opencode import commandline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opencode_litellm.launch.record import Record, Source
     from opencode_litellm.litellm.question import Question
     from opencode_litellm.opencode.delivery import Changes
-    from opencode_litellm.record import Record, Source
 
     Result = tuple[int, bytes] | Exception
 
@@ -119,9 +120,9 @@ def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record
             changes = _recorded(kept, environment, Credentials(environment, folder))
             if changes is not None:
                 return changes
-        from opencode_litellm import preparation  # what neither a warm launch nor one that waits must import
+        from opencode_litellm.launch import cold  # what neither a warm launch nor one that waits must import
 
-        handover = preparation.prepare(environment, folder, key, began)
+        handover = cold.prepare(environment, folder, key, began)
     finally:
         if turn is not None:
             os.close(turn)
@@ -147,7 +148,7 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
 
 
 def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> None:
-    from opencode_litellm import detached  # every ten minutes at most
+    from opencode_litellm.launch import detached  # every ten minutes at most
 
     detached.start(key, environment, folder)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from opencode_litellm import cache, record
+from opencode_litellm import cache
 from opencode_litellm.errors import Failure
+from opencode_litellm.launch import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ LIFE = 120  # seconds after which it ends itself, whatever it hangs in
 _PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path] + [sys.argv[1]]
-from opencode_litellm import detached
+from opencode_litellm.launch import detached
 detached.refresh(*sys.argv[2:])
 """
 
@@ -27,7 +28,7 @@ def start(key: str, environment: Mapping[str, str], folder: str) -> None:
     """Refresh in the background what launches from ``folder`` find under ``key``; one process at a time does."""
     if not sys.executable or not cache.claim(environment, record.claim_name(key), LIFE):
         return
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    home = os.path.abspath(os.path.join(__file__, *[os.pardir] * 3))
     command = [sys.executable, "-c", _PROGRAM, home, key, folder]
     try:
         if hasattr(os, "fork"):
@@ -81,9 +82,9 @@ def refresh(key: str, folder: str) -> None:
     try:
         if hasattr(os, "fork"):
             _be_modest()
-        from opencode_litellm import preparation
+        from opencode_litellm.launch import cold
 
-        preparation.refresh(environment, folder, key)
+        cold.refresh(environment, folder, key)
     except Failure as failure:
         log.write(environment, f"refresh: {failure}")
     except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
