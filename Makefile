@@ -47,6 +47,7 @@ bench: setup
 
 lint: $(TESTS)
 	@.venv/bin/ruff check .
+	@.venv/bin/lint-imports --no-logo --no-cache
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "lint: no shellcheck here" >&2; fi
 
 types: $(PRODUCT) $(TESTS)

@@ -33,7 +33,8 @@ def main() -> int:
 
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["init"]:
-        from opencode_litellm import replay, terminal  # only for init
+        from opencode_litellm import terminal  # only for init
+        from opencode_litellm.shells import replay
 
         snippet = replay.replayed(arguments[1:], os.environ)
         if snippet is not None:

@@ -13,16 +13,16 @@ import click  # noqa: TID253 - this module is what click is for, and only main()
 
 from opencode_litellm import __version__, terminal, variables
 from opencode_litellm.errors import UsageFailure
-from opencode_litellm.shells import FORMATS, SHELLS, detect
+from opencode_litellm.shells.formats import FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from opencode_litellm.discovery import Discovery
-    from opencode_litellm.installation import Outcome
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.settings.sections import Settings
+    from opencode_litellm.shells.installation import Outcome
 
 NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check
@@ -92,10 +92,10 @@ def opencode_litellm(context: click.Context) -> None:
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 def init(shell: str | None, command: str) -> None:
     """Print the snippet for an rc file."""
-    from opencode_litellm import rendering, replay  # each command imports what it needs
+    from opencode_litellm.shells import emission, replay
 
     name = shell or detect()
-    text = rendering.snippet(name, command, os.environ)
+    text = emission.snippet(name, command, os.environ)
     replay.keep(name, command, os.environ, text)
     terminal.emit(text)
 
@@ -109,14 +109,14 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
     FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
     """
-    from opencode_litellm import rendering
     from opencode_litellm.launch.handover import carried, hand_over
     from opencode_litellm.opencode import delivery
+    from opencode_litellm.shells import emission
 
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
     if unset:
-        terminal.emit(rendering.assignments(name, delivery.undo(environment), environment))
+        terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
         return
     user = _user(environment)
     chosen, found = _discovered(environment, user)
@@ -131,7 +131,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         for variable, value in handover.changes.items()
         if value is not None or environment.get(variable) != secrets.get(variable)
     }
-    terminal.emit(rendering.assignments(name, changes, environment))
+    terminal.emit(emission.assignments(name, changes, environment))
 
 
 @opencode_litellm.command()
@@ -241,7 +241,7 @@ def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
     SHELL is bash, zsh, fish or pwsh [default: the one that runs this]. The shim is for what knows no functions of
     a shell: editors, scripts, xargs.
     """
-    from opencode_litellm import installation
+    from opencode_litellm.shells import installation
 
     chosen = dict.fromkeys(names or _running(shim))
     return _said(installation.install(chosen, os.environ, shim=shim, dry_run=dry_run), dry_run)
@@ -251,7 +251,7 @@ def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def uninstall(dry_run: bool) -> int:
     """Take the snippets, shims, cache and log away again."""
-    from opencode_litellm import installation
+    from opencode_litellm.shells import installation
 
     return _said(installation.uninstall(os.environ, dry_run=dry_run), dry_run)
 
@@ -262,11 +262,11 @@ def completion(shell: str) -> None:
     """Print the completion script for a shell."""
     from click.shell_completion import get_completion_class
 
-    from opencode_litellm import rendering
+    from opencode_litellm.shells import emission
 
     known = get_completion_class(shell)
     if known is None:
-        terminal.emit(rendering.completion(shell))
+        terminal.emit(emission.completion(shell))
     else:
         terminal.emit(known(opencode_litellm, {}, NAME, "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opencode_litellm import cache, discovery, installation, program, rendering, variables
+from opencode_litellm import cache, discovery, program, variables
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
 from opencode_litellm.opencode import configuration
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.settings import sections
-from opencode_litellm.shells import FORMATS, SHELLS
+from opencode_litellm.shells import emission, installation
+from opencode_litellm.shells.formats import FORMATS, SHELLS
 from opencode_litellm.variables import switched_on
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def _templates(environment: Mapping[str, str]) -> Check:
     try:
         for name in replaced:
             if name in SHELLS:
-                rendering.snippet(name, "opencode", environment)
-            rendering.assignments(name, {"SET": "value", "REMOVED": None}, environment)
+                emission.snippet(name, "opencode", environment)
+            emission.assignments(name, {"SET": "value", "REMOVED": None}, environment)
     except UsageFailure as failure:
         return _failed("templates", failure)
     if not replaced:

@@ -1,17 +1,14 @@
-"""Everything that is emitted, rendered from ``templates/`` or from what the user puts in their place."""
+"""The template engine, and the payload as it renders it."""
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opencode_litellm import jsonc, replay, variables
-from opencode_litellm.errors import UsageFailure
-from opencode_litellm.shells import FORMATS, SHELLS, Shell, command_name
+from opencode_litellm import jsonc, templates  # type: ignore[attr-defined]  # put there by package_dir in setup.cfg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import jinja2
 
@@ -19,68 +16,18 @@ if TYPE_CHECKING:
 
     Source = tuple[str, str, Callable[[], bool]]
 
-# What the expressions of a template can raise by themselves.
-_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-
-
-def snippet(shell: str, command: str, environment: Mapping[str, str]) -> str:
-    """Return what makes every ``command`` in ``shell``, a name in ``SHELLS``, go through us.
-
-    UsageFailure for another shell, a ``command`` that is no plain word, or a broken template of the user's.
-    """
-    return _emitted(_named(shell, SHELLS), environment, command=command_name(command), changes={})
-
-
-def assignments(format_name: str, changes: Mapping[str, str | None], environment: Mapping[str, str]) -> str:
-    """Return what applies ``changes`` to environment variables, in the words of a name in ``FORMATS``.
-
-    None removes a variable; dotenv and GitHub's files cannot do that and make it empty. UsageFailure for
-    another format, a value that the format cannot hold, or a broken template of the user's.
-    """
-    return _emitted(_named(format_name, FORMATS), environment, command=None, changes=changes)
-
 
 def payload(value: Payload) -> str:
     """Return the configuration for opencode as ASCII JSON; the user has no template for that."""
-    return _engine(_shipped).get_template("payload.json.j2").render(payload=value)
+    return engine(shipped).get_template("payload.json.j2").render(payload=value)
 
 
-def shim() -> str:
-    """Return the program ``opencode`` that goes through us where no shell does; it is the same everywhere."""
-    return _engine(_shipped).get_template("shim.j2").render()
-
-
-def completion(shell: str) -> str:
-    """Return the completion script of a shell for which click has none: its template asks click as bash does."""
-    return _engine(_shipped).get_template(f"completion.{shell}.j2").render()
-
-
-def _named(name: str, among: Mapping[str, Shell]) -> Shell:
-    if name not in among:
-        raise UsageFailure(f"there is nothing for {name[:100]!r}", f"choose one of {' | '.join(among)}")
-    return among[name]
-
-
-def _emitted(shell: Shell, environment: Mapping[str, str], **given: object) -> str:
+def engine(find: Callable[[str], Source | None]) -> jinja2.Environment:
+    """Return Jinja with our habits; ``find`` returns a template by its name, None for one that is not there."""
     import jinja2
 
-    folder = Path(variables.override_folder(environment))
-    engine = _engine(lambda name: _override(folder, name) or _shipped(name))
-    engine.filters["word"] = shell.word
-    try:
-        return engine.get_template(f"{shell.name}.j2").render(given)
-    except (jinja2.TemplateError, *_FAULTS) as error:
-        place = _place(error, folder)
-        if place is None:
-            raise
-        raise UsageFailure(f"{place}: {error}", "mend this template, or remove it to use ours") from error
-
-
-def _engine(source: Callable[[str], Source | None]) -> jinja2.Environment:
-    import jinja2
-
-    engine = jinja2.Environment(  # noqa: S701 - nothing here is HTML; shell words and JSON have their filters
-        loader=jinja2.FunctionLoader(source),
+    made = jinja2.Environment(  # noqa: S701 - nothing here is HTML; shell words and JSON have their filters
+        loader=jinja2.FunctionLoader(find),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -89,41 +36,18 @@ def _engine(source: Callable[[str], Source | None]) -> jinja2.Environment:
         comment_start_string="{//",
         comment_end_string="//}",
     )
-    engine.filters["json"] = jsonc.dump
-    return engine
+    made.filters["json"] = jsonc.dump
+    return made
 
 
-def _shipped(name: str) -> Source | None:
-    return _source(Path(replay.SHIPPED, name))
+def shipped(name: str) -> Source | None:
+    """Return one of our own templates."""
+    return source(Path(templates.__path__[0], name))
 
 
-def _override(folder: Path, name: str) -> Source | None:
-    """Return the user's template; only what we ship can be replaced, so that every change is noticed."""
-    if name.removesuffix(".j2") not in FORMATS:
-        return None
-    path = folder / name
-    try:
-        return _source(path)
-    except (OSError, ValueError) as error:
-        raise UsageFailure(f"{path}: {error}", "mend this template, or remove it to use ours") from error
-
-
-def _source(path: Path) -> Source | None:
+def source(path: Path) -> Source | None:
+    """Return a template from a file, None when that is not there; OSError or ValueError when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8"), str(path), lambda: True
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _place(error: Exception, folder: Path) -> str | None:
-    """Return file and line of the user's template that ``error`` comes from, None when it is one of ours."""
-    import jinja2
-
-    if isinstance(error, jinja2.TemplateSyntaxError):
-        places = [(error.filename or "", error.lineno)]
-    else:
-        places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-    for path, line in reversed(places):
-        if Path(path).parent == folder:
-            return f"{path}, line {line}"
-    return None

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from real_shells import tool
 from test_shells import values
 
-from opencode_litellm import jsonc, rendering
+from opencode_litellm import jsonc
 from opencode_litellm.errors import UsageFailure
-from opencode_litellm.shells import FORMATS
+from opencode_litellm.shells import emission
+from opencode_litellm.shells.formats import FORMATS
 
 CHANGES = {"OPENCODE_CONFIG_CONTENT": '{"it\'s":"a é"}', "OPENCODE_CONFIG": "/h/a b.json", "GONE": None, "EMPTY": ""}
 
@@ -72,13 +73,13 @@ end-0
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_whole_text(name: str, tmp_path: Path) -> None:
-    text = rendering.assignments(name, CHANGES, {"HOME": str(tmp_path)})
+    text = emission.assignments(name, CHANGES, {"HOME": str(tmp_path)})
     assert re.sub(r"end-[0-9a-f]{32}", "end-0", text) == EXPECTED[name]
 
 
 @given(changes=st.dictionaries(st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.none() | values, max_size=5))
 def test_json_is_the_changes_themselves(changes: dict[str, str | None]) -> None:
-    text = rendering.assignments("json", changes, {"HOME": "/nonexistent"})
+    text = emission.assignments("json", changes, {"HOME": "/nonexistent"})
     assert json.loads(text) == changes
     assert text.isascii()
 
@@ -93,7 +94,7 @@ def dotenv_text(batch: list[str]) -> tuple[str, list[str]]:
             continue
         written.append(value)
     changes: dict[str, str | None] = {f"V{at}": value for at, value in enumerate(written)}
-    return rendering.assignments("dotenv", changes, {"HOME": "/nonexistent"}), written
+    return emission.assignments("dotenv", changes, {"HOME": "/nonexistent"}), written
 
 
 def read_by_python(text: str, folder: Path) -> dict[str, str | None]:
@@ -147,7 +148,7 @@ def test_a_payload_is_bare_in_dotenv_so_that_docker_reads_it_too(
 @pytest.mark.parametrize("value", ["it's\nso", "a\rb", " ${HOME}", "'\\\\'", "\n\\"])
 def test_what_dotenv_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
-        rendering.assignments("dotenv", {"A": value}, {"HOME": str(tmp_path)})
+        emission.assignments("dotenv", {"A": value}, {"HOME": str(tmp_path)})
     said = "dotenv has no way to write these quotes and line breaks: choose another format"
     assert str(caught.value) == said
 
@@ -165,11 +166,11 @@ def read_by_github(text: str) -> dict[str, str]:
 @given(batch=st.lists(values, max_size=20))
 def test_github_reads_what_was_written(batch: list[str]) -> None:
     changes: dict[str, str | None] = {f"V{at}": value for at, value in enumerate(batch)}
-    assert read_by_github(rendering.assignments("github", changes, {"HOME": "/nonexistent"})) == changes
+    assert read_by_github(emission.assignments("github", changes, {"HOME": "/nonexistent"})) == changes
 
 
 def test_github_s_delimiter_cannot_be_foreseen() -> None:
-    texts = {rendering.assignments("github", {"A": "1"}, {"HOME": "/nonexistent"}) for _ in range(20)}
+    texts = {emission.assignments("github", {"A": "1"}, {"HOME": "/nonexistent"}) for _ in range(20)}
     assert len(texts) == 20
 
 
@@ -195,14 +196,14 @@ def test_a_template_of_the_user_s_replaces_snippet_and_assignments(folder: str, 
     environment = {"HOME": str(tmp_path)}
     if folder == "XDG_CONFIG_HOME":
         environment = {"HOME": "/nonexistent", folder: str(tmp_path / ".config")}
-    assert rendering.snippet("fish", "oc", environment) == "oc for me\n"
-    assert rendering.assignments("fish", {"A": "it's"}, environment) == "let A be 'it\\'s', or \"it\\u0027s\"\n"
-    assert rendering.assignments("zsh", {"A": "1"}, environment) == "export A='1'\n"
+    assert emission.snippet("fish", "oc", environment) == "oc for me\n"
+    assert emission.assignments("fish", {"A": "it's"}, environment) == "let A be 'it\\'s', or \"it\\u0027s\"\n"
+    assert emission.assignments("zsh", {"A": "1"}, environment) == "export A='1'\n"
 
 
 def test_a_template_of_the_user_s_may_hold_what_shells_write(tmp_path: Path) -> None:
     override(tmp_path, "bash.j2", "echo ${#x} {# {{ command }}\n\n")
-    assert rendering.snippet("bash", "oc", {"HOME": str(tmp_path)}) == "echo ${#x} {# oc\n\n"
+    assert emission.snippet("bash", "oc", {"HOME": str(tmp_path)}) == "echo ${#x} {# oc\n\n"
 
 
 BROKEN = [
@@ -225,7 +226,7 @@ BROKEN = [
 def test_a_broken_template_of_the_user_s_is_named_with_its_line(text: str | bytes, said: str, tmp_path: Path) -> None:
     path = override(tmp_path, "bash.j2", text)
     with pytest.raises(UsageFailure) as caught:
-        rendering.snippet("bash", "oc", {"HOME": str(tmp_path)})
+        emission.snippet("bash", "oc", {"HOME": str(tmp_path)})
     assert str(caught.value).startswith(f"{path}{said}")
     assert str(caught.value).endswith(": mend this template, or remove it to use ours")
 
@@ -235,10 +236,10 @@ def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
     with pytest.raises(UsageFailure, match="Is a directory"):
-        rendering.snippet("bash", "oc", {"HOME": str(tmp_path)})
+        emission.snippet("bash", "oc", {"HOME": str(tmp_path)})
 
 
 def test_a_value_that_cannot_be_written_is_no_fault_of_the_user_s_template(tmp_path: Path) -> None:
     override(tmp_path, "dotenv.j2", "{{ changes.A | word }}\n")
     with pytest.raises(UsageFailure, match=r"^dotenv has no way to write these quotes"):
-        rendering.assignments("dotenv", {"A": "\r"}, {"HOME": str(tmp_path)})
+        emission.assignments("dotenv", {"A": "\r"}, {"HOME": str(tmp_path)})

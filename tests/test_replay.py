@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from opencode_litellm import replay, variables
+from opencode_litellm import variables
+from opencode_litellm.shells import replay
 
 TEXT = "function opencode {\n  x été\n}\n"
 

@@ -14,7 +14,7 @@ from world.opencode import run
 from world.server import free_port
 from world.stub import StubProxy
 
-from opencode_litellm.shells import FORMATS
+from opencode_litellm.shells.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

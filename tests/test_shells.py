@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell
 
-from opencode_litellm import rendering
+from opencode_litellm.shells import emission
 
 BY_FORMAT = [(shell.name, shell) for shell in (BASH, ZSH, FISH, PWSH)]
 BY_FORMAT += [("posix", shell) for shell in (*POSIX, BASH, ZSH)]
@@ -36,7 +36,7 @@ def settled(
     """Return which of the variables named V… a shell passes on once it evaluated ``changes``."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        text = rendering.assignments(format_name, changes, {"HOME": name})
+        text = emission.assignments(format_name, changes, {"HOME": name})
         # Read from a file, as the output of a program is: a script's own text may be decoded otherwise.
         script = shell.evaluates(text, folder) + f"/usr/bin/env -0 >'{folder}/variables'\n"
         process = shell.run(script, folder, {"PATH": "/usr/bin:/bin", **before})

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
 
-from opencode_litellm import rendering
 from opencode_litellm.errors import UsageFailure
-from opencode_litellm.shells import SHELLS
+from opencode_litellm.shells import emission
+from opencode_litellm.shells.formats import SHELLS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def line(shell: RealShell, command: str, arguments: list[str]) -> str:
 
 def init(shell: RealShell, folder: Path, command: str = "opencode") -> str:
     """Return what stands in the user's rc file."""
-    return shell.evaluates(rendering.snippet(shell.name, command, {"HOME": str(folder)}), folder, command)
+    return shell.evaluates(emission.snippet(shell.name, command, {"HOME": str(folder)}), folder, command)
 
 
 def outcome(process: subprocess.CompletedProcess[bytes]) -> tuple[int, bytes, bytes]:
@@ -302,7 +302,7 @@ LINTERS = [
 @pytest.mark.parametrize(("name", "linter"), [pytest.param(*row, id=row[1][0]) for row in LINTERS])
 def test_linters_have_nothing_to_say(name: str, linter: list[str], command: str, tmp_path: Path) -> None:
     path = tmp_path / f"snippet.{name}"
-    path.write_text(rendering.snippet(name, command, {"HOME": str(tmp_path)}))
+    path.write_text(emission.snippet(name, command, {"HOME": str(tmp_path)}))
     process = subprocess.run([tool(linter[0]), *linter[1:], str(path)], capture_output=True, check=False)
     assert outcome(process) == (0, b"", b"")
 
@@ -310,8 +310,8 @@ def test_linters_have_nothing_to_say(name: str, linter: list[str], command: str,
 @every_command
 @every_shell
 def test_it_is_the_same_ascii_text_on_every_host(shell: RealShell, command: str, tmp_path: Path) -> None:
-    text = rendering.snippet(shell.name, command, {"HOME": str(tmp_path)})
-    assert text == rendering.snippet(shell.name, command, {"HOME": "/elsewhere", "PATH": "/x", "SHELL": "/bin/y"})
+    text = emission.snippet(shell.name, command, {"HOME": str(tmp_path)})
+    assert text == emission.snippet(shell.name, command, {"HOME": "/elsewhere", "PATH": "/x", "SHELL": "/bin/y"})
     assert text.isascii()
     assert text.isprintable() is False
     assert set(text) - {"\n"} == {character for character in text if character.isprintable()}
@@ -342,11 +342,11 @@ def test_it_is_the_same_ascii_text_on_every_host(shell: RealShell, command: str,
 )
 def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure, match=r"^--cmd .* cannot be defined in every shell: choose a plain word"):
-        rendering.snippet("bash", name, {"HOME": str(tmp_path)})
+        emission.snippet("bash", name, {"HOME": str(tmp_path)})
 
 
 @pytest.mark.parametrize("name", ["posix", "json", "tcsh", "", "../bash"])
 def test_there_is_none_for_other_shells(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
-        rendering.snippet(name, "opencode", {"HOME": str(tmp_path)})
+        emission.snippet(name, "opencode", {"HOME": str(tmp_path)})
     assert str(caught.value) == f"there is nothing for {name!r}: choose one of bash | zsh | fish | pwsh"

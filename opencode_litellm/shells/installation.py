@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from opencode_litellm import program, rendering, replacement, startup, terminal, variables
+from opencode_litellm import program, replacement, terminal, variables
 from opencode_litellm.errors import UsageFailure
-from opencode_litellm.shells import STARTUPS
+from opencode_litellm.shells import emission, startup
+from opencode_litellm.shells.formats import STARTUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -99,7 +100,7 @@ def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> It
 
 
 def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
-    snippet = rendering.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
+    snippet = emission.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
     line = STARTUPS[name].line
     files = STARTUPS[name].files(environment)
     path = next((file for file in files if os.path.exists(file)), files[0])
@@ -143,7 +144,7 @@ def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
         if os.path.lexists(path) and not _is_shim(path):
             remedy = "remove it, or put another folder of your home before opencode's on PATH"
             raise UsageFailure(f"{path} is there already and not ours", remedy)
-        wanted = rendering.shim().encode()
+        wanted = emission.shim().encode()
         if _read(path) == wanted:
             yield Outcome(UNCHANGED, path, note)
             return
