@@ -138,13 +138,13 @@ def test_without_a_cache_folder_it_is_only_slower(tmp_path: Path, capfd: pytest.
 
 def test_it_imports_next_to_nothing(environment: dict[str, str]) -> None:
     script = (
-        "import os, sys; before = set(sys.modules); from opencode_litellm import replay\n"
+        "import os, sys; before = set(sys.modules); from opencode_litellm.shells import replay\n"
         "assert replay.replayed(['zsh'], os.environ)\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     process = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
-    names = ("cache", "replay", "templates", "variables")
+    names = ("cache", "shells", "shells.replay", "templates", "variables")
     expected = " ".join(["opencode_litellm", *(f"opencode_litellm.{name}" for name in names)])
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{expected}\n", "")

@@ -63,9 +63,10 @@ def test_a_variable_is_removed_whether_it_was_set_or_not(name: str, shell: RealS
 
 
 DETECT = """
-from opencode_litellm import errors, shells
+from opencode_litellm import errors
+from opencode_litellm.shells import formats
 try:
-    print(shells.detect({}))
+    print(formats.detect({}))
 except errors.UsageFailure as failure:
     print(failure)
 """
@@ -75,9 +76,9 @@ OTHERS = "this shell is {}, which is not supported: name the one you mean: bash 
 @pytest.mark.parametrize(
     ("shell", "among", "said"),
     [pytest.param(shell, "", shell.name, id=shell.name) for shell in (BASH, ZSH, FISH, PWSH)]
-    + [pytest.param(shell, "shells.FORMATS", shell.name, id=f"{shell.name} format") for shell in (BASH, PWSH)]
+    + [pytest.param(shell, "formats.FORMATS", shell.name, id=f"{shell.name} format") for shell in (BASH, PWSH)]
     + [pytest.param(shell, "", OTHERS.format(shell.name), id=shell.name) for shell in POSIX[:2]]
-    + [pytest.param(shell, "shells.FORMATS", "posix", id=f"{shell.name} format") for shell in POSIX[:2]],
+    + [pytest.param(shell, "formats.FORMATS", "posix", id=f"{shell.name} format") for shell in POSIX[:2]],
 )
 def test_the_shell_that_runs_us_is_detected(shell: RealShell, among: str, said: str, tmp_path: Path) -> None:
     program = tmp_path / "detect.py"
