@@ -183,7 +183,7 @@ def test_half_an_installation_starts_the_program_all_the_same(tmp_path: Path) ->
     """An upgrade that was interrupted leaves modules that cannot be imported."""
     package = tmp_path / "opencode_litellm"
     shutil.copytree(tools.PROJECT / "opencode_litellm", package)
-    (package / "record.py").write_text("def half(")
+    (package / "launch" / "record.py").write_text("def half(")
     launch = (
         "import sys; sys.argv[1:] = ['exec', 'echo', 'started']; from opencode_litellm.__main__ import main; main()"
     )
