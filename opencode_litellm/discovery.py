@@ -89,7 +89,7 @@ def consult(settings: Settings, environment: Mapping[str, str], patience: Patien
 def shown(asked: Proxy, remembered: Remembered) -> tuple[Model, ...]:
     """Return the models that opencode gets to see of what a proxy said."""
     known = remembered.answers
-    return catalog.build(known.listed, known.deployments or (), known.groups or (), asked.options)
+    return catalog.build(known.listed, known.info, asked.options)
 
 
 def payload_of(served: Sequence[Served]) -> Payload:

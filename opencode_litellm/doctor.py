@@ -180,7 +180,7 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     yield Check(proxy, OK, f"{known.url.root} ({asked.url_source}) answered in {known.took * 1000:.0f} ms")
     yield Check(key, OK, asked.key.source)
     shown = f"{len(result.models)} of {len(known.listed)} are for opencode"
-    if known.deployments is None and known.groups is None:
+    if all(rows is None for rows in known.info.values()):
         finding = f"{shown}; /v1/model/info and /model_group/info did not tell their limits and prices"
         yield Check(models, WARNING, finding, "let the key use these routes, or allow longer with --timeout SECONDS")
     else:

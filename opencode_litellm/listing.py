@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.doctor import Check
-    from opencode_litellm.models.catalog import Limit, Model, Price
+    from opencode_litellm.litellm.prices import Price
+    from opencode_litellm.models.catalog import Limit, Model
 
 _COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
@@ -123,12 +124,4 @@ def _limit(limit: Limit | None) -> dict[str, int] | None:
 
 
 def _price(price: Price | None) -> dict[str, float] | None:
-    if price is None:
-        return None
-    prices = {
-        "input": price.input,
-        "output": price.output,
-        "cache_read": price.cache_read,
-        "cache_write": price.cache_write,
-    }
-    return {name: value for name, value in prices.items() if value is not None}
+    return None if price is None else price.amounts

@@ -12,8 +12,9 @@ from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
 from opencode_litellm.litellm import client
 from opencode_litellm.litellm.facts import Facts
-from opencode_litellm.models import catalog
-from opencode_litellm.models.catalog import Limit, Model, Price
+from opencode_litellm.litellm.prices import Price
+from opencode_litellm.models import catalog, visibility
+from opencode_litellm.models.catalog import Limit, Model
 from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
         asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
         patience = time.monotonic() + 10
         answers = client.ask(asked, {}, patience, patience)
-        models = catalog.build(answers.listed, answers.deployments or (), answers.groups or (), ModelOptions(**options))
+        models = catalog.build(answers.listed, answers.info, ModelOptions(**options))
         return {model.id: model for model in models}
 
     return built
@@ -152,9 +153,9 @@ class TestWhatIsShown:
 
     def test_the_id_alone_hides_no_chat_model_of_litellms_own_table(self, price_table: dict[str, Any]) -> None:
         chatting = [
-            name for name, row in price_table.items() if row.get("mode") in catalog.CHAT_MODES and "*" not in name
+            name for name, row in price_table.items() if row.get("mode") in visibility.CHAT_MODES and "*" not in name
         ]
-        shown = {model.id for model in catalog.build([Facts(name) for name in chatting], (), (), ModelOptions())}
+        shown = {model.id for model in catalog.build([Facts(name) for name in chatting], {}, ModelOptions())}
         hidden = [name for name in chatting if name not in shown]
         assert len(shown) > 3000
         assert [name for name in hidden if not any(part in name for part in CHAT_IN_NAME_ONLY)] == []
@@ -162,7 +163,7 @@ class TestWhatIsShown:
     def test_every_mode_of_litellms_own_table_was_thought_of(self, price_table: dict[str, Any]) -> None:
         del price_table["sample_spec"]
         modes = {row["mode"] for row in price_table.values() if row.get("mode")}
-        assert modes - catalog.CHAT_MODES - catalog.OTHER_MODES == set()
+        assert modes - visibility.CHAT_MODES - visibility.OTHER_MODES == set()
 
     def test_wildcards_and_placeholders_are_hidden_and_an_alias_with_a_star_is_not(self, build: Any) -> None:
         listed = ["*", "openai/*", "bedrock/us/*", "all-team-models", "all-proxy-models", "no-default-models", "new*"]

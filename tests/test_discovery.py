@@ -415,14 +415,15 @@ def test_a_team_s_key_shows_the_team_s_models_from_below_a_path(team_litellm: Li
     models = {model.id: model for model in served.models}
     assert set(models) == {"gpt-4o", "house-model"}
     assert (models["house-model"].limit, models["house-model"].price is None) != (None, True)
-    assert served.remembered.answers.deployments is not None
+    assert served.remembered.answers.info["deployments"] is not None
 
 
 def test_a_key_that_may_not_ask_for_details_still_lists(team_litellm: LiteLLM, home: dict[str, str]) -> None:
     environment = home | {"OPENCODE_LITELLM_URL": team_litellm.url, "LITELLM_API_KEY": "sk-routes"}
     (served,) = discover(environment).served
     known = served.remembered.answers
-    assert ([model.id for model in served.models], known.deployments, known.groups) == (["gpt-4o"], None, None)
+    assert [model.id for model in served.models] == ["gpt-4o"]
+    assert known.info == {"deployments": None, "groups": None}
     assert served.models[0].limit is not None  # LiteLLM 1.106 has limits in /v1/models
 
 
@@ -455,7 +456,7 @@ def test_a_wildcard_under_another_name_keeps_what_its_group_knows(team_litellm: 
     globally(home, litellm=section(team_litellm.url, apiKey="sk-wildcard"))
     (served,) = discover(home).served
     models = {model.id: model for model in served.models}
-    rows = [row for row in served.remembered.answers.deployments or () if row.model == "corp/deepseek-reasoner"]
+    rows = [row for row in served.remembered.answers.info["deployments"] or () if row.model == "corp/deepseek-reasoner"]
     assert (len(rows), {(row.reasoning, row.mode) for row in rows}) == (2, {(None, None)})
     assert (models["corp/deepseek-reasoner"].reasoning, models["corp/deepseek-chat"].reasoning) == (True, False)
     assert models["corp/deepseek-v4-flash-vision-exp"].inputs == ("text", "image")
@@ -488,7 +489,7 @@ def test_a_gateway_gets_its_header_with_every_question(litellm: LiteLLM, home: d
         globally(home, litellm=section(url, apiKey=litellm.key, customHeaders=headers))
         (served,) = discover(home | {"SESAME": "open sesame"}).served
         assert "gpt-4o" in {model.id for model in served.models}
-        assert served.remembered.answers.groups
+        assert served.remembered.answers.info["groups"]
         asked = [request for request in gateway.requests if request.path != f"/ai{IDENTITY}"]
         assert {request.headers["x-gateway"] for request in asked} == {"open sesame"}
         closed = config(home)

@@ -300,7 +300,7 @@ def built(stub: StubProxy, rows: Any, info_rows: Any, group_rows: Any, chosen: M
     asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY, options=chosen)
     patience = time.monotonic() + 20
     heard = client.ask(asked, {}, patience, patience)
-    models = catalog.build(heard.listed, heard.deployments or (), heard.groups or (), chosen)
+    models = catalog.build(heard.listed, heard.info, chosen)
     return payload.build([(asked, heard.url, models)])
 
 
@@ -342,7 +342,7 @@ def test_an_answer_of_another_shape_is_no_litellm_or_has_no_models(stub: StubPro
         heard = client.ask(asked, {}, patience, None)
     except NotLiteLLM:
         return
-    models = catalog.build(heard.listed, (), (), ModelOptions())
+    models = catalog.build(heard.listed, {}, ModelOptions())
     checked(rendering.payload(payload.build([(asked, heard.url, models)])))
 
 

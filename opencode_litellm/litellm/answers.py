@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opencode_litellm import __version__, cache
 from opencode_litellm.cache import WEEK
+from opencode_litellm.litellm import facts
 from opencode_litellm.litellm.client import Answers
 from opencode_litellm.litellm.facts import Facts
+from opencode_litellm.litellm.prices import Prices
 from opencode_litellm.proxies import ProxyURL
 
 if TYPE_CHECKING:
@@ -37,23 +39,22 @@ class Remembered:
 
 
 def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
-    """Return what a proxy said last under these settings; None when nothing usable is kept."""
-    content = cache.read(environment, _name(proxy))
-    if content is None:
+    """Return what a proxy said last under these settings; None when the cache has nothing usable."""
+    text = cache.read(environment, _name(proxy))
+    if text is None:
         return None
     try:
-        kept = json.loads(content)
-        if kept["version"] != __version__ or kept["provider"] != proxy.provider:
+        content = json.loads(text)
+        if content["version"] != __version__ or content["provider"] != proxy.provider:
             return None
         answers = Answers(
-            url=ProxyURL(**kept["url"]),
-            listed=_facts(kept["listed"]),
-            deployments=None if kept["deployments"] is None else _facts(kept["deployments"]),
-            groups=None if kept["groups"] is None else _facts(kept["groups"]),
-            body=kept["body"].encode("utf-8", "surrogateescape"),
-            took=float(kept["took"]),
+            url=ProxyURL(**content["url"]),
+            listed=_facts(content["listed"]),
+            info={name: _facts(rows) if (rows := content["info"][name]) is not None else None for name in facts.INFO},
+            body=content["body"].encode("utf-8", "surrogateescape"),
+            took=float(content["took"]),
         )
-        return Remembered(answers, float(kept["heard"]), float(kept["informed"]))
+        return Remembered(answers, float(content["heard"]), float(content["informed"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
@@ -70,8 +71,7 @@ def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -
         "took": answers.took,
         "body": answers.body.decode("utf-8", "surrogateescape"),
         "listed": _rows(answers.listed),
-        "deployments": None if answers.deployments is None else _rows(answers.deployments),
-        "groups": None if answers.groups is None else _rows(answers.groups),
+        "info": {name: None if rows is None else _rows(rows) for name, rows in answers.info.items()},
     }
     cache.write(environment, _name(proxy), json.dumps(content).encode())
 
@@ -92,8 +92,7 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
         url=new.url,
         listed=new.listed,
         # Rows for none of the models that are listed are no information either.
-        deployments=new.deployments or old.answers.deployments,
-        groups=new.groups or old.answers.groups,
+        info={name: rows or old.answers.info[name] for name, rows in new.info.items()},
         body=new.body,
         took=new.took,
     )
@@ -109,16 +108,18 @@ def _name(proxy: Proxy) -> str:
 _DEFAULTS = {field.name: field.default for field in fields(Facts)}
 
 
-def _rows(facts: Sequence[Facts]) -> list[dict[str, object]]:
+def _rows(rows: Sequence[Facts]) -> list[dict[str, object]]:
     # No efforts at all, (), are another thing than efforts that nobody knows, None.
     return [
-        {name: value for name, default in _DEFAULTS.items() if (value := getattr(row, name)) != default}
-        for row in facts
+        {name: value for name, default in _DEFAULTS.items() if (value := getattr(row, name)) != default} for row in rows
     ]
 
 
-def _facts(rows: Sequence[dict[str, object]]) -> tuple[Facts, ...]:
-    return tuple(
-        Facts(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})  # type: ignore[arg-type]
-        for row in rows
-    )
+def _facts(rows: Sequence[dict[str, Any]]) -> tuple[Facts, ...]:
+    return tuple(Facts(**{name: _value(name, value) for name, value in row.items()}) for row in rows)
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "prices":
+        return Prices(*value)
+    return tuple(value) if isinstance(value, list) else value

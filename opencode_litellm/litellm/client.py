@@ -1,7 +1,6 @@
 """A LiteLLM proxy: who it is, what it serves, and what its answers mean when it serves nothing.
 
-Three endpoints are asked at once. ``/v1/models`` decides what exists; ``/v1/model/info`` and ``/model_group/info``
-only enrich.
+All endpoints are asked at once. ``/v1/models`` decides what exists; those of ``facts.INFO`` only add to it.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
 
-_MODEL_INFO = "/v1/model/info"
-_MODEL_GROUP_INFO = "/model_group/info"
 _LARGEST_IDENTITY = 1024  # bytes
 _LARGEST_INFO = 256 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
 _DETECTION_PATIENCE = 1.0  # seconds for all ports together; a refused one answers at once
@@ -41,7 +38,7 @@ _ERROR_TYPE = re.compile(r"\w{1,40}", re.ASCII)
 
 @dataclass(frozen=True)
 class Answers:
-    """What a proxy said: ``listed`` by ``/v1/models``, the rest None where an endpoint did not answer.
+    """What a proxy said: ``listed`` by ``/v1/models``; ``info`` by each of ``facts.INFO``, None if it did not answer.
 
     ``body`` is the answer of ``/v1/models`` as it came, ``took`` the seconds that it took, and ``late`` tells
     that an info endpoint was not heard at all, which is no more than a reason to ask it again.
@@ -49,8 +46,7 @@ class Answers:
 
     url: ProxyURL
     listed: tuple[Facts, ...]
-    deployments: tuple[Facts, ...] | None
-    groups: tuple[Facts, ...] | None
+    info: Mapping[str, tuple[Facts, ...] | None]
     body: bytes
     took: float
     late: bool = False
@@ -108,7 +104,7 @@ def ask(
 ) -> Answers:
     """Ask a proxy for all that it knows of its models.
 
-    ``/v1/models`` has until ``deadline``, the two info endpoints until ``info_deadline`` (readings of
+    ``/v1/models`` has until ``deadline``, the info endpoints until ``info_deadline`` (readings of
     ``time.monotonic``; None: they are not asked); one of those that fails or is late is None in the answers.
     Raises ProxyUnreachable, KeyRefused or NotLiteLLM for ``/v1/models``.
     """
@@ -131,12 +127,8 @@ def ask(
         reply = connection.get(Request(url, path, headers, environment, info_deadline, _LARGEST_INFO))
         return parse(reply.json) if reply.status == 200 else None
 
-    first, deployments, groups = at_once(
-        [
-            listing,
-            partial(informed, _MODEL_INFO, facts.deployments),
-            partial(informed, _MODEL_GROUP_INFO, facts.groups),
-        ],
+    first, *rest = at_once(
+        [listing, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
         max(deadline, info_deadline or deadline),
         connection.late(url),
         enough=lambda results: isinstance(results.get(0), Failure),
@@ -147,11 +139,10 @@ def ask(
     return Answers(
         url=url,
         listed=listed,
-        deployments=None if isinstance(deployments, Failure) else deployments,
-        groups=None if isinstance(groups, Failure) else groups,
+        info={name: None if isinstance(rows, Failure) else rows for name, rows in zip(facts.INFO, rest, strict=True)},
         body=bytes(reply.body),
         took=reply.took,
-        late=isinstance(deployments, Failure) or isinstance(groups, Failure),
+        late=any(isinstance(rows, Failure) for rows in rest),
     )
 
 

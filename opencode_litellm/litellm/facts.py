@@ -1,18 +1,19 @@
 """What LiteLLM's answers say of models, a row at a time.
 
-Pure: JSON of ``/v1/models``, ``/v1/model/info`` (a row for each deployment) and ``/model_group/info`` (a row for each
-public name) in, :class:`Facts` out. A field that is missing or makes no sense is None.
+Pure: JSON of ``/v1/models`` and of the endpoints of ``INFO`` in, :class:`Facts` out. A field that is missing or makes
+no sense is None. A new endpoint of LiteLLM is a row of ``INFO``, its parser here, and its use in ``models.catalog``.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from opencode_litellm.jsonc import mapping
+from opencode_litellm.litellm import prices
+from opencode_litellm.litellm.prices import Prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _MOST_MODELS = 50_000
 _LONGEST_ID = 500  # characters
 _LARGEST_LIMIT = 2**40  # tokens
-_DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price table
 _EFFORT = re.compile(r"[a-z]{1,20}")
 _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
 
@@ -29,8 +29,8 @@ _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
 class Facts:
     """What one row of one endpoint says of a model; None where it says nothing.
 
-    Limits are tokens, prices USD per token. ``efforts`` are all the reasoning efforts that it takes,
-    ``flagged_efforts`` some that it takes for certain, ``refused_efforts`` some that it does not.
+    Limits are tokens. ``efforts`` are all the reasoning efforts that it takes, ``flagged_efforts`` some that it
+    takes for certain, ``refused_efforts`` some that it does not.
     """
 
     model: str
@@ -38,14 +38,7 @@ class Facts:
     litellm_provider: str | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
-    input_cost: float | None = None
-    output_cost: float | None = None
-    cache_read_cost: float | None = None
-    cache_write_cost: float | None = None
-    input_cost_over_200k: float | None = None
-    output_cost_over_200k: float | None = None
-    cache_read_cost_over_200k: float | None = None
-    cache_write_cost_over_200k: float | None = None
+    prices: Prices = prices.UNKNOWN
     vision: bool | None = None
     pdf_input: bool | None = None
     audio_input: bool | None = None
@@ -60,7 +53,7 @@ class Facts:
 
 
 def listed(answer: object) -> tuple[Facts, ...] | None:
-    """Parse the answer of ``/v1/models``; None, here and below, when it is no answer of LiteLLM's."""
+    """Parse the answer of ``/v1/models``; None, here and below, when LiteLLM would not answer like that."""
     return _rows(answer, lambda row: _facts(row.get("id"), row, {}))
 
 
@@ -72,6 +65,15 @@ def deployments(answer: object) -> tuple[Facts, ...] | None:
 def groups(answer: object) -> tuple[Facts, ...] | None:
     """Parse the answer of ``/model_group/info``."""
     return _rows(answer, _group)
+
+
+# What is asked beside /v1/models: a name for the rows, the path, and what reads the answer.
+DEPLOYMENTS = "deployments"  # a row for each deployment
+GROUPS = "groups"  # a row for each public name
+INFO: Mapping[str, tuple[str, Callable[[object], tuple[Facts, ...] | None]]] = {
+    DEPLOYMENTS: ("/v1/model/info", deployments),
+    GROUPS: ("/model_group/info", groups),
+}
 
 
 def row_of(model: str, row: Mapping[str, object]) -> Facts | None:
@@ -123,14 +125,7 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
         max_input_tokens=_limit(info.get("max_input_tokens")),
         # LiteLLM: max_tokens is the older name of max_output_tokens, not the size of the context.
         max_output_tokens=_limit(info.get("max_output_tokens")) or _limit(info.get("max_tokens")),
-        input_cost=_price(info.get("input_cost_per_token")),
-        output_cost=_price(info.get("output_cost_per_token")),
-        cache_read_cost=_price(info.get("cache_read_input_token_cost")),
-        cache_write_cost=_price(info.get("cache_creation_input_token_cost")),
-        input_cost_over_200k=_price(info.get("input_cost_per_token_above_200k_tokens")),
-        output_cost_over_200k=_price(info.get("output_cost_per_token_above_200k_tokens")),
-        cache_read_cost_over_200k=_price(info.get("cache_read_input_token_cost_above_200k_tokens")),
-        cache_write_cost_over_200k=_price(info.get("cache_creation_input_token_cost_above_200k_tokens")),
+        prices=prices.parse(info),
         vision=flag("supports_vision"),
         pdf_input=flag("supports_pdf_input"),
         audio_input=flag("supports_audio_input"),
@@ -160,30 +155,14 @@ def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
 @lru_cache(maxsize=64)
 def _effort_fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the fields that are flags of efforts, with the effort: 10,000 rows have the same 200 fields."""
-    found = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
-    return tuple((name, match[1]) for name, match in found if match)
+    matches = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
+    return tuple((name, match[1]) for name, match in matches if match)
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_ID else None
 
 
-def _number(value: object) -> float | None:
-    """Return a finite number, also from a string, as people write them into LiteLLM's YAML."""
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _limit(value: object) -> int | None:
-    number = _number(value)
+    number = prices.number(value)
     return int(number) if number is not None and 1 <= number <= _LARGEST_LIMIT else None
-
-
-def _price(value: object) -> float | None:
-    number = _number(value)
-    return number if number is not None and 0 <= number <= _DEAREST else None

@@ -10,52 +10,20 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from opencode_litellm.litellm.facts import Facts, row_of
+from opencode_litellm.litellm import prices
+from opencode_litellm.litellm.facts import DEPLOYMENTS, GROUPS, Facts, row_of
 from opencode_litellm.models import naming
-from opencode_litellm.models.routing import Route, is_openai_reasoning, matches, route
+from opencode_litellm.models.routing import Route, is_openai_reasoning, route
+from opencode_litellm.models.visibility import CHAT_MODES, Reason, reason_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
+    from opencode_litellm.litellm.prices import Price
     from opencode_litellm.proxies import ModelOptions
 
-    N = TypeVar("N", int, float)
-
-CHAT_MODES = frozenset({"chat", "responses", "completion"})
-
-# LiteLLM's modes that no coding agent can talk to. A mode that is in neither set is judged by the id.
-OTHER_MODES = frozenset(
-    {
-        "audio_speech", "audio_transcription", "embedding", "evaluation", "extraction", "guardrail", "image_edit",
-        "image_generation", "image_variation", "moderation", "moderations", "ocr", "realtime", "rerank", "search",
-        "vector_store", "video", "video_generation",
-    }
-)  # fmt: skip
-
-# LiteLLM's stand-ins for "whatever this key may use" (proxy/_types.py: SpecialModelNames).
-PLACEHOLDERS = frozenset({"all-team-models", "all-proxy-models", "no-default-models"})
-
-# opencode 1.18 looks ids up in a plain object: one that every JavaScript object has ends its start (`toString`:
-# "undefined is not an object (evaluating '_?.api.id')") or is lost (`__proto__`).
-_UNUSABLE = frozenset(
-    {
-        "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
-        "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
-    }
-)  # fmt: skip
-
-_NOT_FOR_CHAT = re.compile(
-    r"embed|bge-|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
-    r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo|kling|seedance|seedream)|(^|[-_/.])ocr|realtime|text-to-|speech"
-    r"|recraft|ideogram|nano-banana|nova-[\d-]*(canvas|reel|sonic)|-to-video|[-_][tir]2[vi]($|[-_])|guardrail"
-    r"|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash|preview|prime))"
-    r"|(^|[/.])(assemblyai|aws_polly|deepgram|elevenlabs|reducto|runwayml|stability|voyage)[/.]"
-    r"|(gpt|gemini).*[-_]live($|[-_])|native-audio|grok-(voice|imagine)|/(deep_)?search($|-)"
-    r"|(^|[-_/])(rank(er)?|gte|e5|stt|asr|chirp|lyria|orpheus)($|[-_])",
-    re.IGNORECASE,
-)
 _SEES_IMAGES = re.compile(
     r"gpt-4o(?!.*audio)|gpt-4\.[15]|gpt-4-turbo|gpt-[5-9](?!\d)|(^|[/.])o[134]($|-(?!mini|preview))|o4-mini"
     r"|claude-(?!v?[12](\D|$)|instant)|gemini|pixtral|llava|[-_]vl([-_:]|$)|vision|llama-?4|gemma-?3|grok-4|multimodal"
@@ -71,8 +39,6 @@ _RESERVED = 32_000  # tokens
 # Families whose thinking has to be sent back to them in the field that LiteLLM gives it in.
 _INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
 
-
-_PRICES = tuple(name for name in Facts.__dataclass_fields__ if "_cost" in name)
 _ABILITIES = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
 _NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(_ABILITIES)
 
@@ -86,13 +52,11 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Price:
-    """USD per million tokens."""
+class Hidden:
+    """A model that opencode does not get from us, and why."""
 
-    input: float
-    output: float
-    cache_read: float | None = None
-    cache_write: float | None = None
+    id: str
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -127,26 +91,41 @@ def _strength(effort: str) -> tuple[int, str]:
 
 
 def build(
-    listed: Iterable[Facts],
-    deployments: Iterable[Facts],
-    groups: Iterable[Facts],
-    options: ModelOptions,
+    listed: Iterable[Facts], info: Mapping[str, Sequence[Facts] | None], options: ModelOptions
 ) -> tuple[Model, ...]:
-    """Return the usable models of ``listed``, sorted by id, enriched by the rows of the info endpoints."""
-    by_deployment = _by_model(deployments)
-    by_group = _by_model(groups)
-    facts = {}
+    """Return the usable models of ``listed``, sorted by id, with what ``info`` (by name, as facts.INFO) adds."""
+    facts = {row.model: row for row in _merged(listed, info, options) if not reason_hidden(row, options)}
+    names = naming.display_names(facts)
+    return tuple(_model(facts[model], names[model], options) for model in sorted(facts))
+
+
+def hidden(
+    listed: Iterable[Facts],
+    info: Mapping[str, Sequence[Facts] | None],
+    options: ModelOptions,
+    users_own: Container[str] = (),
+) -> tuple[Hidden, ...]:
+    """Return the models of ``listed`` that opencode does not get from us, sorted by id.
+
+    ``users_own`` are the ids that the user's configuration lists.
+    """
+    reasons = {row.model: reason_hidden(row, options, users_own) for row in _merged(listed, info, options)}
+    return tuple(Hidden(model, reason) for model, reason in sorted(reasons.items()) if reason)
+
+
+def _merged(
+    listed: Iterable[Facts], info: Mapping[str, Sequence[Facts] | None], options: ModelOptions
+) -> Iterator[Facts]:
+    """Yield one row for each model of ``listed``: what is known of it, as the user corrects it."""
+    by_deployment = _by_model(info.get(DEPLOYMENTS) or ())
+    by_group = _by_model(info.get(GROUPS) or ())
     for model, rows in _by_model(listed).items():
         deployed, group = _safest(by_deployment.get(model, ())), _safest(by_group.get(model, ()))
         # LiteLLM 1.106: one deployment behind a wildcard has a row for every key that its table has for the model.
         if deployed and group and len(set(by_deployment[model])) > 1:
             deployed, group = _agreed(deployed, group)
         merged = _first_known(model, [row for row in (deployed, group, _safest(rows)) if row])
-        corrected = _corrected(merged, options.capabilities.get(model, {}))
-        if _shown(corrected, options):
-            facts[model] = corrected
-    names = naming.display_names(facts)
-    return tuple(_model(facts[model], names[model], options) for model in sorted(facts))
+        yield _corrected(merged, options.capabilities.get(model, {}))
 
 
 def _by_model(rows: Iterable[Facts]) -> dict[str, list[Facts]]:
@@ -163,15 +142,17 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
     efforts = [set(row.efforts) for row in rows if row.efforts is not None]
     modes = sorted({row.mode for row in rows if row.mode})
     providers = {row.litellm_provider for row in rows}
-    merged: dict[str, Any] = {name: _extreme(max, [getattr(row, name) for row in rows]) for name in _PRICES}
-    merged.update({name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature")})
+    abilities: dict[str, Any] = {
+        name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature")
+    }
     return replace(
         rows[0],
         mode=next((mode for mode in modes if mode in CHAT_MODES), modes[0] if modes else None),
         litellm_provider=rows[0].litellm_provider if len(providers) == 1 else None,
-        max_input_tokens=_extreme(min, [row.max_input_tokens for row in rows]),
-        max_output_tokens=_extreme(min, [row.max_output_tokens for row in rows]),
-        **merged,
+        max_input_tokens=_smallest(row.max_input_tokens for row in rows),
+        max_output_tokens=_smallest(row.max_output_tokens for row in rows),
+        prices=prices.highest([row.prices for row in rows]),
+        **abilities,
         efforts=tuple(sorted(set.intersection(*efforts))) if len(efforts) == len(rows) else None,
         flagged_efforts=tuple(sorted(set.intersection(*(set(row.flagged_efforts) for row in rows)))),
         refused_efforts=tuple(sorted({effort for row in rows for effort in row.refused_efforts})),
@@ -188,9 +169,8 @@ def _agreed(deployed: Facts, group: Facts) -> tuple[Facts, Facts]:
     return deployed, replace(group, **_NO_ABILITIES)
 
 
-def _extreme(choose: Callable[[list[N]], N], values: Iterable[N | None]) -> N | None:
-    known = [value for value in values if value is not None]
-    return choose(known) if known else None
+def _smallest(limits: Iterable[int | None]) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _every(values: Sequence[bool | None]) -> bool | None:
@@ -205,7 +185,8 @@ def _first_known(model: str, rows: Sequence[Facts]) -> Facts:
     for row in reversed(rows):
         known.update({name: value for name, value in vars(row).items() if value is not None and value != ()})
     efforts = next((row.efforts for row in rows if row.efforts is not None), None)
-    return Facts(**{**known, "model": model, "efforts": efforts})
+    amounts = prices.first_known([row.prices for row in rows])
+    return Facts(**{**known, "model": model, "efforts": efforts, "prices": amounts})
 
 
 def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
@@ -214,6 +195,7 @@ def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
     if said is None:
         return facts
     changes = {name: value for name in Facts.__dataclass_fields__ if (value := getattr(said, name)) not in (None, ())}
+    changes["prices"] = prices.first_known([said.prices, facts.prices])
     efforts = facts.efforts if said.efforts is None else said.efforts
     taken, refused = set(said.flagged_efforts), set(said.refused_efforts)
     changes["efforts"] = None if efforts is None else tuple(sorted({*efforts} - refused))
@@ -222,43 +204,21 @@ def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
     return replace(facts, **changes)
 
 
-def _shown(facts: Facts, options: ModelOptions) -> bool:
-    model = facts.model
-    if model in _UNUSABLE or matches(model, options.exclude):
-        return False
-    if "*" not in model and model in options.include:
-        return True
-    if options.include and not matches(model, options.include):
-        return False
-    if model == "*" or model.endswith("/*") or model in PLACEHOLDERS:
-        return False
-    if facts.mode in CHAT_MODES:
-        return True
-    return facts.mode not in OTHER_MODES and not _NOT_FOR_CHAT.search(model)
-
-
 def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
     inputs = _inputs(facts)
     openai_reasoning = is_openai_reasoning(facts)
     # An id that looks like one of OpenAI's is no proof against LiteLLM, which knows that it takes no effort.
     thinks = bool(facts.efforts or facts.flagged_efforts) or (openai_reasoning and facts.efforts is None)
     reasoning = thinks if facts.reasoning is None else facts.reasoning
-    chosen = route(facts, options)
-    prices = (facts.input_cost, facts.output_cost, facts.cache_read_cost, facts.cache_write_cost)
-    tiers = (
-        facts.input_cost_over_200k,
-        facts.output_cost_over_200k,
-        facts.cache_read_cost_over_200k,
-        facts.cache_write_cost_over_200k,
-    )
+    interface = route(facts, options)
     return Model(
         id=facts.model,
         name=name,
         owner=naming.owner(facts.model, facts.litellm_provider),
-        route=chosen,
+        route=interface,
         limit=_limit(facts),
-        price=_price(*prices),
-        price_over_200k=_price(*map(_in_tier, prices, tiers)),
+        price=facts.prices.price,
+        price_over_200k=facts.prices.price_over_200k,
         inputs=inputs,
         outputs=("text", "audio") if facts.audio_output else ("text",),
         # LiteLLM: null means unknown, and a model without tools is of no use to an agent, so only false counts.
@@ -270,7 +230,7 @@ def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
         efforts=facts.efforts,
         flagged_efforts=facts.flagged_efforts,
         refused_efforts=facts.refused_efforts,
-        interleaved=reasoning and chosen == "chat" and _INTERLEAVES.search(facts.model) is not None,
+        interleaved=reasoning and interface == "chat" and _INTERLEAVES.search(facts.model) is not None,
     )
 
 
@@ -289,16 +249,3 @@ def _limit(facts: Facts) -> Limit | None:
     if min(output, _RESERVED) > context // 2:
         output = max(1, context // 2)
     return Limit(context, output)
-
-
-def _in_tier(price: float | None, tier: float | None) -> float | None:
-    """Return a tier's price, never below the other, which may be the user's or of a deployment without the tier."""
-    return None if tier is None else max(tier, price or 0)
-
-
-def _price(*per_token: float | None) -> Price | None:
-    """Return prices per million tokens, or None unless both input and output have one."""
-    prices = [None if price is None else round(price * 1e6, 8) for price in per_token]
-    if prices[0] is None or prices[1] is None:
-        return None
-    return Price(prices[0], prices[1], prices[2], prices[3])

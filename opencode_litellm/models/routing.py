@@ -44,7 +44,12 @@ def is_openai_reasoning(facts: Facts) -> bool:
 
 def matches(model: str, patterns: Iterable[str]) -> bool:
     """Tell whether an id matches one of ``patterns``, in which ``*`` stands for any run of characters."""
-    return any(_matches(model, pattern) for pattern in patterns)
+    return matching(model, patterns) is not None
+
+
+def matching(model: str, patterns: Iterable[str]) -> str | None:
+    """Return the first of ``patterns`` that an id matches, None for none."""
+    return next((pattern for pattern in patterns if _matches(model, pattern)), None)
 
 
 def _matches(model: str, pattern: str) -> bool:
@@ -57,8 +62,8 @@ def _matches(model: str, pattern: str) -> bool:
     if position > end or not model.startswith(first) or not model.endswith(last):
         return False
     for part in middle:
-        found = model.find(part, position, end)
-        if found < 0:
+        start = model.find(part, position, end)
+        if start < 0:
             return False
-        position = found + len(part)
+        position = start + len(part)
     return True

@@ -15,7 +15,8 @@ from opencode_litellm.proxies import DECLARATIONS, PLACEHOLDER, SIBLING_SUFFIX
 from opencode_litellm.variables import NO_KEY
 
 if TYPE_CHECKING:
-    from opencode_litellm.models.catalog import Model, Price
+    from opencode_litellm.litellm.prices import Price
+    from opencode_litellm.models.catalog import Model
     from opencode_litellm.proxies import Proxy, ProxyURL
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
@@ -287,13 +288,7 @@ def _entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str,
 
 
 def _cost(price: Price) -> dict[str, JSON]:
-    prices = {
-        "input": price.input,
-        "output": price.output,
-        "cache_read": price.cache_read,
-        "cache_write": price.cache_write,
-    }
-    return {name: _shortest(value) for name, value in prices.items() if value is not None}
+    return {name: _shortest(amount) for name, amount in price.amounts.items()}
 
 
 def _shortest(value: float) -> int | float:

@@ -1,0 +1,112 @@
+"""Why a model is hidden from opencode: every reason, in the order in which they count.
+
+Pure. The catalogue leaves out what has a reason; ``models --all`` and ``doctor --verbose`` show it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opencode_litellm.models.routing import matching
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from opencode_litellm.litellm.facts import Facts
+    from opencode_litellm.proxies import ModelOptions
+
+CHAT_MODES = frozenset({"chat", "responses", "completion"})
+
+# LiteLLM's modes that no coding agent can talk to. A mode that is in neither set is judged by the id.
+OTHER_MODES = frozenset(
+    {
+        "audio_speech", "audio_transcription", "embedding", "evaluation", "extraction", "guardrail", "image_edit",
+        "image_generation", "image_variation", "moderation", "moderations", "ocr", "realtime", "rerank", "search",
+        "vector_store", "video", "video_generation",
+    }
+)  # fmt: skip
+
+# LiteLLM's stand-ins for "whatever this key may use" (proxy/_types.py: SpecialModelNames).
+PLACEHOLDERS = frozenset({"all-team-models", "all-proxy-models", "no-default-models"})
+
+# opencode 1.18 looks ids up in a plain object: one that every JavaScript object has ends its start (`toString`:
+# "undefined is not an object (evaluating '_?.api.id')") or is lost (`__proto__`).
+_UNUSABLE = frozenset(
+    {
+        "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
+        "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+    }
+)  # fmt: skip
+
+_NOT_FOR_CHAT = re.compile(
+    r"embed|bge-|whisper|(^|[-_/.])tts|dall-?e|gpt-image|stable-?diffusion|sdxl|(^|[-_/.])flux|imagen|midjourney"
+    r"|rerank|moderation|transcri|(^|[-_/.])(sora|veo|kling|seedance|seedream)|(^|[-_/.])ocr|realtime|text-to-|speech"
+    r"|recraft|ideogram|nano-banana|nova-[\d-]*(canvas|reel|sonic)|-to-video|[-_][tir]2[vi]($|[-_])|guardrail"
+    r"|[-_/](image|video)s?($|[-_]\d|-(edit|gen|pro|flash|preview|prime))"
+    r"|(^|[/.])(assemblyai|aws_polly|deepgram|elevenlabs|reducto|runwayml|stability|voyage)[/.]"
+    r"|(gpt|gemini).*[-_]live($|[-_])|native-audio|grok-(voice|imagine)|/(deep_)?search($|-)"
+    r"|(^|[-_/])(rank(er)?|gte|e5|stt|asr|chirp|lyria|orpheus)($|[-_])",
+    re.IGNORECASE,
+)
+_SEPARATORS = "-_/."
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a model is hidden: ``rule`` is one of the words below, ``detail`` the pattern, mode or word that decided.
+
+    ``listed``, ``unusable``, ``excluded``, ``not included``, ``wildcard``, ``placeholder``, ``mode`` or ``name``.
+    """
+
+    rule: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return _SENTENCES[self.rule].format(self.detail)
+
+
+_SENTENCES = {
+    "listed": "your configuration lists it itself",
+    "unusable": "opencode cannot use this id",
+    "excluded": "excludeModels has {!r}",
+    "not included": "no pattern of includeModels matches",
+    "wildcard": "a wildcard, not a model",
+    "placeholder": "stands for other models in LiteLLM",
+    "mode": "its mode is {}",
+    "name": "its name says {!r}",
+}
+
+
+def reason_hidden(facts: Facts, options: ModelOptions, listed: Container[str] = ()) -> Reason | None:
+    """Return why opencode does not get a model from us, None for one that it gets.
+
+    ``listed`` are the ids that the user's configuration lists; their entries are the user's own.
+    """
+    model = facts.model
+    if model in listed:
+        return Reason("listed")
+    if model in _UNUSABLE:
+        return Reason("unusable")
+    pattern = matching(model, options.exclude)
+    if pattern is not None:
+        return Reason("excluded", pattern)
+    if "*" not in model and model in options.include:
+        return None
+    if options.include and matching(model, options.include) is None:
+        return Reason("not included")
+    return _not_for_chat(facts)
+
+
+def _not_for_chat(facts: Facts) -> Reason | None:
+    if facts.model == "*" or facts.model.endswith("/*"):
+        return Reason("wildcard")
+    if facts.model in PLACEHOLDERS:
+        return Reason("placeholder")
+    if facts.mode in CHAT_MODES:
+        return None
+    if facts.mode in OTHER_MODES:
+        return Reason("mode", facts.mode or "")
+    telling = _NOT_FOR_CHAT.search(facts.model)
+    return Reason("name", telling[0].strip(_SEPARATORS)) if telling else None
