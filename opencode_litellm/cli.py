@@ -178,15 +178,17 @@ def execute(command: tuple[str, ...], **flags: Any) -> int:
 
 @opencode_litellm.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+@click.option("--all", "everything", is_flag=True, help="Include hidden models, and say why they are hidden.")
 @discovering
-def models(as_json: bool, **flags: Any) -> None:
+def models(as_json: bool, everything: bool, **flags: Any) -> None:
     """List what the proxies serve for opencode."""
     from opencode_litellm import listing
 
     environment = _environment(**flags)
     chosen, found = _discovered(environment, _user(environment))
     _notes(environment, chosen, found, ())
-    terminal.emit(listing.as_json(found) if as_json else listing.as_table(found))
+    form = listing.as_json if as_json else listing.as_table
+    terminal.emit(form(found, everything=everything))
 
 
 @opencode_litellm.command()

@@ -16,7 +16,7 @@ from opencode_litellm.opencode import payload
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.models.catalog import Model
+    from opencode_litellm.models.catalog import Hidden, Model
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
     from opencode_litellm.settings.sections import Settings
@@ -90,6 +90,12 @@ def shown(asked: Proxy, remembered: Remembered) -> tuple[Model, ...]:
     """Return the models that opencode gets to see of what a proxy said."""
     known = remembered.answers
     return catalog.build(known.listed, known.info, asked.options)
+
+
+def not_served(served: Served) -> tuple[Hidden, ...]:
+    """Return the models of a proxy that opencode does not get from us, each with the reason."""
+    known, section = served.remembered.answers, served.proxy.section
+    return catalog.hidden(known.listed, known.info, served.proxy.options, section.listed_models)
 
 
 def payload_of(served: Sequence[Served]) -> Payload:

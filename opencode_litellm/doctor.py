@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,8 @@ def _with_settings(environment: Mapping[str, str], user: Configuration) -> Itera
     results = discovery.consult(chosen, environment, discovery.Patience.of(chosen.timeout))
     for asked, result in zip(chosen.proxies, results, strict=True):
         yield from _proxy(asked, result)
+        if switched_on(environment, "VERBOSE") and not isinstance(result, Failure):
+            yield from _hidden(result)
     served = [result for result in results if not isinstance(result, Failure)]
     if not served:
         yield from _skipped("delivery")
@@ -185,6 +188,16 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
         yield Check(models, WARNING, finding, "let the key use these routes, or allow longer with --timeout SECONDS")
     else:
         yield Check(models, OK, shown)
+
+
+def _hidden(served: Served) -> Iterator[Check]:
+    """Say which models opencode does not get from us, by reason."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for model in discovery.not_served(served):
+        by_reason[str(model.reason)].append(model.id)
+    if by_reason:
+        finding = "; ".join(f"{', '.join(models)}: {reason}" for reason, models in by_reason.items())
+        yield Check(f"hidden {served.proxy.provider}", OK, finding)
 
 
 def _models_named(user: Configuration, served: Sequence[Served], payload: Payload) -> Iterator[Check]:

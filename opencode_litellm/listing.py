@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from opencode_litellm.discovery import not_served
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.terminal import painted, plain
 
@@ -15,24 +16,46 @@ if TYPE_CHECKING:
     from opencode_litellm.doctor import Check
     from opencode_litellm.litellm.prices import Price
     from opencode_litellm.models.catalog import Limit, Model
+    from opencode_litellm.models.visibility import Reason
 
 _COLUMNS = ("ID", "NAME", "ROUTE", "CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT", "MODALITIES", "REASONING")
+_HIDDEN = "HIDDEN BECAUSE"
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 _NUMBERS = frozenset({"CONTEXT", "OUTPUT", "USD/M IN", "USD/M OUT"})
 
 
-def as_json(found: Discovery) -> str:
-    """Return a JSON array, a model a line: limits in tokens, prices in USD per million tokens."""
-    return "[\n" + ",\n".join(json.dumps(_row(provider, model)) for provider, model in _models(found)) + "\n]\n"
+def as_json(discovery: Discovery, *, everything: bool = False) -> str:
+    """Return a JSON array, a model a line: limits in tokens, prices in USD per million tokens.
+
+    With ``everything`` each has ``hidden``: null, or the rule by which opencode does not get it from us, and what
+    decided. Of those that opencode does not get at all, nothing but provider and id is given.
+    """
+    lines = []
+    for entry in _entries(discovery, everything=everything):
+        row = _row(entry.provider, entry.model) if entry.model else {"provider": entry.provider, "id": entry.id}
+        lines.append(json.dumps({**row, "hidden": _reason(entry.reason)} if everything else row))
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def as_table(found: Discovery) -> str:
-    """Return a table without borders, a model a line, ids as opencode wants them after ``-m``."""
+def as_table(discovery: Discovery, *, everything: bool = False) -> str:
+    """Return a table without borders, a model a line, ids as opencode wants them after ``-m``.
+
+    With ``everything`` the models that opencode does not get from us are among them, and why.
+    """
+    rows = []
+    for entry in _entries(discovery, everything=everything):
+        blank = [f"{entry.provider}/{entry.id}", *("-" for _ in _COLUMNS[1:])]
+        cells = _cells(entry.provider, entry.model) if entry.model else blank
+        rows.append([*cells, str(entry.reason or "-")] if everything else cells)
+    return _table((*_COLUMNS, _HIDDEN) if everything else _COLUMNS, rows)
+
+
+def _table(names: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
     from rich.cells import cell_len  # how wide a terminal shows a text; rich's own tables take seconds for 10,000 rows
 
-    rows = [_COLUMNS, *([plain(cell) for cell in _cells(provider, model)] for provider, model in _models(found))]
+    rows = [names, *([plain(cell) for cell in row] for row in cells)]
     widths = [[cell_len(cell) for cell in row] for row in rows]
-    columns = list(zip(_COLUMNS, map(max, zip(*widths, strict=True)), strict=True))
+    columns = list(zip(names, map(max, zip(*widths, strict=True)), strict=True))
     return "".join(_line(row, cells, columns) for row, cells in zip(rows, widths, strict=True))
 
 
@@ -44,11 +67,11 @@ def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[tuple[str
     return f"{'  '.join(cells).rstrip()}\n"
 
 
-def as_changes(before: Iterable[tuple[str, str]], found: Discovery) -> str:
+def as_changes(before: Iterable[tuple[str, str]], discovery: Discovery) -> str:
     """Return a line for each model that was added to or removed from ``before`` (provider and id), and a sum."""
     old = set(before)
-    new = {(served.proxy.provider, model.id) for served in found.served for model in served.models}
-    asked = {served.proxy.provider for served in found.served}
+    new = {(served.proxy.provider, model.id) for served in discovery.served for model in served.models}
+    asked = {served.proxy.provider for served in discovery.served}
     lines = [f"+ {plain(f'{provider}/{model}')}\n" for provider, model in sorted(new - old)]
     lines += [f"- {plain(f'{provider}/{model}')}\n" for provider, model in sorted(old - new) if provider in asked]
     return "".join([*lines, f"{len(new)} models for opencode\n"])
@@ -75,13 +98,27 @@ def _check(check: Check) -> dict[str, object]:
     return {"check": check.name, "status": check.status, "finding": check.finding, "remedy": check.remedy or None}
 
 
-def _models(found: Discovery) -> Iterator[tuple[str, Model]]:
-    """Yield models, each with the provider under which opencode has it."""
-    delivered = {(provider.id, model) for provider in found.payload.providers for model in provider.models}
-    for served in found.served:
-        sibling = f"{served.proxy.provider}{SIBLING_SUFFIX}"
+class _Entry(NamedTuple):
+    """A model under ``provider/id`` as opencode has it; ``model`` is None for one that opencode does not have."""
+
+    provider: str
+    id: str
+    model: Model | None
+    reason: Reason | None
+
+
+def _entries(discovery: Discovery, *, everything: bool) -> Iterator[_Entry]:
+    """Yield the models that opencode has; with ``everything``, after those of each proxy the hidden ones."""
+    delivered = {(provider.id, model) for provider in discovery.payload.providers for model in provider.models}
+    for served in discovery.served:
+        provider = served.proxy.provider
+        sibling = f"{provider}{SIBLING_SUFFIX}"
+        reasons = {model.id: model.reason for model in not_served(served)} if everything else {}
         for model in served.models:
-            yield sibling if (sibling, model.id) in delivered else served.proxy.provider, model
+            name = sibling if (sibling, model.id) in delivered else provider
+            yield _Entry(name, model.id, model, reasons.pop(model.id, None))
+        for model_id, reason in reasons.items():
+            yield _Entry(provider, model_id, None, reason)
 
 
 def _cells(provider: str, model: Model) -> list[str]:
@@ -117,6 +154,10 @@ def _row(provider: str, model: Model) -> dict[str, object]:
         "reasoning": model.reasoning,
         "reasoning_efforts": model.efforts,
     }
+
+
+def _reason(reason: Reason | None) -> dict[str, str] | None:
+    return None if reason is None else {"rule": reason.rule, "detail": reason.detail}
 
 
 def _limit(limit: Limit | None) -> dict[str, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -430,6 +431,42 @@ def test_models_names_each_as_opencode_does(
     assert next(row for row in rows if row.startswith("litellm/gpt-4o ")).split()[1:7] == [
         "GPT-4o", "chat", "128000", "16384", "2.5", "10"
     ]  # fmt: skip
+
+
+def test_models_all_and_doctor_say_why_a_model_is_hidden(
+    home: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    reasons = {
+        "all-team-models": ("placeholder", "", "stands for other models in LiteLLM"),
+        "dall-e-3": ("name", "dall-e", "its name says 'dall-e'"),
+        "constructor": ("unusable", "", "opencode cannot use this id"),
+        "openai/*": ("wildcard", "", "a wildcard, not a model"),
+        "mine": ("listed", "", "your configuration lists it itself"),
+        "old/gpt": ("excluded", "old/*", "excludeModels has 'old/*'"),
+        "vectors": ("mode", "embedding", "its mode is embedding"),
+    }
+    proxy = stub_proxy([*reasons, "gpt-4o"])
+    proxy.answer(MODEL_INFO, {"data": [{"model_name": "vectors", "model_info": {"mode": "embedding"}}]})
+    file = Path(home["XDG_CONFIG_HOME"], "opencode", "opencode.json")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    section = {"options": {"baseURL": proxy.url, "excludeModels": ["old/*"]}, "models": {"mine": {}}}
+    file.write_text(json.dumps({"provider": {"litellm": section}}))
+
+    as_json = json.loads(tool(home, "models", "--all", "--json").stdout)
+    hidden = {model["id"]: model["hidden"] for model in as_json}
+    assert hidden == {
+        "gpt-4o": None, **{name: {"rule": rule, "detail": detail} for name, (rule, detail, _) in reasons.items()}
+    }  # fmt: skip
+    heading, *rows = tool(home, "models", "--all").stdout.splitlines()
+    assert heading.endswith("  HIDDEN BECAUSE")
+    assert {row.split()[0]: re.split(r"\s{2,}", row)[-1] for row in rows} == {
+        "litellm/gpt-4o": "-", **{f"litellm/{name}": text for name, (_, _, text) in reasons.items()}
+    }  # fmt: skip
+    assert [row["id"] for row in json.loads(tool(home, "models", "--json").stdout)] == ["gpt-4o", "mine"]
+
+    (line,) = [line for line in tool(home, "doctor", "--verbose").stdout.splitlines() if "hidden litellm" in line]
+    assert all(f"{name}: {text}" in line for name, (_, _, text) in reasons.items())
+    assert "hidden litellm" not in tool(home, "doctor").stdout
 
 
 def test_refresh_says_what_was_added_and_removed(proxy: StubProxy, user: dict[str, str]) -> None:

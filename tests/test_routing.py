@@ -55,7 +55,8 @@ class TestTheRules:
         [
             ("docker_model_runner", "chat"), ("hosted_vllm", "chat"), ("lemonade", "chat"), ("llamafile", "chat"),
             ("lm_studio", "chat"), ("ollama", "chat"), ("ollama_chat", "chat"), ("vllm", "chat"),
-            ("xinference", "chat"), ("openai", "responses"), ("azure", "responses"), ("somebody", "responses"), (None, "responses"),
+            ("xinference", "chat"), ("openai", "responses"), ("azure", "responses"), ("somebody", "responses"),
+            (None, "responses"),
         ],
     )  # fmt: skip
     def test_an_id_like_openais_means_nothing_where_open_weights_run(self, provider: str | None, expected: str) -> None:
