@@ -1,7 +1,7 @@
 """What a launch costs, beside its rivals: interleaved runs, medians and spread, as ratios.
 
 ``make bench`` prints the tables of the README. It fails when three quarters of the rounds break a budget of
-``shared/design.md``, which is more than noise. ``--rounds N`` changes how often everything is run.
+``docs/design.md``, which is more than noise. ``--rounds N`` changes how often everything is run.
 """
 
 from __future__ import annotations
