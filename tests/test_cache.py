@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from launches import SHOW, Launch, cache, launch, settle, with_clock
+from world.launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.opencode import run
 from world.stub import MODEL_INFO, MODELS, StubProxy
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from config_endpoint import ConfigEndpoint, Refused
+from world.config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 
 from opencode_litellm import jsonc, variables

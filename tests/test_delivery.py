@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from handover import ENV, EXEC, applied, asked, handed_over
+from world.handover import ENV, EXEC, applied, asked, handed_over
 from world.opencode import run
 from world.server import free_port
 

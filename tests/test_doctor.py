@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from launches import launch
+from world.launches import launch
 from world.opencode import Opencode, run
 from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy

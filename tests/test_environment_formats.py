@@ -11,8 +11,8 @@ import pytest
 from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from real_shells import tool
 from test_shells import values
+from world.real_shells import tool
 
 from opencode_litellm import jsonc
 from opencode_litellm.errors import UsageFailure

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from real_shells import BASH, FISH, POSIX, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
 from world.opencode import Finished, run
+from world.real_shells import BASH, FISH, POSIX, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
 
 from opencode_litellm.shells import emission, startup
 from opencode_litellm.shells.formats import SHELLS, STARTUPS

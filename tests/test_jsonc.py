@@ -8,9 +8,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from config_endpoint import ConfigEndpoint, Refused
 from hypothesis import given
 from hypothesis import strategies as st
+from world.config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 
 from opencode_litellm import jsonc

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from config_endpoint import ConfigEndpoint
-from handover import ENV, EXEC, handed_over
+from world.config_endpoint import ConfigEndpoint
+from world.handover import ENV, EXEC, handed_over
 from world.opencode import run
 from world.stub import StubProxy
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from launches import SHOW, Launch, cache, launch, settle, with_clock
 from world import tools
+from world.launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.network import own_loopback
 from world.opencode import run
 from world.server import Server, free_port, send_json

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from config_endpoint import ConfigEndpoint, Refused
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from world.config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy

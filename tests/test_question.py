@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from launches import Launch, launch, settle, with_clock
 from world import tools
 from world.certificates import certified
+from world.launches import Launch, launch, settle, with_clock
 from world.network import own_loopback
 from world.relay import Relay
 from world.stub import MODELS, StubProxy

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from config_endpoint import ConfigEndpoint
+from world.config_endpoint import ConfigEndpoint
 from world.home import make_home
 from world.opencode import run
 from world.stub import MODEL_INFO, StubProxy

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from config_endpoint import ConfigEndpoint
-from handover import ENV, EXEC, asked, handed_over
+from world.config_endpoint import ConfigEndpoint
+from world.handover import ENV, EXEC, asked, handed_over
 from world.litellm import LiteLLM
 from world.opencode import run
 from world.server import free_port

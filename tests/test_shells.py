@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell
+from world.real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell
 
 from opencode_litellm.shells import emission
 

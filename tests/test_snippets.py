@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
+from world.real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
 
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells import emission

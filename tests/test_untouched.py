@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from config_endpoint import ConfigEndpoint
-from handover import ENV, EXEC, handed_over
+from world.config_endpoint import ConfigEndpoint
+from world.handover import ENV, EXEC, handed_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable

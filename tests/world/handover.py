@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from world.opencode import Finished, run
+from .opencode import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

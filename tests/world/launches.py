@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from world.opencode import run
+from .opencode import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from world import tools
+
+from . import tools
 
 if TYPE_CHECKING:
     from pathlib import Path
