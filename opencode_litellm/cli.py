@@ -1,4 +1,4 @@
-"""The command line: what was asked for, handed to the modules that do it, and what they return, printed."""
+"""The command line: it reads what is asked for, calls the modules that do it, and prints what they return."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import click  # noqa: TID253 - this module is what click is for, and only main()
 
 from opencode_litellm import __version__, terminal, variables
 from opencode_litellm.errors import UsageFailure
-from opencode_litellm.shells.formats import FORMATS, SHELLS, detect
+from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from contextlib import AbstractContextManager
 
     from opencode_litellm.discovery import Discovery
@@ -42,14 +42,20 @@ def run(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _either(names: Collection[str]) -> str:
+    """Return names as a list that a sentence can end with: ``bash, zsh or fish``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
 def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of every command that discovers; each is the variable of the same name, too."""
+    """Give a command the options of all commands that discover; each is also a variable of the same name."""
     options = [
-        click.option("--url", metavar="URL", help="The proxy to ask, in place of any other."),
-        click.option("--timeout", metavar="SECONDS", help="How long a discovery may take [default: 5]."),
+        click.option("--url", metavar="URL", help="The proxy to ask, instead of any other."),
+        click.option("--timeout", metavar="SECONDS", help="How long discovery may take [default: 5]."),
         click.option("--delivery", metavar="HOW", help="auto, inline, file or managed [default: auto]."),
-        click.option("--quiet", is_flag=True, help="Say nothing but why a command failed."),
-        click.option("--verbose", is_flag=True, help="Say more of what is done."),
+        click.option("--quiet", is_flag=True, help="Print no messages except why a command failed."),
+        click.option("--verbose", is_flag=True, help="Print more about what is done."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -57,7 +63,7 @@ def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _environment(url: str | None, timeout: str | None, delivery: str | None, quiet: bool, verbose: bool) -> Environment:
-    """Return the environment with the flags in it, where settings are read from."""
+    """Return the environment that settings are read from: ours, with the flags added."""
     flags = {
         "URL": url, "TIMEOUT": timeout, "DELIVERY": delivery,
         "QUIET": "1" if quiet else None, "VERBOSE": "1" if verbose else None,
@@ -77,10 +83,10 @@ def opencode_litellm(context: click.Context) -> None:
     \b
     In an rc file:   eval "$(opencode-litellm init zsh)"
     Once:            eval "$(opencode-litellm env bash)"
-    As a program:    opencode-with-litellm, wherever opencode stands
+    As a program:    opencode-with-litellm, in place of opencode
 
-    Every option of a command that discovers is a variable, too: --url is OPENCODE_LITELLM_URL. With
-    OPENCODE_LITELLM_DISABLE=1 a launch is plain opencode.
+    The options of commands that ask a proxy are also variables: --url is OPENCODE_LITELLM_URL.
+    OPENCODE_LITELLM_DISABLE=1 makes every launch start plain opencode.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
@@ -100,15 +106,12 @@ def init(shell: str | None, command: str) -> None:
     terminal.emit(text)
 
 
-@opencode_litellm.command()
+@opencode_litellm.command(epilog=f"FORMAT is {_either(FORMATS)} [default: the shell that runs this].")
 @click.argument("format_name", metavar="[FORMAT]", required=False, type=click.Choice(list(FORMATS)))
-@click.option("--unset", is_flag=True, help="Undo what an earlier env handed over.")
+@click.option("--unset", is_flag=True, help="Undo an earlier env.")
 @discovering
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
-    """Print assignments that hand over fresh models.
-
-    FORMAT is bash, zsh, fish, pwsh, posix, json, dotenv or github.
-    """
+    """Print assignments that give opencode fresh models."""
     from opencode_litellm.launch.handover import carried, hand_over
     from opencode_litellm.opencode import delivery
     from opencode_litellm.shells import emission
@@ -136,10 +139,10 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
 @opencode_litellm.command()
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write FILE, only if it changes."
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write FILE if it changes."
 )
-@click.option("--check", is_flag=True, help="Write nothing, and exit 1 when FILE differs.")
-@click.option("--project", is_flag=True, help="With --output: also look at the project's configuration.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if FILE differs.")
+@click.option("--project", is_flag=True, help="With --output: read the project's configuration too.")
 @discovering
 def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print opencode's configuration, or keep a file up to date."""
@@ -170,18 +173,18 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="PROGRAM [ARG]...")
 @discovering
 def execute(command: tuple[str, ...], **flags: Any) -> int:
-    """Start PROGRAM with fresh models in its environment."""
+    """Start PROGRAM with fresh models."""
     from opencode_litellm.launch import warm
 
     return warm.run(command, _environment(**flags))
 
 
 @opencode_litellm.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--all", "everything", is_flag=True, help="Include hidden models, and say why they are hidden.")
 @discovering
 def models(as_json: bool, everything: bool, **flags: Any) -> None:
-    """List what the proxies serve for opencode."""
+    """List the models that opencode can use."""
     from opencode_litellm import listing
 
     environment = _environment(**flags)
@@ -194,7 +197,7 @@ def models(as_json: bool, everything: bool, **flags: Any) -> None:
 @opencode_litellm.command()
 @discovering
 def refresh(**flags: Any) -> None:
-    """Discover for the next launches, and say what changed."""
+    """Ask the proxies now, and say what changed."""
     from opencode_litellm import discovery, listing
     from opencode_litellm.launch import cold
     from opencode_litellm.litellm import answers
@@ -213,10 +216,10 @@ def refresh(**flags: Any) -> None:
 
 
 @opencode_litellm.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 @discovering
 def doctor(as_json: bool, **flags: Any) -> int:
-    """Look at every step of a launch, and say how to mend it.
+    """Check every step of a launch, and say how to fix what fails.
 
     The exit status is that of the first check that failed.
     """
@@ -224,7 +227,7 @@ def doctor(as_json: bool, **flags: Any) -> int:
     from opencode_litellm import listing
 
     environment = _environment(**flags)
-    with _progress(environment, "looking at every step of a launch"):
+    with _progress(environment, "checking every step of a launch"):
         checks = examination.examine(environment, _folder())
     if as_json:
         terminal.emit(listing.checks_as_json(checks))
@@ -233,15 +236,14 @@ def doctor(as_json: bool, **flags: Any) -> int:
     return next((check.exit_status for check in checks if check.status == examination.FAILED), 0)
 
 
-@opencode_litellm.command()
+@opencode_litellm.command(epilog=f"SHELL is {_either(SHELLS)} [default: the shell that runs this].")
 @click.argument("names", metavar="[SHELL]...", nargs=-1, type=click.Choice(list(SHELLS)))
-@click.option("--shim", is_flag=True, help="Also put a program opencode before the real one.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--shim", is_flag=True, help="Also install a shim ahead of the real opencode on PATH.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, but do nothing.")
 def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
-    """Put the snippet into the startup file of a shell.
+    """Add the snippet to a shell's startup file.
 
-    SHELL is bash, zsh, fish or pwsh [default: the one that runs this]. The shim is for what knows no functions of
-    a shell: editors, scripts, xargs.
+    The shim is a program named opencode, for whatever does not use a shell's functions: editors, scripts, xargs.
     """
     from opencode_litellm.shells import installation
 
@@ -250,42 +252,36 @@ def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
 
 
 @opencode_litellm.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, but do nothing.")
 def uninstall(dry_run: bool) -> int:
-    """Take the snippets, shims, cache and log away again."""
+    """Remove the snippets, the shim, the cache and the log."""
     from opencode_litellm.shells import installation
 
     return _said(installation.uninstall(os.environ, dry_run=dry_run), dry_run)
 
 
 @opencode_litellm.command()
-@click.argument("shell", type=click.Choice(list(SHELLS)))
+@click.argument("shell", type=click.Choice(list(COMPLETIONS)))
 def completion(shell: str) -> None:
     """Print the completion script for a shell."""
-    from click.shell_completion import get_completion_class
-
     from opencode_litellm.shells import emission
 
-    known = get_completion_class(shell)
-    if known is None:
-        terminal.emit(emission.completion(shell))
-    else:
-        terminal.emit(known(opencode_litellm, {}, NAME, "_OPENCODE_LITELLM_COMPLETE").source() + "\n")
+    terminal.emit(emission.completion(shell, opencode_litellm))
 
 
 def _running(shim: bool) -> list[str]:
-    """Return the shell that runs us; with a ``shim`` to install it may be none that we know."""
+    """Return the shell that runs us. When a ``shim`` is installed as well, it may be one that we do not know."""
     try:
         return [detect()]
     except UsageFailure as failure:
         if not shim:
             raise
-        terminal.note(f"no shell gets the snippet: {failure}", os.environ)
+        terminal.note(f"the snippet is not installed: {failure}", os.environ)
         return []
 
 
 def _said(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
-    """Say what became of each file as soon as it is known, and return the exit status."""
+    """Report each file as soon as it is dealt with, and return the exit status."""
     status = 0
     for outcome in outcomes:
         if isinstance(outcome, UsageFailure):
@@ -303,7 +299,7 @@ def _folder() -> str:
         return os.getcwd()
     except OSError as error:
         problem = f"the working directory is gone or closed ({error.strerror})"
-        raise UsageFailure(problem, "change to another") from error
+        raise UsageFailure(problem, "change to another directory") from error
 
 
 def _user(environment: Environment, *, project: bool = True) -> Configuration:
@@ -335,12 +331,12 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
 
 
 def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
-    """Say which headers only a launch can hand over: a secret that stands literally somewhere is never printed."""
+    """Say which headers only a launch can hand over: a literal secret is never printed."""
     from opencode_litellm.opencode.delivery import in_text
 
     return [
-        f"options.{header.option}.{header.name} of provider {served.proxy.provider} stands literally in the"
-        f" configuration and is not printed: set {header.variable} to its value, or launch with opencode-with-litellm"
+        f"options.{header.option}.{header.name} of provider {served.proxy.provider} is a literal value in the"
+        f" configuration, so it is not printed: set {header.variable} to this value, or start opencode-with-litellm"
         for served in found.served
         for header in served.proxy.headers
         if header.variable and environment.get(header.variable) != in_text(header.value)
@@ -350,7 +346,7 @@ def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
 def _progress(
     environment: Environment, text: str = "asking LiteLLM for its models"
 ) -> AbstractContextManager[Any]:
-    """Show that something goes on, on a terminal; silence is for pipes."""
+    """Show on a terminal that something is going on; a pipe gets nothing."""
     quiet = variables.switched_on(environment, "QUIET")
     if quiet or sys.stderr is None or not sys.stderr.isatty() or environment.get("TERM") == "dumb":
         return nullcontext()
@@ -360,14 +356,14 @@ def _progress(
 
 
 def _refuse_users_own(output: Path) -> None:
-    """Raise UsageFailure when ``output`` is there and holds what we did not write."""
+    """Raise UsageFailure when ``output`` exists and we did not write it."""
     from opencode_litellm import jsonc
     from opencode_litellm.opencode import delivery
 
     if not os.path.exists(output):
         return
     if not output.is_file():
-        raise UsageFailure(f"{output} is a pipe or a device", "name a plain file, or print without --output")
+        raise UsageFailure(f"{output} is a pipe or a device", "name a regular file, or leave out --output")
     try:
         text = jsonc.decode(output.read_bytes())
     except OSError as error:
@@ -378,7 +374,7 @@ def _refuse_users_own(output: Path) -> None:
         is_configuration = isinstance(jsonc.parse(text), dict)
     except jsonc.JsoncError:
         is_configuration = False
-    what = "is a configuration of your own, not an output of ours" if is_configuration else "is not an output of ours"
+    what = "is your own configuration" if is_configuration else "was not written by opencode-litellm"
     raise UsageFailure(f"{output} {what}", "name another file")
 
 
@@ -397,5 +393,5 @@ def _replace(output: Path, text: str) -> None:
     except OSError as error:
         raise UsageFailure(
             f"{output} cannot be written ({error.strerror})",
-            "name another file, or give it a folder that is there and yours to write to",
+            "name a file in a folder that exists and that you can write to",
         ) from error

@@ -1,4 +1,4 @@
-"""What stands between somebody and their models: every step of a launch, looked at in its order."""
+"""Why opencode does not show the models: every step of a launch, checked in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from opencode_litellm import cache, discovery, program, variables
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
-from opencode_litellm.opencode import configuration
+from opencode_litellm.opencode.configuration import read as read_configuration
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.settings import sections
 from opencode_litellm.shells import emission, installation
@@ -41,9 +41,9 @@ _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: how it is (``ok``, ``warning``, ``failed`` or ``skipped``), and what was found.
+    """The result of one check: its ``status`` (``ok``, ``warning``, ``failed`` or ``skipped``), and what it found.
 
-    ``remedy`` is empty where there is nothing to do; ``exit_status`` is 0 unless it failed.
+    ``remedy`` is empty when there is nothing to do; ``exit_status`` is 0 unless the check failed.
     """
 
     name: str
@@ -54,27 +54,27 @@ class Check:
 
 
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
-    """Return the checks of a launch from ``folder``, in the order that it goes; the proxies are asked for them."""
-    checks = [_startup(environment), _templates(environment), _command(environment), _switch(environment)]
-    checks += [_cache(environment), _record(environment, folder)]
+    """Check what a launch from ``folder`` would do, in the order in which it does it. This asks the proxies."""
+    checks = [_startup(environment), _templates(environment), _command(environment), _disabled(environment)]
+    checks += [_cache(environment), _last_launch(environment, folder)]
     try:
-        user = configuration.read(environment, folder)
+        configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
         checks += [_failed("configuration", failure), *_skipped("settings", "proxy", "delivery")]
     else:
-        checks += [_configuration(user), _plugin(user), *_with_settings(environment, user)]
+        checks += [_configuration(configuration), _plugin(configuration), *_with_settings(environment, configuration)]
     return [*checks, _opencode(environment)]
 
 
-def _with_settings(environment: Mapping[str, str], user: Configuration) -> Iterator[Check]:
+def _with_settings(environment: Mapping[str, str], configuration: Configuration) -> Iterator[Check]:
     try:
-        chosen = sections.parse(environment, user)
+        settings = sections.parse(environment, configuration)
     except UsageFailure as failure:
         yield from [_failed("settings", failure), *_skipped("proxy", "delivery")]
         return
-    yield from _settings(chosen)
-    results = discovery.consult(chosen, environment, discovery.Patience.of(chosen.timeout))
-    for asked, result in zip(chosen.proxies, results, strict=True):
+    yield from _settings(settings)
+    results = discovery.consult(settings, environment, discovery.Patience.of(settings.timeout))
+    for asked, result in zip(settings.proxies, results, strict=True):
         yield from _proxy(asked, result)
         if switched_on(environment, "VERBOSE") and not isinstance(result, Failure):
             yield from _hidden(result)
@@ -83,8 +83,8 @@ def _with_settings(environment: Mapping[str, str], user: Configuration) -> Itera
         yield from _skipped("delivery")
         return
     payload = discovery.payload_of(served)
-    yield from _models_named(user, served, payload)
-    yield _delivery(payload, chosen, environment)
+    yield from _models_named(configuration, served, payload)
+    yield _delivery(payload, settings, environment)
 
 
 def _startup(environment: Mapping[str, str]) -> Check:
@@ -95,12 +95,12 @@ def _startup(environment: Mapping[str, str]) -> Check:
         return _failed(name, failure)
     if paths:
         return Check(name, OK, ", ".join(paths))
-    remedy = "opencode-litellm install, unless you start opencode-with-litellm by another way"
-    return Check(name, WARNING, "no shell's startup file lets opencode go through us", remedy)
+    remedy = "run opencode-litellm install, unless you start opencode-with-litellm in another way"
+    return Check(name, WARNING, "no shell starts opencode through opencode-litellm", remedy)
 
 
 def _templates(environment: Mapping[str, str]) -> Check:
-    """Render what replaces our templates: a broken snippet leaves a shell without its function."""
+    """Render the user's own templates: a broken snippet leaves a shell without its function."""
     folder = Path(variables.override_folder(environment))
     replaced = [name for name in FORMATS if (folder / f"{name}.j2").exists()]
     try:
@@ -111,63 +111,65 @@ def _templates(environment: Mapping[str, str]) -> Check:
     except UsageFailure as failure:
         return _failed("templates", failure)
     if not replaced:
-        return Check("templates", OK, "ours")
-    return Check("templates", OK, f"{', '.join(f'{name}.j2' for name in replaced)} of {folder} in place of ours")
+        return Check("templates", OK, "built-in")
+    return Check("templates", OK, f"built-in, except {', '.join(f'{name}.j2' for name in replaced)} in {folder}")
 
 
 def _command(environment: Mapping[str, str]) -> Check:
     name = "opencode-with-litellm"
-    found = shutil.which(name, path=environment.get("PATH"))
-    if found:
-        return Check("command", OK, found)
+    path = shutil.which(name, path=environment.get("PATH"))
+    if path:
+        return Check("command", OK, path)
     remedy = f"put {Path(sys.argv[0]).absolute().parent} on PATH"
-    return Check("command", WARNING, f"{name} is not on PATH: snippets start opencode without models", remedy)
+    return Check("command", WARNING, f"{name} is not on PATH, so snippets start opencode without models", remedy)
 
 
-def _switch(environment: Mapping[str, str]) -> Check:
+def _disabled(environment: Mapping[str, str]) -> Check:
     variable = "OPENCODE_LITELLM_DISABLE"
     if switched_on(environment, "DISABLE"):
-        return Check("switch", WARNING, f"{variable} is set: opencode starts without models", "unset it")
-    return Check("switch", OK, f"{variable} is not set")
+        return Check("disabled", WARNING, f"{variable} is set, so opencode starts without models", "unset it")
+    return Check("disabled", OK, f"{variable} is not set")
 
 
 def _cache(environment: Mapping[str, str]) -> Check:
     folder = variables.cache_folder(environment)
     name = "doctor"
     if cache.write(environment, name, b"") is None:
-        finding = f"{folder} cannot be written, or others may write it: every launch asks for everything"
-        return Check("cache", WARNING, finding, "make it yours, mode 0700, or set XDG_CACHE_HOME to a folder that is")
+        finding = f"{folder} is not writable, or not only for you, so every launch asks for everything"
+        return Check("cache", WARNING, finding, "own it and give it mode 0700, or set XDG_CACHE_HOME to another folder")
     cache.remove(environment, name)
     return Check("cache", OK, folder)
 
 
-def _record(environment: Mapping[str, str], folder: str) -> Check:
-    kept = record.load(environment, record.fingerprint(environment, folder))
-    if kept is None:
-        return Check("record", OK, "nothing that fits: the next launch from this folder asks for everything")
-    minutes = max(0.0, time.time() - kept.confirmed) / 60
-    return Check("record", OK, f"true {minutes:.0f} minutes ago: the next launch from this folder asks one question")
+def _last_launch(environment: Mapping[str, str], folder: str) -> Check:
+    name = "last launch"
+    last = record.load(environment, record.fingerprint(environment, folder))
+    if last is None:
+        return Check(name, OK, "none with these settings, so the next one from this folder asks for everything")
+    minutes = max(0.0, time.time() - last.confirmed) / 60
+    finding = f"its models were current {minutes:.0f} minutes ago, so the next one from this folder asks one question"
+    return Check(name, OK, finding)
 
 
-def _configuration(user: Configuration) -> Check:
-    return Check("configuration", OK, ", ".join(path for _, path in user.sources) or "there is none")
+def _configuration(configuration: Configuration) -> Check:
+    return Check("configuration", OK, ", ".join(path for _, path in configuration.sources) or "no files")
 
 
-def _plugin(user: Configuration) -> Check:
-    for path, listed in user.stated("plugin"):
+def _plugin(configuration: Configuration) -> Check:
+    for path, listed in configuration.stated("plugin"):
         if _PLUGIN in json.dumps(listed):  # as a name, with a version, as a path, with options
-            remedy = f"delete it from plugin in {path}"
-            return Check("plugin", WARNING, f"{_PLUGIN} asks the proxy as well, at every start", remedy)
+            remedy = f"remove it from plugin in {path}"
+            return Check("plugin", WARNING, f"{_PLUGIN} is loaded too, and asks the proxy again at every start", remedy)
     return Check("plugin", OK, f"{_PLUGIN} is not loaded")
 
 
-def _settings(chosen: Settings) -> Iterator[Check]:
-    for warning in chosen.warnings:
+def _settings(settings: Settings) -> Iterator[Check]:
+    for warning in settings.warnings:
         yield Check("settings", WARNING, warning)
-    for failure in chosen.failures:
+    for failure in settings.failures:
         yield _failed("settings", failure)
-    if not chosen.warnings and not chosen.failures:
-        yield Check("settings", OK, f"timeout {chosen.timeout:g} s, delivery {chosen.delivery}")
+    if not settings.warnings and not settings.failures:
+        yield Check("settings", OK, f"timeout {settings.timeout:g} s, delivery {settings.delivery}")
 
 
 def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
@@ -182,12 +184,13 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     known = result.remembered.answers
     yield Check(proxy, OK, f"{known.url.root} ({asked.url_source}) answered in {known.took * 1000:.0f} ms")
     yield Check(key, OK, asked.key.source)
-    shown = f"{len(result.models)} of {len(known.listed)} are for opencode"
+    usable = f"opencode can use {len(result.models)} of {len(known.listed)}"
     if all(rows is None for rows in known.info.values()):
-        finding = f"{shown}; /v1/model/info and /model_group/info did not tell their limits and prices"
-        yield Check(models, WARNING, finding, "let the key use these routes, or allow longer with --timeout SECONDS")
+        finding = f"{usable}, but neither /v1/model/info nor /model_group/info gave their limits and prices"
+        remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
+        yield Check(models, WARNING, finding, remedy)
     else:
-        yield Check(models, OK, shown)
+        yield Check(models, OK, usable)
 
 
 def _hidden(served: Served) -> Iterator[Check]:
@@ -200,20 +203,20 @@ def _hidden(served: Served) -> Iterator[Check]:
         yield Check(f"hidden {served.proxy.provider}", OK, finding)
 
 
-def _models_named(user: Configuration, served: Sequence[Served], payload: Payload) -> Iterator[Check]:
-    """Look for models that the configuration names and that opencode would not find."""
-    there = {f"{provider.id}/{model}" for provider in payload.providers for model in provider.models}
+def _models_named(configuration: Configuration, served: Sequence[Served], payload: Payload) -> Iterator[Check]:
+    """Find models that the configuration names and that opencode would not have."""
+    delivered = {f"{provider.id}/{model}" for provider in payload.providers for model in provider.models}
     own = {each.proxy.provider: each.proxy.section.listed_models for each in served}
-    for name in sorted(user.models_named - there):
+    for name in sorted(configuration.models_named - delivered):
         provider, _, model = name.partition("/")
         listed = own.get(provider.removesuffix(SIBLING_SUFFIX))
         if listed is not None and model not in listed:
             remedy = "choose one that opencode-litellm models lists"
-            yield Check("model", WARNING, f"the configuration names {name}, which is not there", remedy)
+            yield Check("model", WARNING, f"the configuration names {name}, which is not among the models", remedy)
 
 
-def _delivery(payload: Payload, chosen: Settings, environment: Mapping[str, str]) -> Check:
-    handover = hand_over(payload, chosen, environment, launch=True)
+def _delivery(payload: Payload, settings: Settings, environment: Mapping[str, str]) -> Check:
+    handover = hand_over(payload, settings, environment, launch=True)
     notes = "; ".join(handover.notes)
     if handover.changes is None:
         return _failed("delivery", UsageFailure(notes))
@@ -225,21 +228,21 @@ def _delivery(payload: Payload, chosen: Settings, environment: Mapping[str, str]
 def _opencode(environment: Mapping[str, str]) -> Check:
     name = "opencode"
     remedy = "install it (npm install -g opencode-ai), and put its folder on PATH"
-    found = program.find(name, environment)
-    if found is None:
+    path = program.find(name, environment)
+    if path is None:
         return Check(name, FAILED, "not found on PATH", remedy, program.NOT_FOUND)
     try:
         done = subprocess.run(  # noqa: S603 - what a launch would start
-            [found, "--version"],
+            [path, "--version"],
             env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, timeout=_VERSION_PATIENCE, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
-        return Check(name, FAILED, f"{found} does not start: {error}", remedy, program.NOT_EXECUTABLE)
+        return Check(name, FAILED, f"{path} does not start: {error}", remedy, program.NOT_EXECUTABLE)
     version = done.stdout.decode(errors="replace").strip()
     if re.match(r"1\.\d", version):
-        return Check(name, OK, f"{version}, {found}")
-    remedy = "use opencode 1; version 2 reads its configuration in a server that a launch does not reach"
-    return Check(name, WARNING, f"{version}, {found}: only opencode 1 takes what a launch hands over", remedy)
+        return Check(name, OK, f"{version}, {path}")
+    remedy = "use opencode 1: opencode 2 reads its configuration in a background server, out of a launch's reach"
+    return Check(name, WARNING, f"{version}, {path}: only opencode 1 uses what a launch hands over", remedy)
 
 
 def _failed(name: str, failure: Failure) -> Check:
@@ -248,4 +251,4 @@ def _failed(name: str, failure: Failure) -> Check:
 
 def _skipped(*names: str) -> Iterator[Check]:
     for name in names:
-        yield Check(name, SKIPPED, "not looked at, for what failed above")
+        yield Check(name, SKIPPED, "skipped because of the failure above")

@@ -1,12 +1,12 @@
-"""What can go wrong, each with the exit status that stands for it.
+"""What can go wrong, each kind with its exit status.
 
-A failure is raised where it is understood and printed in one place (``__main__``), so it names the thing, the place
-and the remedy by itself.
+A failure is raised where the problem is understood. It may end a command, become a line of a launch's messages, or
+become a check of ``doctor``, so its text names the thing, the place and the remedy by itself.
 """
 
 
 class Failure(Exception):
-    """A failure that the user can do something about: what is wrong where, and what to do about it.
+    """A failure that the user can do something about: ``problem`` says what is wrong where, ``remedy`` what to do.
 
     ``str()`` of it is the whole message.
     """
@@ -23,7 +23,7 @@ class Failure(Exception):
 
 
 class UsageFailure(Failure):
-    """The command line or a setting asks for what does not exist or cannot be done."""
+    """The command line or a setting asks for something that does not exist or cannot be done."""
 
     exit_status = 2
 
@@ -47,6 +47,6 @@ class NotLiteLLM(Failure):
 
 
 class ConfigurationUnreadable(Failure):
-    """A configuration file of the user's cannot be read."""
+    """One of the user's configuration files cannot be read."""
 
     exit_status = 6

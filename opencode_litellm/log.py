@@ -1,4 +1,4 @@
-"""A small log of what nobody sees: faults of our own, and what a detached refresh met."""
+"""A small log for what nobody would see: our own faults, and problems of a detached refresh."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LARGEST = 64 * 2**10  # bytes, twice: the file before it is kept as log.1
+LARGEST = 64 * 2**10  # bytes; the file before it is kept as log.1
 
 
 def write(environment: Mapping[str, str], text: str) -> None:
-    """Add lines to the log, if that is possible; nothing of a proxy's may steer a terminal that shows it."""
+    """Add lines to the log if possible, without control characters: a proxy's text could steer a terminal."""
     folder = variables.state_folder(environment)
     path = os.path.join(folder, "log")
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -31,11 +31,11 @@ def write(environment: Mapping[str, str], text: str) -> None:
 
 
 def fault(environment: Mapping[str, str], error: BaseException) -> str:
-    """Log a fault of our own with its traceback, and return one line that tells of it."""
+    """Log a fault of our own with its traceback, and return a message of one line about it."""
     import traceback  # 15 ms that only a fault pays
 
-    # Only where it happened: what an exception says may hold a key.
+    # Only where it happened: the message of an exception may hold a key.
     frames = "".join(traceback.format_tb(error.__traceback__))
     write(environment, f"{type(error).__name__}\n{frames}")
     place = os.path.join(variables.state_folder(environment), "log")
-    return f"a fault of our own, {type(error).__name__} (please report it; details are in {place})"
+    return f"internal error ({type(error).__name__}): please report it with the details in {place}"

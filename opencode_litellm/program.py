@@ -1,4 +1,4 @@
-"""The program that takes our place: where it is, and how it is started as if we had never been there."""
+"""The program to launch: finding it, and starting it as if we had never been there."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:
-    """Replace this process with ``command``, with ``changes`` made to its environment.
+    """Replace this process with ``command``, in ``environment`` with ``changes`` applied.
 
-    Returns an exit status only when it cannot be found (127) or started (126), or on Windows, where it is the
-    program's own.
+    Returns an exit status only when the program cannot be found (127) or started (126), and on Windows, where it
+    returns the program's own.
     """
     program = find(command[0], environment)
     if program is None:
-        terminal.failure(f"{command[0]}: not found on PATH, is it installed?", environment)
+        terminal.failure(f"{command[0]} is not on PATH: install it, or add its folder to PATH", environment)
         return NOT_FOUND
     merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
     if _is_python_s_locale(environment):
@@ -36,19 +36,19 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
         return _replace(program, command, merged)
     except OSError as error:
         if error.errno == errno.E2BIG and changes:
-            terminal.note("the models do not fit into the environment: opencode starts without them", environment)
+            terminal.note("the models do not fit into the environment, so opencode starts without them", environment)
             return start(command, environment, {})
-        terminal.failure(f"{program}: cannot be started: {error.strerror}", environment)
+        terminal.failure(f"{program} cannot be started ({error.strerror})", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
 
 
 def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
-    """Tell whether ``LC_CTYPE`` is not the caller's, but Python's (PEP 538), which sets it where it finds locale C."""
+    """Tell whether Python set ``LC_CTYPE``, not the caller: it does so in the C locale (PEP 538)."""
     language = environment.get("LANG") or "C"
     if "LC_CTYPE" not in environment or environment.get("LC_ALL") or language not in ("C", "POSIX"):
         return False
     try:
-        with open("/proc/self/environ", "rb") as file:  # as the process was started
+        with open("/proc/self/environ", "rb") as file:  # what the process was started with
             return not any(entry.startswith(b"LC_CTYPE=") for entry in file.read().split(b"\0"))
     except OSError:
         return False
@@ -59,7 +59,7 @@ def _replace(program: str, command: Sequence[str], environment: dict[str, str]) 
         return _run_on_windows(program, command, environment)
     import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
 
-    # Python ignores these, and what is ignored stays so in the program that takes our place.
+    # Python ignores these signals, and an ignored signal stays ignored in the program that replaces us.
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(_signal, name):
             _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
@@ -68,7 +68,7 @@ def _replace(program: str, command: Sequence[str], environment: dict[str, str]) 
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-        # A script without #!: shells run it themselves.
+        # A script without #!, which shells run themselves.
         os.execve("/bin/sh", ["/bin/sh", program, *command[1:]], environment)  # noqa: S606
     return NOT_EXECUTABLE  # not reached
 
@@ -81,15 +81,15 @@ def _run_on_windows(program: str, command: Sequence[str], environment: dict[str,
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                continue  # the program got it as well, and decides
+                continue  # the program got the interrupt as well, and decides
 
 
 def find(name: str, environment: Mapping[str, str]) -> str | None:
-    """Return the program that a shell would start for ``name``, past a shim of our own; None when there is none."""
+    """Return the path of the program that a shell would start for ``name``, without our shims; None without one."""
     if os.path.dirname(name):
         return name
     extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
-    refused = None
+    not_executable = None
     for folder in environment.get("PATH", os.defpath).split(os.pathsep):
         for extension in extensions:
             candidate = os.path.join(folder or os.curdir, name + extension)
@@ -97,12 +97,12 @@ def find(name: str, environment: Mapping[str, str]) -> str | None:
                 continue
             if os.access(candidate, os.X_OK):
                 return candidate
-            refused = refused or candidate
-    return refused
+            not_executable = not_executable or candidate
+    return not_executable
 
 
 def _is_ourselves(candidate: str) -> bool:
-    """Tell whether a program is this one under another name, or a small script that calls it."""
+    """Tell whether ``candidate`` is this program under another name, or a short script that calls it."""
     try:
         if os.path.samefile(candidate, sys.argv[0]):
             return True

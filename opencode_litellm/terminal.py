@@ -1,5 +1,6 @@
-"""What is said on standard error, a line at a time and without anything that could steer a terminal; what is
-printed on standard output.
+"""Output: results on standard output, messages on standard error, one line each.
+
+No message can steer a terminal, whatever text it quotes.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-LONGEST_LINE = 1000  # characters; a proxy's error message has no say in how much scrolls by
+LONGEST_LINE = 1000  # characters; a proxy's error message must not flood the terminal
 
 
 def plain(text: str) -> str:
-    """Return ``text`` on one line of at most 1,000 characters, control characters written as escapes."""
+    """Return ``text`` as one line of at most 1,000 characters, with control characters as escapes."""
     line = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in " ".join(text[: 2 * LONGEST_LINE].split())
@@ -27,29 +28,29 @@ def plain(text: str) -> str:
 
 
 def note(text: str, environment: Mapping[str, str]) -> None:
-    """Say one line on standard error, unless ``OPENCODE_LITELLM_QUIET`` is set."""
+    """Print a message, unless ``OPENCODE_LITELLM_QUIET`` is set."""
     if not variables.switched_on(environment, "QUIET"):
         _write(text, environment, colour="33")
 
 
 def detail(text: str, environment: Mapping[str, str]) -> None:
-    """Say one line that only ``OPENCODE_LITELLM_VERBOSE`` asks for."""
+    """Print a message, but only if ``OPENCODE_LITELLM_VERBOSE`` is set."""
     if variables.switched_on(environment, "VERBOSE"):
         _write(text, environment, colour="2")
 
 
 def failure(text: str, environment: Mapping[str, str]) -> None:
-    """Say why a command failed; ``--quiet`` does not silence that."""
+    """Print why a command failed, even with ``--quiet``."""
     _write(text, environment, colour="31")
 
 
 def emit(text: str) -> None:
-    """Print what was asked for; bytes that a variable holds and that are no text leave as they came.
+    """Print a result. Bytes of a variable that are not valid text are printed unchanged.
 
-    Ends the process as SIGPIPE would when nobody reads any more; raises UsageFailure when nothing can be written.
+    Ends the process as SIGPIPE would when the reader is gone; raises UsageFailure when output cannot be written.
     """
     if sys.stdout is None:
-        raise UsageFailure("standard output is closed", "there is nowhere to print to")
+        raise UsageFailure("standard output is closed", "redirect it to a file or a pipe")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         content = text.encode(encoding, "surrogateescape")
@@ -64,7 +65,7 @@ def emit(text: str) -> None:
 
 
 def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
-    """Tell whether a stream may have colours: on a terminal that has them, unless ``NO_COLOR`` is set."""
+    """Tell whether to use colours on a stream: on a terminal that has them, unless ``NO_COLOR`` is set."""
     return (
         stream is not None
         and stream.isatty()
@@ -74,7 +75,7 @@ def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
 
 
 def painted(text: str, colour: str) -> str:
-    """Return ``text`` in a colour, the number of ECMA-48's SGR such as ``31``."""
+    """Return ``text`` in a colour, given as a number of ECMA-48's SGR such as ``31``."""
     return f"\x1b[{colour}m{text}\x1b[0m"
 
 
@@ -85,11 +86,11 @@ def _write(text: str, environment: Mapping[str, str], *, colour: str) -> None:
             name = painted(name, colour)
         _send(sys.stderr, f"{name} {plain(text)}\n".encode(sys.stderr.encoding or "ascii", "backslashreplace"))
     except (AttributeError, OSError, ValueError):
-        pass  # standard error is closed or gone: nobody is there to be told
+        pass  # standard error is closed or gone: there is nobody to tell
 
 
 def _send(stream: TextIO, content: bytes) -> None:
-    """Write past Python's buffers: what they cannot get rid of would change the exit status in the end."""
+    """Bypass Python's buffers: if they could not be flushed at exit, that would change the exit status."""
     raw = getattr(stream.buffer, "raw", stream.buffer)
     rest = memoryview(content)
     while rest:

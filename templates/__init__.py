@@ -1,1 +1,1 @@
-"""Everything that opencode-litellm emits, as Jinja templates. A package, so that editable installs find it."""
+"""The Jinja templates of everything that opencode-litellm emits; a package so that editable installs find them."""

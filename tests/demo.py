@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,32 +18,16 @@ from world import tools
 from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import run
+from world.real_shells import WITH_SNIPPET, RealShell
 from world.upstream import Upstream
+
+from opencode_litellm.shells.formats import STARTUPS
 
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FEWEST_MODELS = 30
 MODELS = "opencode models litellm"
 CHAT = 'opencode run -m litellm/gpt-4o "hi"'
 RESPONSES = 'opencode run -m litellm-responses/gpt-5 "hi"'
-
-
-@dataclass(frozen=True)
-class Shell:
-    """A shell, how it runs a text without anybody's rc files, and the line that belongs into its rc file."""
-
-    name: str
-    options: tuple[str, ...]
-    line: str
-
-
-SHELLS = (
-    Shell("bash", ("--norc", "-c"), 'eval "$(opencode-litellm init bash)"'),
-    Shell("zsh", ("--no-rcs", "-c"), 'eval "$(opencode-litellm init zsh)"'),
-    Shell("fish", ("--no-config", "-c"), "opencode-litellm init fish | source"),
-    Shell(
-        "pwsh", ("-NoProfile", "-Command"), "Invoke-Expression (& opencode-litellm init pwsh | Out-String)"
-    ),
-)
 
 
 class DemoFailed(Exception):
@@ -101,10 +84,10 @@ def demonstrate() -> str:
         return ", ".join(shell.name for shell in here)
 
 
-def present_shells() -> tuple[dict[Shell, Path], list[str]]:
+def present_shells() -> tuple[dict[RealShell, Path], list[str]]:
     """Return the shells that are here with their paths, and the names of the others."""
     here, missing = {}, []
-    for shell in SHELLS:
+    for shell in WITH_SNIPPET:
         try:
             here[shell] = tools.program(shell.name)
         except tools.ToolMissing:
@@ -112,9 +95,9 @@ def present_shells() -> tuple[dict[Shell, Path], list[str]]:
     return here, missing
 
 
-def show(shell: Shell, home: dict[str, str], listed: str) -> str:
+def show(shell: RealShell, home: dict[str, str], listed: str) -> str:
     """Show one shell and return its list of models, which is printed unless it is ``listed`` already."""
-    say(f"\n$ {shell.name}\n$ {shell.line}")
+    say(f"\n$ {shell.name}\n$ {STARTUPS[shell.name].line}")
     models = perform(shell, MODELS, home)
     if models == listed:
         say(f"(the same {len(models.splitlines())} models)")
@@ -133,10 +116,11 @@ def show(shell: Shell, home: dict[str, str], listed: str) -> str:
     return models
 
 
-def perform(shell: Shell, command: str, home: dict[str, str]) -> str:
+def perform(shell: RealShell, command: str, home: dict[str, str]) -> str:
     """Run a command in a new shell that has the line of its rc file, and return what it printed."""
     say(f"$ {command}")
-    finished = run([shell.name, *shell.options, f"{shell.line}\n{command}"], home)
+    script = f"{shell.prologue}{STARTUPS[shell.name].line}\n{command}"
+    finished = run([shell.name, *shell.options, shell.command, script], home)
     if finished.status:
         raise DemoFailed(
             f"{command!r} ended with status {finished.status} in {shell.name}:\n{finished.stderr}"

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from world.opencode import Finished, Opencode, run
+from world.real_shells import WITH_SNIPPET
 from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy
 
 import opencode_litellm
 from opencode_litellm.opencode.delivery import MARKER
+from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +30,8 @@ COMMANDS = [
 ]  # fmt: skip
 DISCOVERING = ["config", "doctor", "env", "exec", "models", "refresh"]
 OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
-FORMATS = ["bash", "zsh", "fish", "pwsh", "posix", "json", "dotenv", "github"]
+NOT_A_FORMAT = f"'tcsh' is not one of {', '.join(map(repr, FORMATS))}"
+NOT_A_SHELL = f"'tcsh' is not one of {', '.join(map(repr, SHELLS))}"
 
 
 @pytest.fixture
@@ -104,14 +107,14 @@ def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
     [
         (["nonsense"], "No such command 'nonsense'; see opencode-litellm --help"),
         (["--nonsense"], "No such option '--nonsense'; see opencode-litellm --help"),
-        (["env", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh', 'posix', 'json', 'dotenv', 'github'"),
+        (["env", "tcsh"], NOT_A_FORMAT),
         (["env", "bash", "zsh"], "unexpected extra argument"),
-        (["init", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
+        (["init", "tcsh"], NOT_A_SHELL),
         (["init", "bash", "--cmd", "two words"], "two words"),
-        (["install", "bash", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
+        (["install", "bash", "tcsh"], NOT_A_SHELL),
         (["uninstall", "bash"], "unexpected extra argument"),
         (["completion"], "Missing argument"),
-        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish', 'pwsh'"),
+        (["completion", "tcsh"], NOT_A_SHELL),
         (["exec"], "Missing argument 'PROGRAM [ARG]...'"),
         (["exec", "--"], "Missing argument 'PROGRAM [ARG]...'"),
         (["config", "--check"], "--check needs --output FILE"),
@@ -202,7 +205,7 @@ def test_exec_says_when_there_is_no_program_to_start(user: dict[str, str]) -> No
     Path(user["HOME"], "text").write_text("no program")
     assert tool(user, "exec", "--", "nonexistent").status == 127
     assert tool(user, "exec", "--", "./text").status == 126
-    assert "is it installed?" in tool(user, "exec", "--", "nonexistent").stderr
+    assert "nonexistent is not on PATH: install it" in tool(user, "exec", "--", "nonexistent").stderr
 
 
 # env.
@@ -256,7 +259,7 @@ def test_env_says_what_it_cannot_hand_over(proxy: StubProxy, user: dict[str, str
         done = tool(user, *command)
         assert done.status == 0
         assert "hush-hush" not in done.stdout + done.stderr
-        assert "X-Secret-Token of provider litellm stands literally" in done.stderr
+        assert "X-Secret-Token of provider litellm is a literal value" in done.stderr
 
 
 def test_env_with_no_room_anywhere_is_an_error(proxy: StubProxy, user: dict[str, str]) -> None:
@@ -352,7 +355,7 @@ def test_config_does_not_overwrite_what_the_user_wrote_wherever_it_is(user: dict
         file.write_text(content)
         done = tool(user, "config", "--output", str(file), folder=project)
         assert done.status == USAGE
-        assert one_line(done) == f"{file} is a configuration of your own, not an output of ours: name another file"
+        assert one_line(done) == f"{file} is your own configuration: name another file"
         assert tool(user, "config", "--output", str(file), "--check").status == 1
         assert file.read_text() == content
 
@@ -362,7 +365,7 @@ def test_config_overwrites_nothing_else_of_the_user_s(user: dict[str, str], cont
     file = Path(user["HOME"], "notes")
     file.write_bytes(content)
     done = tool(user, "config", "--output", str(file))
-    assert (done.status, one_line(done)) == (USAGE, f"{file} is not an output of ours: name another file")
+    assert (done.status, one_line(done)) == (USAGE, f"{file} was not written by opencode-litellm: name another file")
     assert tool(user, "config", "--output", str(file), "--check").status == 1
     assert file.read_bytes() == content
 
@@ -371,7 +374,7 @@ def test_config_puts_no_file_in_the_place_of_a_pipe_and_reads_none(user: dict[st
     pipe = Path(user["HOME"], "pipe")
     os.mkfifo(pipe)
     done = tool(user, "config", "--output", str(pipe))
-    said = f"{pipe} is a pipe or a device: name a plain file, or print without --output"
+    said = f"{pipe} is a pipe or a device: name a regular file, or leave out --output"
     assert (done.status, one_line(done), pipe.is_fifo()) == (USAGE, said, True)
 
 
@@ -485,27 +488,13 @@ def test_refresh_is_what_the_next_launch_delivers(proxy: StubProxy, user: dict[s
     assert proxy.paths().count(MODEL_INFO) == asked
 
 
-# Zsh completes nothing without its line editor; what its function asks is asked here, and that it is in place.
-COMPLETE = {
-    "bash": 'source ./script; COMP_WORDS=(opencode-litellm {words} ""); COMP_CWORD={place};'
-    ' _opencode_litellm_completion opencode-litellm; printf "%s\\n" "${{COMPREPLY[@]}}"',
-    "zsh": "autoload -Uz compinit; compinit -u -d ./dump; source ./script;"
-    " [[ ${{_comps[opencode-litellm]}} = _opencode_litellm_completion ]] || exit 1;"
-    ' COMP_WORDS="opencode-litellm {words} " COMP_CWORD={place} _OPENCODE_LITELLM_COMPLETE=zsh_complete'
-    " opencode-litellm | awk 'NR % 3 == 2'",
-    "fish": "source ./script; complete -C 'opencode-litellm {words} ' | cut -f1",
-    "pwsh": "Invoke-Expression (& cat ./script | Out-String); $line = 'opencode-litellm {words} '.Replace('  ', ' ');"
-    " foreach ($match in [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null)"
-    ".CompletionMatches) {{ $match.CompletionText }}",
-}
-
-
-@pytest.mark.parametrize("shell", COMPLETE)
-def test_completion_completes_in_its_shell(shell: str, home: dict[str, str], program: Callable[[str], Path]) -> None:
-    path = str(program(shell))
-    script = tool(home, "completion", shell)
+@pytest.mark.parametrize("name", COMPLETIONS)
+def test_completion_completes_in_its_shell(name: str, home: dict[str, str], program: Callable[[str], Path]) -> None:
+    path = str(program(name))
+    completes = next(shell.completes for shell in WITH_SNIPPET if shell.name == name)
+    script = tool(home, "completion", name)
     assert (script.status, script.stderr) == (0, "")
     Path(home["HOME"], "script").write_text(script.stdout)
     for words, expected in (("", COMMANDS), ("env", FORMATS)):
-        done = run([path, "-c", COMPLETE[shell].format(words=words, place=len(words.split()) + 1)], home)
+        done = run([path, "-c", completes.format(words=words, place=len(words.split()) + 1)], home)
         assert (done.status, sorted(done.stdout.split()), done.stderr) == (0, sorted(expected), "")

@@ -14,11 +14,12 @@ from urllib.request import urlopen
 import pytest
 from world import tools
 
+from opencode_litellm.shells.formats import SHELLS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEMO = Path(__file__).with_name("demo.py")
-SHELLS = ("bash", "zsh", "fish", "pwsh")
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 KEY = "sk-secret-of-mine"
 STEPS = [
-    "startup", "templates", "command", "switch", "cache", "record", "configuration", "plugin", "settings",
+    "startup", "templates", "command", "disabled", "cache", "last launch", "configuration", "plugin", "settings",
     "proxy litellm", "key litellm", "models litellm", "delivery", "opencode",
 ]  # fmt: skip
 WITHOUT_CONFIGURATION = [*STEPS[:7], "settings", "proxy", "delivery", "opencode"]
-SKIPPED = ("skipped", "not looked at, for what failed above", None)
+REPAIR = "correct this template, or delete it to use the built-in one"
+SKIPPED = ("skipped", "skipped because of the failure above", None)
 
 
 @pytest.fixture
@@ -101,17 +102,17 @@ def test_all_is_well_with_the_real_programs(
     assert status == 0
     assert found == {
         "startup": ("ok", str(file), None),
-        "templates": ("ok", "ours", None),
+        "templates": ("ok", "built-in", None),
         "command": ("ok", f"{programs}/opencode-with-litellm", None),
-        "switch": ("ok", "OPENCODE_LITELLM_DISABLE is not set", None),
+        "disabled": ("ok", "OPENCODE_LITELLM_DISABLE is not set", None),
         "cache": ("ok", f"{home['XDG_CACHE_HOME']}/opencode-litellm", None),
-        "record": ("ok", "nothing that fits: the next launch from this folder asks for everything", None),
-        "configuration": ("ok", "there is none", None),
+        "last launch": ("ok", "none with these settings, so the next one from this folder asks for everything", None),
+        "configuration": ("ok", "no files", None),
         "plugin": ("ok", "opencode-plugin-litellm is not loaded", None),
         "settings": ("ok", "timeout 5 s, delivery auto", None),
         "proxy litellm": ("ok", f"{litellm.url} (OPENCODE_LITELLM_URL) answered in {took}", None),
         "key litellm": ("ok", "LITELLM_API_KEY", None),
-        "models litellm": ("ok", "40 of 52 are for opencode", None),
+        "models litellm": ("ok", "opencode can use 40 of 52", None),
         "delivery": ("ok", "40 models in OPENCODE_CONFIG", None),
         "opencode": ("ok", f"1.18.33, {programs}/opencode", None),
     }
@@ -121,8 +122,8 @@ def test_all_is_well_with_the_real_programs(
 def test_a_launch_from_the_same_folder_leaves_its_record(user: dict[str, str]) -> None:
     assert launch(user).models == ["gpt-4o"]
     status, found = doctor(user)
-    expected = ("ok", "true 0 minutes ago: the next launch from this folder asks one question", None)
-    assert (status, found["record"]) == (0, expected)
+    finding = "its models were current 0 minutes ago, so the next one from this folder asks one question"
+    assert (status, found["last launch"]) == (0, ("ok", finding, None))
 
 
 # What fails, in the order of a launch.
@@ -134,10 +135,10 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(user: dict[str, 
     template.write_text("# mine\n{{ comand }}\n")
     status, found = doctor(user)
     finding = f"{template}, line 2: 'comand' is undefined"
-    assert (status, found["templates"]) == (2, ("failed", finding, "mend this template, or remove it to use ours"))
+    assert (status, found["templates"]) == (2, ("failed", finding, REPAIR))
     assert others(found, "templates") == {"ok"}
     template.write_text("# mine\n")
-    assert doctor(user)[1]["templates"] == ("ok", f"zsh.j2 of {template.parent} in place of ours", None)
+    assert doctor(user)[1]["templates"] == ("ok", f"built-in, except zsh.j2 in {template.parent}", None)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_one_proxy_that_fails_leaves_the_other_s_models(user: dict[str, str], pr
     status, found = doctor(user)
     failing = ("proxy litellm", "key litellm", "models litellm")
     assert (status, [found[name][0] for name in failing]) == (3, ["failed", "skipped", "skipped"])
-    assert found["models litellm-b"] == ("ok", "2 of 3 are for opencode", None)
+    assert found["models litellm-b"] == ("ok", "opencode can use 2 of 3", None)
     assert others(found, *failing) == {"ok"}
 
 
@@ -265,17 +266,17 @@ def test_one_proxy_that_fails_leaves_the_other_s_models(user: dict[str, str], pr
 
 def test_launches_that_go_past_us_are_told(user: dict[str, str]) -> None:
     status, found = doctor(user | {"OPENCODE_LITELLM_DISABLE": "1"})
-    finding = "OPENCODE_LITELLM_DISABLE is set: opencode starts without models"
-    assert (status, found["switch"]) == (0, ("warning", finding, "unset it"))
-    assert others(found, "switch") == {"ok"}
+    finding = "OPENCODE_LITELLM_DISABLE is set, so opencode starts without models"
+    assert (status, found["disabled"]) == (0, ("warning", finding, "unset it"))
+    assert others(found, "disabled") == {"ok"}
 
 
 @pytest.mark.parametrize("line", ["", "# eval opencode-litellm init zsh\n", "alias o=opencode-litellm\n"])
 def test_startup_files_without_us_are_told(line: str, user: dict[str, str]) -> None:
     Path(user["HOME"], ".zshrc").write_text(line)
     status, found = doctor(user)
-    finding = "no shell's startup file lets opencode go through us"
-    remedy = "opencode-litellm install, unless you start opencode-with-litellm by another way"
+    finding = "no shell starts opencode through opencode-litellm"
+    remedy = "run opencode-litellm install, unless you start opencode-with-litellm in another way"
     assert (status, found["startup"]) == (0, ("warning", finding, remedy))
     installed = run(["opencode-litellm", "install", "fish", "bash"], user)
     assert installed.status == 0
@@ -287,7 +288,7 @@ def test_a_command_that_snippets_would_not_find_is_told(user: dict[str, str]) ->
     programs = Path(user["HOME"], "bin")
     (programs / "opencode-with-litellm").unlink()
     status, found = doctor(user)
-    finding = "opencode-with-litellm is not on PATH: snippets start opencode without models"
+    finding = "opencode-with-litellm is not on PATH, so snippets start opencode without models"
     assert (status, found["command"]) == (0, ("warning", finding, f"put {programs} on PATH"))
     assert others(found, "command") == {"ok"}
 
@@ -297,8 +298,8 @@ def test_a_cache_that_cannot_be_used_is_told(user: dict[str, str]) -> None:
     folder.mkdir()
     folder.chmod(0o777)
     status, found = doctor(user)
-    finding = f"{folder} cannot be written, or others may write it: every launch asks for everything"
-    remedy = "make it yours, mode 0700, or set XDG_CACHE_HOME to a folder that is"
+    finding = f"{folder} is not writable, or not only for you, so every launch asks for everything"
+    remedy = "own it and give it mode 0700, or set XDG_CACHE_HOME to another folder"
     assert (status, found["cache"]) == (0, ("warning", finding, remedy))
     assert others(found, "cache") == {"ok"}
 
@@ -315,8 +316,8 @@ def test_a_cache_that_cannot_be_used_is_told(user: dict[str, str]) -> None:
 def test_the_plugin_beside_us_is_told(entry: object, user: dict[str, str]) -> None:
     file = add(user, plugin=["other", entry])
     status, found = doctor(user)
-    finding = "opencode-plugin-litellm asks the proxy as well, at every start"
-    assert (status, found["plugin"]) == (0, ("warning", finding, f"delete it from plugin in {file}"))
+    finding = "opencode-plugin-litellm is loaded too, and asks the proxy again at every start"
+    assert (status, found["plugin"]) == (0, ("warning", finding, f"remove it from plugin in {file}"))
     assert others(found, "plugin") == {"ok"}
 
 
@@ -334,8 +335,8 @@ def test_an_option_with_an_unknown_value_is_told_with_its_file(user: dict[str, s
 def test_limits_and_prices_that_nobody_told_are_told(user: dict[str, str], proxy: StubProxy) -> None:
     proxy.answer(MODEL_INFO, status=403)
     status, found = doctor(user)
-    finding = "2 of 3 are for opencode; /v1/model/info and /model_group/info did not tell their limits and prices"
-    remedy = "let the key use these routes, or allow longer with --timeout SECONDS"
+    finding = "opencode can use 2 of 3, but neither /v1/model/info nor /model_group/info gave their limits and prices"
+    remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
     assert (status, found["models litellm"]) == (0, ("warning", finding, remedy))
     assert others(found, "models litellm") == {"ok"}
 
@@ -344,7 +345,7 @@ def test_a_model_that_the_configuration_names_in_vain_is_told(user: dict[str, st
     section = {"options": {"baseURL": proxy.url}, "models": {"mine": {"name": "Mine"}}}
     add(user, model="litellm/gone", small_model="litellm/mine", provider={"litellm": section})
     status, found = doctor(user)
-    finding = "the configuration names litellm/gone, which is not there"
+    finding = "the configuration names litellm/gone, which is not among the models"
     assert (status, found["model"]) == (0, ("warning", finding, "choose one that opencode-litellm models lists"))
     assert others(found, "model") == {"ok"}
 
@@ -352,8 +353,8 @@ def test_a_model_that_the_configuration_names_in_vain_is_told(user: dict[str, st
 def test_an_opencode_that_no_launch_reaches_is_told(user: dict[str, str]) -> None:
     path = stand_in(user, "echo 2.0.12")
     status, found = doctor(user)
-    finding = f"2.0.12, {path}: only opencode 1 takes what a launch hands over"
-    remedy = "use opencode 1; version 2 reads its configuration in a server that a launch does not reach"
+    finding = f"2.0.12, {path}: only opencode 1 uses what a launch hands over"
+    remedy = "use opencode 1: opencode 2 reads its configuration in a background server, out of a launch's reach"
     assert (status, found["opencode"]) == (0, ("warning", finding, remedy))
 
 

@@ -12,40 +12,16 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_shells import values
-from world.real_shells import tool
+from world.real_shells import CHANGES, EXPORTS, WITH_SNIPPET, tool
 
 from opencode_litellm import jsonc
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells import emission
 from opencode_litellm.shells.formats import FORMATS
 
-CHANGES = {"OPENCODE_CONFIG_CONTENT": '{"it\'s":"a é"}', "OPENCODE_CONFIG": "/h/a b.json", "GONE": None, "EMPTY": ""}
-
-EXPORTS = """\
-export OPENCODE_CONFIG_CONTENT='{"it'\\''s":"a é"}'
-export OPENCODE_CONFIG='/h/a b.json'
-unset -v GONE
-export EMPTY=''
-"""
-
 EXPECTED = {
-    "bash": EXPORTS,
-    "zsh": EXPORTS,
+    **{shell.name: shell.assignments for shell in WITH_SNIPPET},
     "posix": EXPORTS,
-    "fish": """\
-set --global --export OPENCODE_CONFIG_CONTENT '{"it\\'s":"a é"}'
-set --global --export OPENCODE_CONFIG '/h/a b.json'
-if set --query --global GONE
-    set --erase --global GONE
-end
-set --global --export EMPTY ''
-""",
-    "pwsh": """\
-$env:OPENCODE_CONFIG_CONTENT = (-join ('{"it''s":"a ', [char]233, '"}'))
-$env:OPENCODE_CONFIG = '/h/a b.json'
-$env:GONE = $null
-$env:EMPTY = ''
-""",
     "json": '{"OPENCODE_CONFIG_CONTENT":"\\u007b\\u0022it\\u0027s\\u0022:\\u0022a \\u00e9\\u0022}",'
     '"OPENCODE_CONFIG":"/h/a b.json","GONE":null,"EMPTY":""}\n',
     "dotenv": """\
@@ -149,7 +125,7 @@ def test_a_payload_is_bare_in_dotenv_so_that_docker_reads_it_too(
 def test_what_dotenv_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         emission.assignments("dotenv", {"A": value}, {"HOME": str(tmp_path)})
-    said = "dotenv has no way to write these quotes and line breaks: choose another format"
+    said = "dotenv cannot hold a value with these quotes or line breaks: choose another format"
     assert str(caught.value) == said
 
 
@@ -228,7 +204,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(text: str | byte
     with pytest.raises(UsageFailure) as caught:
         emission.snippet("bash", "oc", {"HOME": str(tmp_path)})
     assert str(caught.value).startswith(f"{path}{said}")
-    assert str(caught.value).endswith(": mend this template, or remove it to use ours")
+    assert str(caught.value).endswith(": correct this template, or delete it to use the built-in one")
 
 
 def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:
@@ -241,5 +217,5 @@ def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:
 
 def test_a_value_that_cannot_be_written_is_no_fault_of_the_user_s_template(tmp_path: Path) -> None:
     override(tmp_path, "dotenv.j2", "{{ changes.A | word }}\n")
-    with pytest.raises(UsageFailure, match=r"^dotenv has no way to write these quotes"):
+    with pytest.raises(UsageFailure, match=r"^dotenv cannot hold a value"):
         emission.assignments("dotenv", {"A": "\r"}, {"HOME": str(tmp_path)})

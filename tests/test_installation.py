@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from world.opencode import Finished, run
-from world.real_shells import BASH, FISH, POSIX, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
+from world.real_shells import MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell, tool
 
 from opencode_litellm.shells import emission, startup
 from opencode_litellm.shells.formats import SHELLS, STARTUPS
@@ -28,22 +28,8 @@ TOOL = "opencode-with-litellm"
 SNIPPET = b"function opencode {\n  :\n}\n"
 BLOCK = b"%b\n%b%b\n" % (startup.BEGIN, SNIPPET, startup.END)
 
-# The startup file of each shell, from the home folder, for somebody with little in the environment.
-FILES = {
-    "bash": ".bashrc",
-    "zsh": ".zshrc",
-    "fish": ".config/fish/conf.d/opencode-litellm.fish",
-    "pwsh": ".config/powershell/profile.ps1",
-}
-# How each shell is started by a user, to run one line. The engine that hosts PowerShell here reads no profile.
-STARTS = {
-    "bash": (["-i", "-c"], ""),
-    "zsh": (["-i", "-c"], ""),
-    "fish": (["-c"], ""),
-    "pwsh": (["-NoProfile", "-NonInteractive", "-Command"], ". '{file}'\n"),
-}
-
-every_shell = pytest.mark.parametrize("shell", [pytest.param(WITH_SNIPPET[name], id=name) for name in SHELLS])
+ROWS = {shell.name: shell for shell in WITH_SNIPPET}
+every_shell = pytest.mark.parametrize("shell", [pytest.param(ROWS[name], id=name) for name in SHELLS])
 every_name = pytest.mark.parametrize("name", SHELLS)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 
@@ -152,8 +138,8 @@ def test_half_a_block_is_named_and_nothing_touched(
     file = Path(home["HOME"], ".bashrc")
     file.write_bytes(content)
     done = ours(home, *command)
-    problem = "has not one pair of our marks (# >>> opencode-litellm, # <<< opencode-litellm)"
-    assert done == Finished(USAGE, "", f"opencode-litellm: {file} {problem}: mend or remove these lines\n")
+    problem = "does not have exactly one pair of our marks (# >>> opencode-litellm, # <<< opencode-litellm)"
+    assert done == Finished(USAGE, "", f"opencode-litellm: {file} {problem}: correct or remove these lines\n")
     assert file.read_bytes() == content
 
 
@@ -163,7 +149,7 @@ def test_utf_16_is_refused(home: dict[str, str]) -> None:
     content = "Set-Alias x y\n".encode("utf-16")
     file.write_bytes(content)
     done = ours(home, "install", "pwsh")
-    said = f"opencode-litellm: {file} is no text of single bytes (UTF-16?): save it as UTF-8\n"
+    said = f"opencode-litellm: {file} is not in an encoding that we can add to, maybe UTF-16: save it as UTF-8\n"
     assert (done, file.read_bytes()) == (Finished(USAGE, "", said), content)
 
 
@@ -172,32 +158,29 @@ def test_utf_16_is_refused(home: dict[str, str]) -> None:
 
 @every_shell
 def test_a_shell_that_is_started_then_goes_through_us(
-    shell: RealShell, home: dict[str, str], programs: Programs
+    shell: SnippetShell, home: dict[str, str], programs: Programs
 ) -> None:
     programs.add(TOOL)
-    file = Path(home["HOME"], FILES[shell.name])
+    file = Path(home["HOME"], shell.startup_file)
     done = ours(home, "install", shell.name)
-    hint = f"new {shell.name} shells go through LiteLLM; one that runs does after: {STARTUPS[shell.name].line}"
+    hint = f"new {shell.name} shells are ready; in one that is already running, run: {STARTUPS[shell.name].line}"
     assert done == Finished(0, f"wrote {file}\n", f"opencode-litellm: {hint}\n")
-    options, prologue = STARTS[shell.name]
-    line = f"{prologue.format(file=file)}opencode a 'two words'"
+    start, read = [tool(shell.name), *shell.interactive], shell.read.format(file=file)
     for _ in range(2):
-        assert run([tool(shell.name), *options, line], home | programs.environment).status == 0
+        assert run([*start, f"{read}opencode a 'two words'"], home | programs.environment).status == 0
     assert programs.calls() == 2 * [Call(TOOL, ["a", "two words"])]
     assert ours(home, "uninstall").status == 0
-    prologue = prologue and "if (Test-Path '{file}') {{ . '{file}' }}\n"
-    line = f"{prologue.format(file=file)}opencode b"
-    assert run([tool(shell.name), *options, line], home | programs.environment).status == 0
+    assert run([*start, f"{read}opencode b"], home | programs.environment).status == 0
     assert programs.calls()[2:] == [Call("opencode", ["b"])]
 
 
 @every_shell
 def test_its_start_runs_no_process_and_says_nothing_however_strict(
-    shell: RealShell, home: dict[str, str], tmp_path: Path, programs: Programs
+    shell: SnippetShell, home: dict[str, str], tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL)
     assert ours(home, "install", shell.name).status == 0
-    read = ("source" if shell is FISH else ".") + f" '{home['HOME']}/{FILES[shell.name]}'\n"
+    read = f"{shell.source} '{home['HOME']}/{shell.startup_file}'\n"
     for path in (programs.environment, {"PATH": "/nonexistent"}):
         done = shell.run(2 * read, tmp_path, path)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -206,10 +189,10 @@ def test_its_start_runs_no_process_and_says_nothing_however_strict(
     assert programs.calls() == [Call(TOOL, ["a"])]
 
 
-@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH, FISH)])
-def test_the_shell_that_runs_it_is_meant_when_none_is_named(shell: RealShell, home: dict[str, str]) -> None:
+@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in WITH_SNIPPET if shell.has_function])
+def test_the_shell_that_runs_it_is_meant_when_none_is_named(shell: SnippetShell, home: dict[str, str]) -> None:
     done = run([tool(shell.name), "-c", "opencode-litellm install; exit 0"], home)
-    assert done.stdout == f"wrote {home['HOME']}/{FILES[shell.name]}\n"
+    assert done.stdout == f"wrote {home['HOME']}/{shell.startup_file}\n"
 
 
 def test_a_shell_that_is_not_known_is_a_failure_but_for_the_shim(home: dict[str, str]) -> None:
@@ -218,7 +201,7 @@ def test_a_shell_that_is_not_known_is_a_failure_but_for_the_shim(home: dict[str,
     assert "this shell is dash, which is not supported" in done.stderr
     done = run([tool("dash"), "-c", "opencode-litellm install --shim; exit $?"], home)
     assert (done.status, done.stdout) == (0, f"wrote {home['HOME']}/.local/bin/opencode\n")
-    assert "no shell gets the snippet: this shell is dash" in done.stderr
+    assert "the snippet is not installed: this shell is dash" in done.stderr
 
 
 def test_a_template_of_the_user_s_is_used_and_noticed(home: dict[str, str]) -> None:
@@ -234,25 +217,18 @@ def test_a_template_of_the_user_s_is_used_and_noticed(home: dict[str, str]) -> N
     assert (done.status, done.stdout) == (USAGE, f"wrote {home['HOME']}/.zshrc\n")
     assert done.stderr.startswith(f"opencode-litellm: {template}, line 1: ")
     done = ours(home, "uninstall")
-    assert done.stderr.splitlines()[-1] == f"opencode-litellm: your own templates in {template.parent} stay"
+    assert done.stderr.splitlines()[-1] == f"opencode-litellm: your own templates in {template.parent} were kept"
     assert template.exists()
 
 
 # Which files.
 
 
-@every_name
-def test_each_file_is_where_the_shell_looks_for_it(name: str, tmp_path: Path) -> None:
+@every_shell
+def test_each_file_is_where_the_shell_looks_for_it(shell: SnippetShell, tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path)}
-    assert STARTUPS[name].files(home) == [f"{tmp_path}/{FILES[name]}"]
-    moved = home | {"ZDOTDIR": "/zsh", "XDG_CONFIG_HOME": "/config"}
-    elsewhere = {
-        "bash": f"{tmp_path}/.bashrc",
-        "zsh": "/zsh/.zshrc",
-        "fish": "/config/fish/conf.d/opencode-litellm.fish",
-        "pwsh": "/config/powershell/profile.ps1",
-    }
-    assert STARTUPS[name].files(moved) == [elsewhere[name]]
+    assert STARTUPS[shell.name].files(home) == [f"{tmp_path}/{shell.startup_file}"]
+    assert STARTUPS[shell.name].files(home | MOVED) == [shell.moved_startup_file.format(home=tmp_path)]
 
 
 def test_bash_of_macos_reads_the_first_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,13 +250,13 @@ def test_powershell_of_windows_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @every_name
 def test_installing_twice_writes_once_and_uninstall_leaves_no_file(name: str, home: dict[str, str]) -> None:
-    file = Path(home["HOME"], FILES[name])
+    file = Path(home["HOME"], ROWS[name].startup_file)
     assert ours(home, "install", name, name).stdout == f"wrote {file}\n"
     assert file.read_bytes() == installed(name, home)
     os.utime(file, (1, 1))
     assert ours(home, "install", name) == Finished(0, f"unchanged {file}\n", "")
     assert file.stat().st_mtime == 1
-    gone = "opencode-litellm: shells that run already go on as before until they end\n"
+    gone = "opencode-litellm: shells that are already running keep the snippet until they exit\n"
     assert ours(home, "uninstall") == Finished(0, f"removed {file}\n", gone)
     assert not file.exists()
     assert ours(home, "uninstall") == Finished(0, "", "opencode-litellm: nothing is installed here\n")
@@ -337,7 +313,7 @@ def test_a_read_only_file_is_left_to_whoever_manages_it(through_a_link: bool, ho
         assert (done.status, done.stdout) == (USAGE, f"{'would write' if dry_run else 'wrote'} {zshrc}\n")
         assert done.stderr.splitlines()[0] == (
             f"opencode-litellm: {rc} cannot be changed (it is read-only): make it writable,"
-            ' or put the line eval "$(opencode-litellm init bash)" into what manages it'
+            ' or add this line where the file is managed: eval "$(opencode-litellm init bash)"'
         )
     assert (file.read_text(), zshrc.read_bytes()) == ("managed\n", installed("zsh", home))
     file.chmod(0o644)
@@ -374,9 +350,10 @@ OWN_LINES = [
 def test_a_line_of_the_user_s_own_does_it_already(line: str, home: dict[str, str]) -> None:
     file = Path(home["HOME"], ".bashrc")
     file.write_text(f"one\n{line}\ntwo")
-    said = f"opencode-litellm: {file}: a line of your own evaluates opencode-litellm init, "
-    assert ours(home, "install", "bash") == Finished(0, f"unchanged {file}\n", f"{said}which will do\n")
-    assert ours(home, "uninstall") == Finished(0, "", f"{said}remove it yourself\n")
+    already = f"opencode-litellm: {file} already runs opencode-litellm init, in a line of your own\n"
+    assert ours(home, "install", "bash") == Finished(0, f"unchanged {file}\n", already)
+    still = f"opencode-litellm: {file} still runs opencode-litellm init, in a line of your own: remove that line\n"
+    assert ours(home, "uninstall") == Finished(0, "", still)
     assert file.read_text() == f"one\n{line}\ntwo"
 
 
@@ -398,7 +375,7 @@ def test_many_at_once_leave_one_whole_snippet(home: dict[str, str]) -> None:
 def test_a_dry_run_says_all_of_that_and_does_nothing(home: dict[str, str]) -> None:
     root = Path(home["HOME"])
     (root / ".bashrc").write_text("one\n")
-    files = [root / FILES[name] for name in SHELLS] + [root / ".local/bin/opencode"]
+    files = [root / ROWS[name].startup_file for name in SHELLS] + [root / ".local/bin/opencode"]
     before = tree(root)
     done = ours(home, "install", *SHELLS, "--shim", "--dry-run")
     assert (done.status, done.stdout) == (0, "".join(f"would write {file}\n" for file in files))
@@ -455,7 +432,7 @@ def with_shims(programs: Programs, shims: list[Path]) -> dict[str, str]:
     return programs.environment | {"PATH": ":".join([*folders, "", "/nonexistent", str(programs.path), ""])}
 
 
-def shimmed(shell: RealShell, shim: Path, environment: dict[str, str]) -> Finished:
+def shimmed(shell: SnippetShell, shim: Path, environment: dict[str, str]) -> Finished:
     options = shell.options if shell not in POSIX else ()
     home = {"HOME": str(shim.parent), "LC_ALL": "C.UTF-8"}
     return run([tool(shell.name), *options, str(shim), *ARGUMENTS], environment | home, given=b"\xff")
@@ -595,7 +572,7 @@ def test_else_it_goes_where_programs_of_users_are(on_path: bool, owner: dict[str
     path = f"{usual}:{system}" if on_path else f"{system}:{usual}"
     done = ours(owner, "install", "bash", "--shim", PATH=f"{path}:{root}/bin:/usr/bin:/bin")
     assert (done.status, shim_line(done)) == (0, f"wrote {usual}/opencode")
-    note = f"opencode-litellm: {usual} has to come before {system} on PATH"
+    note = f"opencode-litellm: the shim has no effect yet: put {usual} ahead of {system} on PATH"
     assert done.stderr.splitlines()[1:] == ([] if on_path else [note])
     assert shim_line(ours(owner, "uninstall")) == f"removed {usual}/opencode"
 
@@ -616,8 +593,8 @@ def test_an_opencode_that_is_not_ours_is_neither_replaced_nor_removed(kind: str,
     done = ours(owner, "install", "bash", "--shim", PATH=path)
     assert (done.status, done.stdout) == (USAGE, f"wrote {owner['HOME']}/.bashrc\n")
     assert done.stderr.splitlines()[1] == (
-        f"opencode-litellm: {file} is there already and not ours:"
-        " remove it, or put another folder of your home before opencode's on PATH"
+        f"opencode-litellm: {file} already exists and is not our shim:"
+        " remove it, or put another folder of your home ahead of opencode's on PATH"
     )
     assert ours(owner, "uninstall", PATH=path).stdout == f"removed {owner['HOME']}/.bashrc\n"
     assert tree(file.parent) == before
@@ -669,7 +646,7 @@ def test_what_is_not_ours_stays_in_the_cache_and_with_it_the_folder(home: dict[s
     (cache / "init-bash-opencode").mkdir()
     (cache / "doctor").symlink_to("notes")
     before = tree(cache)
-    stays = f"opencode-litellm: {cache} stays: not all that is in it is ours\n"
+    stays = f"opencode-litellm: {cache} was kept: it has files that are not ours\n"
     assert ours(home, "uninstall") == Finished(0, "", stays)
     (cache / "init-zsh-opencode").write_text("ours")
     done = ours(home, "uninstall")

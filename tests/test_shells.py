@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from world.real_shells import BASH, FISH, POSIX, PWSH, ZSH, RealShell
+from world.real_shells import BASH, POSIX, PWSH, WITH_SNIPPET, ZSH, RealShell, SnippetShell
 
 from opencode_litellm.shells import emission
+from opencode_litellm.shells.formats import SHELLS
 
-BY_FORMAT = [(shell.name, shell) for shell in (BASH, ZSH, FISH, PWSH)]
+BY_FORMAT: list[tuple[str, RealShell]] = [(shell.name, shell) for shell in WITH_SNIPPET]
 BY_FORMAT += [("posix", shell) for shell in (*POSIX, BASH, ZSH)]
 
 every_format = pytest.mark.parametrize(
@@ -70,12 +71,12 @@ try:
 except errors.UsageFailure as failure:
     print(failure)
 """
-OTHERS = "this shell is {}, which is not supported: name the one you mean: bash | zsh | fish | pwsh"
+OTHERS = f"this shell is {{}}, which is not supported: name one of {', '.join(SHELLS)}"
 
 
 @pytest.mark.parametrize(
     ("shell", "among", "said"),
-    [pytest.param(shell, "", shell.name, id=shell.name) for shell in (BASH, ZSH, FISH, PWSH)]
+    [pytest.param(shell, "", shell.name, id=shell.name) for shell in WITH_SNIPPET]
     + [pytest.param(shell, "formats.FORMATS", shell.name, id=f"{shell.name} format") for shell in (BASH, PWSH)]
     + [pytest.param(shell, "", OTHERS.format(shell.name), id=shell.name) for shell in POSIX[:2]]
     + [pytest.param(shell, "formats.FORMATS", "posix", id=f"{shell.name} format") for shell in POSIX[:2]],
@@ -84,6 +85,7 @@ def test_the_shell_that_runs_us_is_detected(shell: RealShell, among: str, said: 
     program = tmp_path / "detect.py"
     program.write_text(DETECT.format(among))
     # The second command keeps the shell from becoming the first.
-    script = ("& " if shell is PWSH else "") + f"'{sys.executable}' '{program}'\nexit 0\n"
+    call = shell.call if isinstance(shell, SnippetShell) else ""
+    script = f"{call}'{sys.executable}' '{program}'\nexit 0\n"
     process = shell.run(script, tmp_path, {"PATH": "/usr/bin:/bin"})
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{said}\n".encode(), b"")

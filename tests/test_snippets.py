@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from world.real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, tool
+from world.real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, SnippetShell, tool
 
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells import emission
@@ -47,8 +47,11 @@ ARGUMENTS = [
     "--",
 ]
 
-every_shell = pytest.mark.parametrize("shell", [pytest.param(WITH_SNIPPET[name], id=name) for name in SHELLS])
-every_function = pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH, FISH)])
+ROWS = {shell.name: shell for shell in WITH_SNIPPET}
+every_shell = pytest.mark.parametrize("shell", [pytest.param(ROWS[name], id=name) for name in SHELLS])
+every_function = pytest.mark.parametrize(
+    "shell", [pytest.param(shell, id=shell.name) for shell in WITH_SNIPPET if shell.has_function]
+)
 every_command = pytest.mark.parametrize("command", ["opencode", "oc"])
 
 
@@ -77,7 +80,7 @@ def outcome(process: subprocess.CompletedProcess[bytes]) -> tuple[int, bytes, by
 @every_command
 @every_shell
 def test_evaluating_it_twice_is_silent_and_starts_nothing(
-    shell: RealShell, command: str, tmp_path: Path, programs: Programs
+    shell: SnippetShell, command: str, tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL)
     script = 2 * init(shell, tmp_path, command)
@@ -89,7 +92,7 @@ def test_evaluating_it_twice_is_silent_and_starts_nothing(
 @every_command
 @every_shell
 def test_arguments_arrive_as_they_were_given(
-    shell: RealShell, command: str, tmp_path: Path, programs: Programs
+    shell: SnippetShell, command: str, tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL)
     script = (
@@ -106,7 +109,7 @@ def test_arguments_arrive_as_they_were_given(
 
 
 @every_shell
-def test_another_command_leaves_opencode_plain(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_another_command_leaves_opencode_plain(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL)
     shell.run(init(shell, tmp_path, "oc") + "opencode a\noc b\n", tmp_path, programs.environment)
     assert programs.calls() == [Call("opencode", ["a"]), Call(TOOL, ["b"])]
@@ -114,10 +117,9 @@ def test_another_command_leaves_opencode_plain(shell: RealShell, tmp_path: Path,
 
 @every_shell
 @pytest.mark.parametrize("status", [0, 1, 3, 130, 255])
-def test_the_exit_status_is_the_program_s(shell: RealShell, status: int, tmp_path: Path, programs: Programs) -> None:
+def test_the_exit_status_is_the_program_s(shell: SnippetShell, status: int, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL, then=f"exit {status}")
-    ignore_errors = "" if shell in (FISH, PWSH) else "set +e\n"
-    script = init(shell, tmp_path) + f"{ignore_errors}opencode\nexit {shell.status}\n"
+    script = init(shell, tmp_path) + f"{shell.tolerate}opencode\n{shell.ends()}"
     assert outcome(shell.run(script, tmp_path, programs.environment)) == (status, b"", b"")
 
 
@@ -129,29 +131,26 @@ def test_a_failure_ends_a_strict_script_with_that_status(shell: RealShell, tmp_p
 
 
 @every_shell
-def test_a_failure_shows_in_what_the_shell_asks_first(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_a_failure_shows_in_what_the_shell_asks_first(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL, then="exit 3")
-    question = {
-        "pwsh": "opencode\nif ($?) { 'worked' } else { 'failed' }\n",
-        "fish": "if opencode; echo worked; else; echo failed; end\n",
-    }.get(shell.name, "if opencode; then echo worked; else echo failed; fi\n")
-    script = init(shell, tmp_path) + question
+    script = init(shell, tmp_path) + shell.asks
     assert outcome(shell.run(script, tmp_path, programs.environment)) == (0, b"failed\n", b"")
 
 
 @every_function
-def test_death_by_a_signal_shows_as_it_would_without_us(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_death_by_a_signal_shows_as_it_would_without_us(
+    shell: SnippetShell, tmp_path: Path, programs: Programs
+) -> None:
     for name in ("opencode", TOOL):
         programs.add(name, then="kill -TERM $$")
-    ignore_errors = "" if shell is FISH else "set +e\n"
-    call = f"{ignore_errors}opencode\nexit {shell.status}\n"
+    call = f"{shell.tolerate}opencode\n{shell.ends()}"
     plain = shell.run(call, tmp_path, programs.environment)
     wrapped = shell.run(init(shell, tmp_path) + call, tmp_path, programs.environment)
     assert (plain.returncode, wrapped.returncode) == (143, 143)
 
 
 @every_shell
-def test_bytes_reach_its_standard_input(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_bytes_reach_its_standard_input(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL)
     everything = bytes(range(256)) * 300
     (tmp_path / "bytes").write_bytes(everything)
@@ -166,7 +165,7 @@ def test_bytes_reach_its_standard_input(shell: RealShell, tmp_path: Path, progra
 @every_command
 @every_shell
 def test_without_the_tool_it_is_plain_opencode(
-    shell: RealShell, command: str, tmp_path: Path, programs: Programs
+    shell: SnippetShell, command: str, tmp_path: Path, programs: Programs
 ) -> None:
     script = init(shell, tmp_path, command) + line(shell, command, ARGUMENTS)
     assert outcome(shell.run(script, tmp_path, programs.environment, stdin=b"\xff")) == (0, b"", b"")
@@ -174,7 +173,7 @@ def test_without_the_tool_it_is_plain_opencode(
 
 
 @every_function
-def test_the_tool_may_go_and_come_while_the_shell_runs(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_the_tool_may_go_and_come_while_the_shell_runs(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL)
     script = init(shell, tmp_path) + (
         f"opencode a\n/bin/mv bin/{TOOL} away\nopencode b\n/bin/mv away bin/{TOOL}\nopencode c\n"
@@ -184,7 +183,7 @@ def test_the_tool_may_go_and_come_while_the_shell_runs(shell: RealShell, tmp_pat
 
 
 @every_function
-def test_without_its_interpreter_it_is_plain_opencode(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_without_its_interpreter_it_is_plain_opencode(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     programs.add_broken(TOOL)
     programs.add_broken("opencode-litellm")
     script = init(shell, tmp_path) + line(shell, "opencode", ARGUMENTS)
@@ -197,19 +196,19 @@ def test_without_its_interpreter_it_is_plain_opencode(shell: RealShell, tmp_path
 @every_function
 @pytest.mark.parametrize("status", [126, 127])
 def test_a_program_that_ends_like_a_missing_one_is_not_started_twice(
-    shell: RealShell, status: int, tmp_path: Path, programs: Programs
+    shell: SnippetShell, status: int, tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL, then=f"exit {status}")
     programs.add("opencode-litellm", then="echo opencode-litellm, version 1")
-    script = init(shell, tmp_path) + "opencode a\n" + ("exit $status\n" if shell is FISH else "")
+    script = init(shell, tmp_path) + "opencode a\n" + shell.ends()
     assert outcome(shell.run(script, tmp_path, programs.environment, stdin=b"rest")) == (status, b"", b"")
     assert programs.calls() == [Call(TOOL, ["a"], b"rest"), Call("opencode-litellm", ["--version"])]
 
 
 @every_function
-def test_with_neither_program_the_shell_says_so(shell: RealShell, tmp_path: Path, programs: Programs) -> None:
+def test_with_neither_program_the_shell_says_so(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     (programs.path / "opencode").unlink()
-    script = init(shell, tmp_path) + "opencode\n" + ("exit $status\n" if shell is FISH else "")
+    script = init(shell, tmp_path) + "opencode\n" + shell.ends()
     process = shell.run(script, tmp_path, programs.environment)
     assert (process.returncode, process.stdout) == (127, b"")
     assert b"opencode" in process.stderr
@@ -285,22 +284,12 @@ def test_no_option_of_the_shell_disturbs_it(shell: RealShell, tmp_path: Path, pr
     assert programs.calls() == [Call(TOOL, [option, "two words", "*", ""]) for option in options]
 
 
-LINTERS = [
-    ("bash", ["bash", "-n"]),
-    ("bash", ["shellcheck", "--norc", "--enable=all", "--shell=bash"]),
-    ("bash", ["shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=bash"]),
-    ("zsh", ["zsh", "-n"]),
-    # Neither knows zsh, of which the snippet uses nothing that bash lacks but "whence".
-    ("zsh", ["shellcheck", "--norc", "--shell=bash"]),
-    ("zsh", ["shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=bash"]),
-    ("fish", ["fish", "--no-execute"]),
-    ("fish", ["fish_indent", "--check"]),
-]
+LINTERS = [(shell.name, linter) for shell in WITH_SNIPPET for linter in shell.linters]
 
 
 @every_command
 @pytest.mark.parametrize(("name", "linter"), [pytest.param(*row, id=row[1][0]) for row in LINTERS])
-def test_linters_have_nothing_to_say(name: str, linter: list[str], command: str, tmp_path: Path) -> None:
+def test_linters_have_nothing_to_say(name: str, linter: tuple[str, ...], command: str, tmp_path: Path) -> None:
     path = tmp_path / f"snippet.{name}"
     path.write_text(emission.snippet(name, command, {"HOME": str(tmp_path)}))
     process = subprocess.run([tool(linter[0]), *linter[1:], str(path)], capture_output=True, check=False)
@@ -309,7 +298,7 @@ def test_linters_have_nothing_to_say(name: str, linter: list[str], command: str,
 
 @every_command
 @every_shell
-def test_it_is_the_same_ascii_text_on_every_host(shell: RealShell, command: str, tmp_path: Path) -> None:
+def test_it_is_the_same_ascii_text_on_every_host(shell: SnippetShell, command: str, tmp_path: Path) -> None:
     text = emission.snippet(shell.name, command, {"HOME": str(tmp_path)})
     assert text == emission.snippet(shell.name, command, {"HOME": "/elsewhere", "PATH": "/x", "SHELL": "/bin/y"})
     assert text.isascii()
@@ -341,7 +330,7 @@ def test_it_is_the_same_ascii_text_on_every_host(shell: RealShell, command: str,
     ],
 )
 def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageFailure, match=r"^--cmd .* cannot be defined in every shell: choose a plain word"):
+    with pytest.raises(UsageFailure, match=r"^--cmd .* cannot be the name of a command in every shell: choose another"):
         emission.snippet("bash", name, {"HOME": str(tmp_path)})
 
 
@@ -349,4 +338,4 @@ def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path
 def test_there_is_none_for_other_shells(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         emission.snippet(name, "opencode", {"HOME": str(tmp_path)})
-    assert str(caught.value) == f"there is nothing for {name!r}: choose one of bash | zsh | fish | pwsh"
+    assert str(caught.value) == f"{name!r} is not supported: choose one of {', '.join(SHELLS)}"

@@ -95,7 +95,7 @@ def test_a_standard_output_that_takes_nothing_is_an_error_with_a_reason(
 ) -> None:
     environment = home | {"OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url}
     closed = shell(f"opencode-litellm {command} >&-", environment)
-    said = "opencode-litellm: standard output is closed: there is nowhere to print to\n"
+    said = "opencode-litellm: standard output is closed: redirect it to a file or a pipe\n"
     assert closed == Finished(2, "", said)
     full = shell(f"opencode-litellm {command} >/dev/full", environment)
     said = "opencode-litellm: standard output cannot be written: No space left on device\n"
@@ -183,7 +183,7 @@ def test_quiet_leaves_only_why_a_command_failed(home: dict[str, str]) -> None:
     assert (done.status, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
     gone = run(["opencode-litellm", "exec", "--quiet", "--", "nonexistent"], home | {"OPENCODE_LITELLM_URL": away})
     assert (gone.status, gone.stdout) == (127, "")
-    assert "nonexistent: not found on PATH" in gone.stderr
+    assert "nonexistent is not on PATH" in gone.stderr
 
 
 def test_verbose_says_where_models_come_from_and_no_key(

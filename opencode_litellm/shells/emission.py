@@ -1,6 +1,6 @@
-"""What shells and file formats are given: snippets, assignments, the shim, completion scripts.
+"""The text that shells and file formats get: snippets, assignments, completion scripts, and the shim.
 
-Rendered from ``templates/``, or from the user's template of the same name.
+It is rendered from ``templates/``; a user's template replaces ours for snippets and assignments.
 """
 
 from __future__ import annotations
@@ -12,79 +12,89 @@ from typing import TYPE_CHECKING
 from opencode_litellm import variables
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.rendering import engine, shipped, source
-from opencode_litellm.shells.formats import FORMATS, SHELLS, Shell, command_name
+from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, Completion, Shell, command_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import click
+
     from opencode_litellm.rendering import Source
 
-# What the expressions of a template can raise by themselves.
+# What an expression in a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
+_REMEDY = "correct this template, or delete it to use the built-in one"
+_PROGRAM, _COMPLETION_VARIABLE = "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE"
 
 
 def snippet(shell: str, command: str, environment: Mapping[str, str]) -> str:
-    """Return what makes every ``command`` in ``shell``, a name in ``SHELLS``, go through us.
+    """Return the text that makes every ``command`` in ``shell``, a name in ``SHELLS``, go through us.
 
-    UsageFailure for another shell, a ``command`` that is no plain word, or a broken template of the user's.
+    UsageFailure for another shell, for a ``command`` that is not a plain word, or for a user's broken template.
     """
     return _emitted(_named(shell, SHELLS), environment, command=command_name(command), changes={})
 
 
 def assignments(format_name: str, changes: Mapping[str, str | None], environment: Mapping[str, str]) -> str:
-    """Return what applies ``changes`` to environment variables, in the words of a name in ``FORMATS``.
+    """Return the text that applies ``changes`` to environment variables, in a format named in ``FORMATS``.
 
-    None removes a variable; dotenv and GitHub's files cannot do that and make it empty. UsageFailure for
-    another format, a value that the format cannot hold, or a broken template of the user's.
+    None removes a variable; dotenv and GitHub's files cannot do that, so there it becomes empty. UsageFailure for
+    another format, for a value that the format cannot hold, or for a user's broken template.
     """
     return _emitted(_named(format_name, FORMATS), environment, command=None, changes=changes)
 
 
 def shim() -> str:
-    """Return the program ``opencode`` that goes through us where no shell does; it is the same everywhere."""
+    """Return the program ``opencode`` that goes through us where no shell is involved; it has no variants."""
     return engine(shipped).get_template("shim.j2").render()
 
 
-def completion(shell: str) -> str:
-    """Return the completion script of a shell for which click has none: its template asks click as bash does."""
-    return engine(shipped).get_template(f"completion.{shell}.j2").render()
+def completion(shell: str, command: click.Command) -> str:
+    """Return the script that completes ``command``, our command line, in ``shell``, a name in ``COMPLETIONS``."""
+    from click import shell_completion
+
+    if COMPLETIONS[shell] is Completion.TEMPLATE:
+        return engine(shipped).get_template(f"{shell}.j2").render(completion=True)
+    script = shell_completion.get_completion_class(shell)
+    assert script is not None, shell  # noqa: S101 - what CLICK in the table of shells promises
+    return script(command, {}, _PROGRAM, _COMPLETION_VARIABLE).source() + "\n"
 
 
 def _named(name: str, among: Mapping[str, Shell]) -> Shell:
     if name not in among:
-        raise UsageFailure(f"there is nothing for {name[:100]!r}", f"choose one of {' | '.join(among)}")
+        raise UsageFailure(f"{name[:100]!r} is not supported", f"choose one of {', '.join(among)}")
     return among[name]
 
 
-def _emitted(shell: Shell, environment: Mapping[str, str], **given: object) -> str:
+def _emitted(shell: Shell, environment: Mapping[str, str], **names: object) -> str:
     import jinja2
 
     folder = Path(variables.override_folder(environment))
     renderer = engine(lambda name: _override(folder, name) or shipped(name))
     renderer.filters["word"] = shell.word
     try:
-        return renderer.get_template(f"{shell.name}.j2").render(given)
+        return renderer.get_template(f"{shell.name}.j2").render(names)
     except (jinja2.TemplateError, *_FAULTS) as error:
         place = _place(error, folder)
         if place is None:
             raise
-        raise UsageFailure(f"{place}: {error}", "mend this template, or remove it to use ours") from error
+        raise UsageFailure(f"{place}: {error}", _REMEDY) from error
 
 
 def _override(folder: Path, name: str) -> Source | None:
-    """Return the user's template; only what we ship can be replaced, so that every change is noticed."""
+    """Return the user's template; only names that we ship count, so that ``replay`` notices every change."""
     if name.removesuffix(".j2") not in FORMATS:
         return None
     path = folder / name
     try:
         return source(path)
     except (OSError, ValueError) as error:
-        raise UsageFailure(f"{path}: {error}", "mend this template, or remove it to use ours") from error
+        raise UsageFailure(f"{path}: {error}", _REMEDY) from error
 
 
 def _place(error: Exception, folder: Path) -> str | None:
-    """Return file and line of the user's template that ``error`` comes from, None when it is one of ours."""
+    """Return the file and line of the user's template that caused ``error``, None when one of ours did."""
     import jinja2
 
     if isinstance(error, jinja2.TemplateSyntaxError):

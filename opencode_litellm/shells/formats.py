@@ -1,4 +1,7 @@
-"""The shells and file formats that assignments are written for, each with its own way to quote a value."""
+"""The table of shells and file formats: all that the program knows about a shell stands in its row here.
+
+A new shell is a row in ``FORMATS``, a template of its name, and a row of the tests' ``world/real_shells.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from opencode_litellm import jsonc, variables
@@ -15,11 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+class Completion(Enum):
+    """Who writes a shell's completion script: click, or the shell's own template."""
+
+    CLICK = auto()
+    TEMPLATE = auto()
+
+
 @dataclass(frozen=True)
 class Startup:
-    """How a shell comes to its snippet: the ``line`` that evaluates it, and the ``files`` that may hold either.
+    """How a shell gets its snippet: the ``line`` that evaluates it, and the ``files`` that may hold the line.
 
-    Of the paths that ``files`` returns for an environment, the shell reads the first that exists.
+    Of the paths that ``files`` returns for an environment, the shell reads the first one that exists.
     """
 
     line: str
@@ -28,17 +39,20 @@ class Startup:
 
 @dataclass(frozen=True)
 class Shell:
-    """A shell, or a file format that carries assignments as a shell does.
+    """A shell, or a file format that can carry assignments as a shell does.
 
-    What it emits stands in ``templates/<name>.j2``. ``word`` writes a value so that exactly that value is
-    read back, and raises UsageFailure for one that cannot be written. ``programs`` are the names under which
-    the shell's processes run. One with a ``startup`` has a wrapper for ``init`` in its template, too.
+    Its output is written in ``templates/<name>.j2``. ``word`` quotes a value so that exactly this value is read
+    back, and raises UsageFailure for a value that it cannot write. ``programs`` are the names that the shell's
+    processes run under. A shell with a ``startup`` has a snippet for ``init`` in its template too. No command can
+    have one of the ``reserved`` names there, because they are keywords or because the snippet calls them.
     """
 
     name: str
     word: Callable[[str], str]
     programs: frozenset[str] = frozenset()
     startup: Startup | None = None
+    completion: Completion | None = None
+    reserved: frozenset[str] = frozenset()
 
 
 def _posix_word(value: str) -> str:
@@ -69,7 +83,7 @@ def _pwsh_word(value: str) -> str:
 
 
 def _dotenv_word(value: str) -> str:
-    """Leave a value bare where python-dotenv, Node and Docker read it alike, else quote it for the first two.
+    """Leave a value bare where python-dotenv, Node and Docker agree on it, else quote it for the first two.
 
     Docker takes a line as it stands, quotes included. python-dotenv expands ``${X}`` even between quotes.
     """
@@ -77,14 +91,14 @@ def _dotenv_word(value: str) -> str:
         return value
     if re.search(r"'|\r|\$\{|\\\\|\\$", value):
         # Without the value: it may be the user's own configuration, with a key in it.
-        raise UsageFailure("dotenv has no way to write these quotes and line breaks", "choose another format")
+        raise UsageFailure("dotenv cannot hold a value with these quotes or line breaks", "choose another format")
     return f"'{value}'"
 
 
 def _github_word(value: str) -> str:
     import secrets  # 4 ms, for GitHub alone
 
-    # The delimiter is drawn after the value is known, so the value cannot hold it.
+    # Drawn at random when the value is already known, so the value cannot hold it.
     delimiter = f"end-{secrets.token_hex(16)}"
     return f"<<{delimiter}\n{value}\n{delimiter}"
 
@@ -108,34 +122,73 @@ def _pwsh_files(environment: Mapping[str, str]) -> Sequence[str]:
         return [os.path.join(_configuration(environment), "powershell", "profile.ps1")]
     import subprocess
 
-    # The folder of documents can be anywhere there, and each PowerShell has a profile of its own in it.
-    asked = ["-NoProfile", "-NonInteractive", "-Command", "$PROFILE.CurrentUserAllHosts"]
+    # On Windows the documents folder can be anywhere, and each edition of PowerShell has its own profile there.
+    options = ["-NoProfile", "-NonInteractive", "-Command", "$PROFILE.CurrentUserAllHosts"]
     for program in ("pwsh", "powershell"):
         try:
-            answer = subprocess.run([program, *asked], capture_output=True, text=True, check=True)  # noqa: S603
+            answer = subprocess.run([program, *options], capture_output=True, text=True, check=True)  # noqa: S603
         except (OSError, subprocess.CalledProcessError):
             continue
         return [answer.stdout.strip()]
-    raise UsageFailure("PowerShell does not say where its profile is", "is it on PATH?")
+    raise UsageFailure("PowerShell does not say where its profile is", "check that it is on PATH")
 
 
 def _configuration(environment: Mapping[str, str]) -> str:
     return os.path.dirname(variables.own_folder(environment))
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_POSIX_RESERVED = _words("""
+    break case command continue do done elif else esac eval exec false fi for hash if in return set test then time
+    true until while
+""")
+_BASH_RESERVED = _POSIX_RESERVED | _words("builtin coproc function local select")
+
 FORMATS: Final[Mapping[str, Shell]] = {
     shell.name: shell
     for shell in (
-        Shell("bash", _posix_word, frozenset({"bash"}), Startup('eval "$(opencode-litellm init bash)"', _bash_files)),
-        Shell("zsh", _posix_word, frozenset({"zsh"}), Startup('eval "$(opencode-litellm init zsh)"', _zsh_files)),
-        Shell("fish", _fish_word, frozenset({"fish"}), Startup("opencode-litellm init fish | source", _fish_files)),
+        Shell(
+            "bash",
+            _posix_word,
+            programs=frozenset({"bash"}),
+            startup=Startup('eval "$(opencode-litellm init bash)"', _bash_files),
+            completion=Completion.CLICK,
+            reserved=_BASH_RESERVED,
+        ),
+        Shell(
+            "zsh",
+            _posix_word,
+            programs=frozenset({"zsh"}),
+            startup=Startup('eval "$(opencode-litellm init zsh)"', _zsh_files),
+            completion=Completion.CLICK,
+            reserved=_BASH_RESERVED | _words("end foreach nocorrect noglob repeat whence"),
+        ),
+        Shell(
+            "fish",
+            _fish_word,
+            programs=frozenset({"fish"}),
+            startup=Startup("opencode-litellm init fish | source", _fish_files),
+            completion=Completion.CLICK,
+            reserved=_words("""
+                and begin break builtin case command continue else end eval exec false for function functions if in
+                not or return set status switch test time true while
+            """),
+        ),
         Shell(
             "pwsh",
             _pwsh_word,
-            frozenset({"pwsh", "powershell"}),
-            Startup("Invoke-Expression (& opencode-litellm init pwsh | Out-String)", _pwsh_files),
+            programs=frozenset({"pwsh", "powershell"}),
+            startup=Startup("Invoke-Expression (& opencode-litellm init pwsh | Out-String)", _pwsh_files),
+            completion=Completion.TEMPLATE,
+            reserved=_words("""
+                begin break continue do else for foreach function get-command if in return set-alias switch until
+                while
+            """),
         ),
-        Shell("posix", _posix_word, frozenset({"sh", "dash", "ash", "ksh"})),
+        Shell("posix", _posix_word, programs=frozenset({"sh", "dash", "ash", "ksh"}), reserved=_POSIX_RESERVED),
         Shell("json", jsonc.dump),
         Shell("dotenv", _dotenv_word),
         Shell("github", _github_word),
@@ -144,33 +197,32 @@ FORMATS: Final[Mapping[str, Shell]] = {
 
 SHELLS: Final[Mapping[str, Shell]] = {name: shell for name, shell in FORMATS.items() if shell.startup}
 STARTUPS: Final[Mapping[str, Startup]] = {shell.name: shell.startup for shell in FORMATS.values() if shell.startup}
+COMPLETIONS: Final[Mapping[str, Completion]] = {
+    shell.name: shell.completion for shell in FORMATS.values() if shell.completion
+}
 
-# What some shell keeps for itself, and what the snippets call.
-_TAKEN = """
-    and begin break builtin case command continue coproc do done elif else end esac eval exec false fi for foreach
-    function functions hash if in local nocorrect noglob not or repeat return select set status switch test then
-    time true until whence while get-command set-alias opencode-litellm opencode-with-litellm
-"""
+_OUR_COMMANDS = frozenset({"opencode-litellm", "opencode-with-litellm"})
 
 
 def command_name(text: str) -> str:
     """Return ``text`` when every shell takes it as the name of a command, else raise UsageFailure."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text.lower() in _TAKEN.split():
-        problem = f"--cmd {text[:100]!r} cannot be defined in every shell"
-        raise UsageFailure(problem, "choose a plain word that is free, such as oc")
+    reserved = _OUR_COMMANDS.union(*(shell.reserved for shell in FORMATS.values()))
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text.lower() in reserved:
+        problem = f"--cmd {text[:100]!r} cannot be the name of a command in every shell"
+        raise UsageFailure(problem, "choose another plain word, such as oc")
     return text
 
 
 def detect(among: Mapping[str, Shell] = SHELLS) -> str:
-    """Return which of ``among`` runs us, by looking at our parent processes; UsageFailure when none does."""
+    """Return which of ``among`` runs us, judged by our parent processes; UsageFailure when it is none of them."""
     import shellingham  # type: ignore[import-untyped]  # it ships no types
 
-    names = " | ".join(among)
+    remedy = f"name one of {', '.join(among)}"
     try:
         program, _ = shellingham.detect_shell()
     except (OSError, RuntimeError) as error:
-        raise UsageFailure("the shell cannot be detected from here", f"name it: {names}") from error
+        raise UsageFailure("cannot tell which shell this is", remedy) from error
     for shell in among.values():
         if program in shell.programs:
             return shell.name
-    raise UsageFailure(f"this shell is {program}, which is not supported", f"name the one you mean: {names}")
+    raise UsageFailure(f"this shell is {program}, which is not supported", remedy)

@@ -1,4 +1,4 @@
-"""What we put into files and folders of the user's, and how it goes again: snippets, shims, caches and logs."""
+"""What we put into the user's files and folders, and how it is removed: snippets, shims, caches and logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WROTE, CLEANED, REMOVED, UNCHANGED = "wrote", "cleaned", "removed", "unchanged"
 _WOULD = {WROTE: "would write", CLEANED: "would clean", REMOVED: "would remove"}
 
-_FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, as far as the umask lets it
+_FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, before the umask
 
 _DIGEST = r"(answers|head|launch|payload|refresh|turn)-[0-9a-f]{32}(\.json)?"
 _CACHED = re.compile(rf"({_DIGEST}|init-[a-z]+-[A-Za-z0-9_.-]+|doctor)(\.[0-9]+-[0-9]+\.tmp)?")
@@ -32,14 +32,14 @@ _LOGGED = re.compile(r"log(\.1)?")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file or folder, and a ``note`` on it; without ``done`` the note is all that there is."""
+    """What was ``done`` to a file or folder, and a ``note`` about it; without ``done`` there is only the note."""
 
     done: str = ""
     path: str = ""
     note: str = ""
 
     def line(self, *, dry_run: bool) -> str:
-        """Return a line for standard output, empty when nothing was done."""
+        """Return the line for standard output, empty when nothing was done."""
         done = _WOULD.get(self.done, self.done) if dry_run else self.done
         return f"{done} {terminal.plain(self.path)}\n" if done else ""
 
@@ -47,9 +47,9 @@ class Outcome:
 def install(
     names: Iterable[str], environment: Environment, *, shim: bool, dry_run: bool
 ) -> Iterator[Outcome | UsageFailure]:
-    """Put the snippet into the startup file of each of these shells, and the shim onto PATH when it is asked for.
+    """Add the snippet to the startup file of each of these shells, and with ``shim`` put the shim on PATH.
 
-    One that fails keeps no other from being done.
+    When one of them fails, the others are still done.
     """
     for name in names:
         yield from _attempted(_add, name, environment, dry_run)
@@ -58,33 +58,33 @@ def install(
 
 
 def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
-    """Take out all that is ours: from every shell's startup files, from PATH, and what launches have kept."""
+    """Remove all that is ours: from the startup files of all shells, from PATH, and the cache and log of launches."""
     outcomes = []
-    for outcome in _taken_away(environment, dry_run):
+    for outcome in _remove_all(environment, dry_run):
         outcomes.append(outcome)
         yield outcome
     if any(isinstance(outcome, Outcome) and outcome.done for outcome in outcomes):
-        yield Outcome(note="shells that run already go on as before until they end")
+        yield Outcome(note="shells that are already running keep the snippet until they exit")
     elif not outcomes:
         yield Outcome(note="nothing is installed here")
     templates = variables.override_folder(environment)
     if os.path.isdir(templates):
-        yield Outcome(note=f"your own templates in {templates} stay")
+        yield Outcome(note=f"your own templates in {templates} were kept")
 
 
 def startup_files(environment: Environment) -> list[str]:
-    """Return the startup files that let opencode go through us, by our snippet or by a line of the user's own."""
-    found = []
+    """Return the startup files that make opencode go through us, with our snippet or a line of the user's own."""
+    paths = []
     for shell in STARTUPS.values():
         for path in shell.files(environment):
             with suppress(OSError):
                 content = _read(path)
                 if content is not None and (startup.is_marked(content) or startup.evaluates_init(content)):
-                    found.append(path)
-    return found
+                    paths.append(path)
+    return paths
 
 
-def _taken_away(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
+def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     for name in STARTUPS:
         yield from _attempted(_take_out, name, environment, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
@@ -104,22 +104,22 @@ def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome
     line = STARTUPS[name].line
     files = STARTUPS[name].files(environment)
     path = next((file for file in files if os.path.exists(file)), files[0])
-    with _explained(path, f"make it writable, or put the line {line} into what manages it"):
+    with _explained(path, f"make it writable, or add this line where the file is managed: {line}"):
         content = _read(path)
         if content is not None and startup.evaluates_init(content):
-            yield Outcome(UNCHANGED, path, f"{path}: a line of your own evaluates opencode-litellm init, which will do")
+            yield Outcome(UNCHANGED, path, f"{path} already runs opencode-litellm init, in a line of your own")
             return
         wanted = startup.with_snippet(content, snippet)
         if wanted == content:
             yield Outcome(UNCHANGED, path)
             return
         _write(path, wanted, _FILE, dry_run)
-    yield Outcome(WROTE, path, f"new {name} shells go through LiteLLM; one that runs does after: {line}")
+    yield Outcome(WROTE, path, f"new {name} shells are ready; in one that is already running, run: {line}")
 
 
 def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     for path in STARTUPS[name].files(environment):
-        with _explained(path, "make it writable, or remove our lines from what manages it"):
+        with _explained(path, "make it writable, or remove our lines where the file is managed"):
             content = _read(path)
             if content is None:
                 continue
@@ -131,19 +131,19 @@ def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Ou
         if left != content:
             yield Outcome(REMOVED if left is None else CLEANED, path)
         if startup.evaluates_init(content):
-            yield Outcome(note=f"{path}: a line of your own evaluates opencode-litellm init, remove it yourself")
+            yield Outcome(note=f"{path} still runs opencode-litellm init, in a line of your own: remove that line")
 
 
 def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     if os.name == "nt":
-        raise UsageFailure("there is no shim for Windows", "name opencode-with-litellm where opencode is named")
+        raise UsageFailure("there is no shim for Windows", "use opencode-with-litellm in place of opencode")
     real = program.find("opencode", environment)
     folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
     path = os.path.join(folder, "opencode")
-    with _explained(path, "put a folder that is yours to write to before opencode's on PATH"):
+    with _explained(path, "put a folder that you can write to ahead of opencode's on PATH"):
         if os.path.lexists(path) and not _is_shim(path):
-            remedy = "remove it, or put another folder of your home before opencode's on PATH"
-            raise UsageFailure(f"{path} is there already and not ours", remedy)
+            remedy = "remove it, or put another folder of your home ahead of opencode's on PATH"
+            raise UsageFailure(f"{path} already exists and is not our shim", remedy)
         wanted = emission.shim().encode()
         if _read(path) == wanted:
             yield Outcome(UNCHANGED, path, note)
@@ -153,19 +153,19 @@ def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
 
 
 def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
-    """Return a folder that comes before ``real``, opencode's own, on PATH; and what to say when none does."""
+    """Return a folder for the shim, and a note if it does not precede ``real``, opencode's own folder, on PATH."""
     before = [os.path.realpath(folder) for folder in _path(environment)]
     if real is not None:
         before = list(takewhile(lambda folder: folder != os.path.realpath(real), before))
     home = os.path.join(os.path.realpath(variables.home(environment)), "")
     for folder in before:
-        # A virtual environment comes and goes.
-        passing = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
-        if folder.startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not passing:
+        # Virtual environments are activated and deleted.
+        temporary = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
+        if folder.startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not temporary:
             return folder, ""
     folder = _usual_folder(environment)
     placed = os.path.realpath(folder) in before
-    return folder, "" if placed else f"{folder} has to come before {real or 'opencode'} on PATH"
+    return folder, "" if placed else f"the shim has no effect yet: put {folder} ahead of {real or 'opencode'} on PATH"
 
 
 def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
@@ -178,7 +178,7 @@ def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
 
 
 def _remove_folder(folder: str, names: re.Pattern[str], dry_run: bool) -> Iterator[Outcome]:
-    """Remove a folder of ours and the files in it that have our ``names``; with anything else in it, it stays."""
+    """Remove the files in a folder of ours that have our ``names``, and the folder if nothing else is in it."""
     if os.path.islink(folder) or not os.path.isdir(folder):
         return
     with _explained(folder, "remove it yourself"):
@@ -187,7 +187,7 @@ def _remove_folder(folder: str, names: re.Pattern[str], dry_run: bool) -> Iterat
         for entry in ours:
             _remove(entry.path, dry_run)
         if len(ours) < len(entries):
-            yield Outcome(CLEANED if ours else "", folder, f"{folder} stays: not all that is in it is ours")
+            yield Outcome(CLEANED if ours else "", folder, f"{folder} was kept: it has files that are not ours")
             return
         if not dry_run:
             os.rmdir(folder)
@@ -214,10 +214,10 @@ def _is_shim(path: str) -> bool:
 
 
 def _read(path: str) -> bytes | None:
-    """Return what a file holds, None when it is not there; OSError for what cannot be read or is no plain file."""
+    """Return what a file holds, None if it does not exist; OSError if it is not a regular file, or unreadable."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise OSError(0, "it is no plain file")
+            raise OSError(0, "it is not a regular file")
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
@@ -237,9 +237,9 @@ def _remove(path: str, dry_run: bool) -> None:
 
 
 def _writable(path: str) -> str:
-    """Return where the links of ``path`` end; OSError for a read-only file, which somebody means to stay."""
+    """Return the file that ``path`` links to, if it does; OSError for a read-only file, which is so on purpose."""
     target = os.path.realpath(path)
-    # Where the folder can be written, or by root, it could be replaced or removed all the same.
+    # In a writable folder we could still replace or remove the file, and root always could.
     if os.path.exists(target) and not (os.stat(target).st_mode & 0o222 and os.access(target, os.W_OK)):
         raise OSError(0, "it is read-only")
     return target
@@ -247,10 +247,10 @@ def _writable(path: str) -> str:
 
 @contextmanager
 def _explained(path: str, remedy: str) -> Iterator[None]:
-    """Turn what the system or a file's content is against into a failure that names ``path``."""
+    """Turn an error of the system, or a file that is unsafe to change, into a failure that names ``path``."""
     try:
         yield
-    except startup.Unfit as error:
+    except startup.UnsafeToChange as error:
         raise UsageFailure(f"{path} {error.problem}", error.remedy) from error
     except OSError as error:
         raise UsageFailure(f"{path} cannot be changed ({error.strerror})", remedy) from error

@@ -1,4 +1,4 @@
-"""The snippet of ``init``, kept as it was rendered, so that a shell's start waits for no template engine."""
+"""The rendered snippet of ``init``, kept so that the start of a shell does not wait for the template engine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None:
-    """Return what ``init`` printed before for these arguments, or None when that is not known for certain.
+    """Return what ``init`` printed before for these arguments, None unless it would print the same now.
 
-    ``arguments`` are those that follow ``init``; only ``SHELL`` and ``SHELL --cmd NAME`` are understood.
+    ``arguments`` are those after ``init``; only ``SHELL`` and ``SHELL --cmd NAME`` are understood.
     """
     match arguments:
         case [shell]:
@@ -30,13 +30,13 @@ def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None
             return None
     if not shell or not command or not _PLAIN.issuperset(shell + command):
         return None
-    kept = cache.read(environment, _name(shell, command))
+    content = cache.read(environment, _name(shell, command))
     heading = _heading(shell, command, environment)
-    return kept[len(heading) :].decode() if kept and kept.startswith(heading) else None
+    return content[len(heading) :].decode() if content and content.startswith(heading) else None
 
 
 def keep(shell: str, command: str, environment: Mapping[str, str], text: str) -> None:
-    """Keep a rendered snippet for the next ``init``; where that fails, the next one is only slower."""
+    """Keep a rendered snippet for the next ``init``; if that fails, the next one is merely slower."""
     cache.write(environment, _name(shell, command), _heading(shell, command, environment) + text.encode())
 
 
@@ -45,17 +45,17 @@ def _name(shell: str, command: str) -> str:
 
 
 def _heading(shell: str, command: str, environment: Mapping[str, str]) -> bytes:
-    """Return one line that differs whenever the snippet may."""
+    """Return a line that changes whenever the snippet might."""
     folder = variables.override_folder(environment)
     try:
         overrides = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:
         overrides = []
     shipped = os.path.join(SHIPPED, f"{shell}.j2")
-    return ascii((__version__, shell, command, *map(_identity, [shipped, *overrides]))).encode() + b"\n"
+    return ascii((__version__, shell, command, *map(_file_stamp, [shipped, *overrides]))).encode() + b"\n"
 
 
-def _identity(path: str) -> tuple[str, int, int, int]:
+def _file_stamp(path: str) -> tuple[str, int, int, int]:
     try:
         status = os.stat(path)
     except OSError:

@@ -54,7 +54,7 @@ def launch(home: Mapping[str, str], folder: Path | str | None = None, **environm
     seconds = time.monotonic() - began
     assert finished.status == 7, finished
     assert "Traceback" not in finished.stderr
-    assert "a fault of our own" not in finished.stderr
+    assert "internal error" not in finished.stderr
     return Launch(json.loads(finished.stdout) if finished.stdout else None, finished.stderr, seconds)
 
 

@@ -1,4 +1,7 @@
-"""Real shells in their strict modes, and programs for their PATH that record how they were called."""
+"""Real shells in their strict modes, with what the tests have to know of each, and programs for their PATH.
+
+A shell that has a snippet is one row here, a ``SnippetShell``; every test of all shells reads it.
+"""
 
 from __future__ import annotations
 
@@ -57,20 +60,126 @@ class RealShell:
         return self.evaluate.format(path=path)
 
 
-BASH = RealShell("bash", ("--noprofile", "--norc", "-euo", "pipefail"))
-ZSH = RealShell("zsh", ("--no-rcs", "-eu", "-o", "pipefail"))
-FISH = RealShell("fish", ("--no-config",), evaluate="/bin/cat {path} | source\n", status="$status")
-PWSH = RealShell(
+@dataclass(frozen=True)
+class SnippetShell(RealShell):
+    """A shell that ``init`` has a snippet for, and what tests expect of it or need to write in its language."""
+
+    # Where the startup file is for somebody with nothing but HOME, seen from there; and with the folders of MOVED.
+    startup_file: str = field(kw_only=True)
+    moved_startup_file: str = field(kw_only=True)
+    # How a user starts it to run one line. Where it reads no startup file then, the line begins with ``read``.
+    interactive: tuple[str, ...] = field(kw_only=True)
+    read: str = ""
+    # The whole text of `env` for CHANGES.
+    assignments: str = field(kw_only=True)
+    # A script that prints how ``opencode-litellm {words} `` can go on. ``./script`` has the completion script.
+    completes: str = field(kw_only=True)
+    # The snippet is a function, which can fall back to plain opencode; PowerShell has an alias.
+    has_function: bool = True
+    # A script that prints "failed" after opencode failed, and "worked" else.
+    asks: str = "if opencode; then echo worked; else echo failed; fi\n"
+    # What keeps a script going after a failure.
+    tolerate: str = "set +e\n"
+    source: str = "."
+    # What goes before a program's path in quotes.
+    call: str = ""
+    linters: tuple[tuple[str, ...], ...] = ()
+
+    def ends(self) -> str:
+        """Return the line that ends a script with the last status."""
+        return f"exit {self.status}\n"
+
+
+# What `assignments` are for, and where startup files are looked for in the test of moved ones.
+CHANGES = {"OPENCODE_CONFIG_CONTENT": '{"it\'s":"a é"}', "OPENCODE_CONFIG": "/h/a b.json", "GONE": None, "EMPTY": ""}
+MOVED = {"ZDOTDIR": "/zsh", "XDG_CONFIG_HOME": "/config"}
+
+EXPORTS = """\
+export OPENCODE_CONFIG_CONTENT='{"it'\\''s":"a é"}'
+export OPENCODE_CONFIG='/h/a b.json'
+unset -v GONE
+export EMPTY=''
+"""
+SHFMT = ("shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=bash")
+
+BASH = SnippetShell(
+    "bash",
+    ("--noprofile", "--norc", "-euo", "pipefail"),
+    startup_file=".bashrc",
+    moved_startup_file="{home}/.bashrc",
+    interactive=("-i", "-c"),
+    assignments=EXPORTS,
+    completes='source ./script; COMP_WORDS=(opencode-litellm {words} ""); COMP_CWORD={place};'
+    ' _opencode_litellm_completion opencode-litellm; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    linters=(("bash", "-n"), ("shellcheck", "--norc", "--enable=all", "--shell=bash"), SHFMT),
+)
+ZSH = SnippetShell(
+    "zsh",
+    ("--no-rcs", "-eu", "-o", "pipefail"),
+    startup_file=".zshrc",
+    moved_startup_file="/zsh/.zshrc",
+    interactive=("-i", "-c"),
+    assignments=EXPORTS,
+    # Zsh completes nothing without its line editor; what its function asks is asked here, and that it is in place.
+    completes="autoload -Uz compinit; compinit -u -d ./dump; source ./script;"
+    " [[ ${{_comps[opencode-litellm]}} = _opencode_litellm_completion ]] || exit 1;"
+    ' COMP_WORDS="opencode-litellm {words} " COMP_CWORD={place} _OPENCODE_LITELLM_COMPLETE=zsh_complete'
+    " opencode-litellm | awk 'NR % 3 == 2'",
+    # Neither of the last two knows zsh, of which the snippet uses nothing that bash lacks but "whence".
+    linters=(("zsh", "-n"), ("shellcheck", "--norc", "--shell=bash"), SHFMT),
+)
+FISH = SnippetShell(
+    "fish",
+    ("--no-config",),
+    evaluate="/bin/cat {path} | source\n",
+    status="$status",
+    startup_file=".config/fish/conf.d/opencode-litellm.fish",
+    moved_startup_file="/config/fish/conf.d/opencode-litellm.fish",
+    interactive=("-c",),
+    assignments="""\
+set --global --export OPENCODE_CONFIG_CONTENT '{"it\\'s":"a é"}'
+set --global --export OPENCODE_CONFIG '/h/a b.json'
+if set --query --global GONE
+    set --erase --global GONE
+end
+set --global --export EMPTY ''
+""",
+    completes="source ./script; complete -C 'opencode-litellm {words} ' | cut -f1",
+    asks="if opencode; echo worked; else; echo failed; end\n",
+    tolerate="",
+    source="source",
+    linters=(("fish", "--no-execute"), ("fish_indent", "--check")),
+)
+PWSH = SnippetShell(
     "pwsh",
     ("-NoProfile", "-NonInteractive"),
     command="-Command",
     prologue="Set-StrictMode -Version latest\n$ErrorActionPreference = 'Stop'\n",
     evaluate="Invoke-Expression (& /bin/cat {path} | Out-String)\n",
     status="$LASTEXITCODE",
+    startup_file=".config/powershell/profile.ps1",
+    moved_startup_file="/config/powershell/profile.ps1",
+    interactive=("-NoProfile", "-NonInteractive", "-Command"),
+    # The engine that hosts PowerShell here reads no profile.
+    read="if (Test-Path '{file}') {{ . '{file}' }}\n",
+    assignments="""\
+$env:OPENCODE_CONFIG_CONTENT = (-join ('{"it\'\'s":"a ', [char]233, '"}'))
+$env:OPENCODE_CONFIG = '/h/a b.json'
+$env:GONE = $null
+$env:EMPTY = ''
+""",
+    completes="Invoke-Expression (& cat ./script | Out-String);"
+    " $line = 'opencode-litellm {words} '.Replace('  ', ' ');"
+    " foreach ($match in [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null)"
+    ".CompletionMatches) {{ $match.CompletionText }}",
+    has_function=False,
+    asks="opencode\nif ($?) { 'worked' } else { 'failed' }\n",
+    tolerate="",
+    call="& ",
 )
 POSIX = (RealShell("dash", ("-eu",)), RealShell("ksh", ("-eu",)), RealShell("mksh", ("-eu",)))
 
-WITH_SNIPPET = {shell.name: shell for shell in (BASH, ZSH, FISH, PWSH)}
+WITH_SNIPPET = (BASH, ZSH, FISH, PWSH)
 
 
 @dataclass(frozen=True)
