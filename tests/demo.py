@@ -89,7 +89,7 @@ def present_shells() -> tuple[dict[RealShell, Path], list[str]]:
     here, missing = {}, []
     for shell in WITH_SNIPPET:
         try:
-            here[shell] = tools.program(shell.name)
+            here[shell] = tools.program(shell.program or shell.name)
         except tools.ToolMissing:
             missing.append(shell.name)
     return here, missing
@@ -120,7 +120,7 @@ def perform(shell: RealShell, command: str, home: dict[str, str]) -> str:
     """Run a command in a new shell that has the line of its rc file, and return what it printed."""
     say(f"$ {command}")
     script = f"{shell.prologue}{STARTUPS[shell.name].line}\n{command}"
-    finished = run([shell.name, *shell.options, shell.command, script], home)
+    finished = run([shell.program or shell.name, *shell.options, shell.command, script], home)
     if finished.status:
         raise DemoFailed(
             f"{command!r} ended with status {finished.status} in {shell.name}:\n{finished.stderr}"

@@ -489,12 +489,11 @@ def test_refresh_is_what_the_next_launch_delivers(proxy: StubProxy, user: dict[s
 
 
 @pytest.mark.parametrize("name", COMPLETIONS)
-def test_completion_completes_in_its_shell(name: str, home: dict[str, str], program: Callable[[str], Path]) -> None:
-    path = str(program(name))
-    completes = next(shell.completes for shell in WITH_SNIPPET if shell.name == name)
+def test_completion_completes_in_its_shell(name: str, home: dict[str, str]) -> None:
+    shell = next(shell for shell in WITH_SNIPPET if shell.name == name)
     script = tool(home, "completion", name)
     assert (script.status, script.stderr) == (0, "")
     Path(home["HOME"], "script").write_text(script.stdout)
     for words, expected in (("", COMMANDS), ("env", FORMATS)):
-        done = run([path, "-c", completes.format(words=words, place=len(words.split()) + 1)], home)
+        done = run([shell.path(), "-c", shell.completes.format(words=words, place=len(words.split()) + 1)], home)
         assert (done.status, sorted(done.stdout.split()), done.stderr) == (0, sorted(expected), "")

@@ -165,7 +165,7 @@ def test_a_shell_that_is_started_then_goes_through_us(
     done = ours(home, "install", shell.name)
     hint = f"new {shell.name} shells are ready; in one that is already running, run: {STARTUPS[shell.name].line}"
     assert done == Finished(0, f"wrote {file}\n", f"opencode-litellm: {hint}\n")
-    start, read = [tool(shell.name), *shell.interactive], shell.read.format(file=file)
+    start, read = [shell.path(), *shell.interactive], shell.read.format(file=file)
     for _ in range(2):
         assert run([*start, f"{read}opencode a 'two words'"], home | programs.environment).status == 0
     assert programs.calls() == 2 * [Call(TOOL, ["a", "two words"])]
@@ -191,7 +191,7 @@ def test_its_start_runs_no_process_and_says_nothing_however_strict(
 
 @pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in WITH_SNIPPET if shell.has_function])
 def test_the_shell_that_runs_it_is_meant_when_none_is_named(shell: SnippetShell, home: dict[str, str]) -> None:
-    done = run([tool(shell.name), "-c", "opencode-litellm install; exit 0"], home)
+    done = run([shell.path(), "-c", "opencode-litellm install; exit 0"], home)
     assert done.stdout == f"wrote {home['HOME']}/{shell.startup_file}\n"
 
 
@@ -435,7 +435,7 @@ def with_shims(programs: Programs, shims: list[Path]) -> dict[str, str]:
 def shimmed(shell: SnippetShell, shim: Path, environment: dict[str, str]) -> Finished:
     options = shell.options if shell not in POSIX else ()
     home = {"HOME": str(shim.parent), "LC_ALL": "C.UTF-8"}
-    return run([tool(shell.name), *options, str(shim), *ARGUMENTS], environment | home, given=b"\xff")
+    return run([shell.path(), *options, str(shim), *ARGUMENTS], environment | home, given=b"\xff")
 
 
 @every_sh
