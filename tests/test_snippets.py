@@ -334,7 +334,7 @@ def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path
         emission.snippet("bash", name, {"HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("name", ["posix", "json", "tcsh", "", "../bash"])
+@pytest.mark.parametrize("name", ["json", "dotenv", "tcsh", "", "../bash"])
 def test_there_is_none_for_other_shells(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         emission.snippet(name, "opencode", {"HOME": str(tmp_path)})

@@ -166,8 +166,8 @@ PWSH = SnippetShell(
     startup_file=".config/powershell/profile.ps1",
     moved_startup_file="/config/powershell/profile.ps1",
     interactive=("-NoProfile", "-NonInteractive", "-Command"),
-    # The engine that hosts PowerShell here reads no profile.
-    read="if (Test-Path '{file}') {{ . '{file}' }}\n",
+    # The engine that hosts PowerShell here reads no profile, and lacks Test-Path.
+    read="if ([IO.File]::Exists('{file}')) {{ . '{file}' }}\n",
     assignments="""\
 $env:OPENCODE_CONFIG_CONTENT = (-join ('{"it\'\'s":"a ', [char]233, '"}'))
 $env:OPENCODE_CONFIG = '/h/a b.json'
