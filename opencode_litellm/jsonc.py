@@ -93,7 +93,7 @@ def parse(text: str) -> JSON:
     except json.JSONDecodeError:
         pass  # not plain JSON
     try:
-        return _loads(_COMMA.sub(_blank, _COMMENT.sub(_blank, text)))
+        return _loads(_COMMA.sub(_blank, uncommented(text)))
     except json.JSONDecodeError as error:
         raise JsoncError(error.msg, error.lineno, error.colno) from error
 
@@ -122,8 +122,7 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
         return parse(text)
     place = re.compile(mark + r"(\d{8})")
     bare = re.compile(rf"({_STRING})|{place.pattern}", re.DOTALL)
-    uncommented = _COMMENT.sub(_blank, marked)
-    value = parse(bare.sub(lambda match: match[1] or replacements[int(match[2])], uncommented))
+    value = parse(bare.sub(lambda match: match[1] or replacements[int(match[2])], uncommented(marked)))
 
     def alive(string: str) -> str:
         parts = place.split(string)  # text and numbers by turns
@@ -154,6 +153,11 @@ def joined(separator: str, strings: Iterable[str]) -> str:
 def mapping(value: object) -> Mapping[str, Any]:
     """Return `value` when it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def uncommented(text: str) -> str:
+    """Return `text` with spaces in place of its comments."""
+    return _COMMENT.sub(_blank, text)
 
 
 def is_commented(text: str, offset: int) -> bool:

@@ -1,0 +1,242 @@
+"""Which opencode a program is, and what its versions differ in: one table for launches, payload, doctor and docs.
+
+What a warm launch has to know costs it one small file: the ``package.json`` behind the program, or what an earlier
+launch was told.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from opencode_litellm import cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAMES = ("opencode", "opencode2")  # the second one is version 2's alone
+
+_DAY, _HOUR = 24 * 3600.0, 3600.0  # seconds that an answer is kept, and that the lack of one is
+_PATIENCE = 5.0  # seconds for `--version`; opencode 1.18 takes 1 to 2
+_LARGEST_TEXT = 64 * 2**10  # bytes of a package.json or a shim; programs are larger
+_PACKAGES = {"opencode-ai": 1, "@opencode/cli": 2, "@opencode-ai/cli": 2}
+_PLATFORMS = ("linux", "darwin", "windows")  # what the names of the packages go on with that hold the program alone
+
+
+class Change:
+    """Something that versions of opencode differ in: since which one it is so, and what to say of those before."""
+
+    __slots__ = ("before", "since")
+
+    def __init__(self, since: tuple[int, int, int], before: str) -> None:
+        self.since = since
+        self.before = before
+
+
+# Tried with the real programs, `make matrix`; docs/compatibility.md has the same words.
+INLINE = Change(
+    (1, 0, 0),
+    "it knows neither OPENCODE_CONFIG_CONTENT nor a model's own package: models reach it by file, and none of them"
+    " goes to /v1/responses",
+)
+FILE_BELOW_PROJECT = Change((1, 0, 99), "it ranks the file of OPENCODE_CONFIG above the project's configuration")
+CHATS = Change((1, 0, 99), "it installs packages at run time that no longer fit it: it starts, but cannot chat")
+SHORT_HELP = Change((1, 0, 61), "-h is --hostname")
+LIVE_INLINE = Change(
+    (1, 2, 11),
+    "it does not replace {env:…} and {file:…} in OPENCODE_CONFIG_CONTENT: launches put the key itself there, in the"
+    " environment of that one process, and env cannot hand models over where they have to stand there",
+)
+CHANGES = (INLINE, FILE_BELOW_PROJECT, CHATS, SHORT_HELP, LIVE_INLINE)
+
+
+def _numbers(text: str) -> tuple[int, int, int] | None:
+    parts = text.partition("-")[0].partition("+")[0].split(".")
+    try:
+        first, second, third = (int(part) for part in parts)
+    except ValueError:
+        return None
+    return first, second, third
+
+
+class Version:
+    """A version of opencode: ``text`` as it names itself, and how that is known (``known_by``, empty: it is not).
+
+    ``numbers`` decide; ``major`` is 2 for all that reads its configuration in a background server.
+    """
+
+    __slots__ = ("known_by", "major", "numbers", "text")
+
+    def __init__(self, text: str, major: int, known_by: str = "") -> None:
+        self.text = text
+        self.major = major
+        self.known_by = known_by
+        found = _numbers(text)
+        # A preview of version 2 has version 1's numbers, and a snapshot of either, 0.0.0, is newer than all others.
+        fits = found is not None and found > (0, 0, 0) and max(found[0], 1) == major
+        self.numbers = found if found is not None and fits else (major, 2**31, 0)
+
+    def has(self, change: Change) -> bool:
+        """Tell whether a change is in it."""
+        return self.numbers >= change.since
+
+    def __str__(self) -> str:
+        return f"opencode {self.text or 'of an unknown version'}"
+
+
+UNKNOWN = Version("", 1)
+
+
+def is_opencode(program: str) -> bool:
+    """Tell whether ``program``, a name or a path, is called opencode."""
+    return _name(program) in NAMES
+
+
+def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Version:
+    """Return the version of the opencode at the path ``program``; `UNKNOWN` where it cannot be told.
+
+    Without ``ask`` the program is not started for it. What it said is kept for a day at most, because the shims of
+    version managers do not change with what they stand for.
+    """
+    real = os.path.realpath(program)
+    version = _packaged(os.path.join(os.path.dirname(os.path.dirname(real)), "package.json"))
+    if version is not None:
+        return version
+    name = _kept_as(program, real)
+    version = _kept(name, environment)
+    if version is None and name:
+        version = _in_shim(real)
+        if version is None and ask:
+            version = _asked(program, environment)
+        if version is not None:
+            cache.write(environment, name, f"{version.major} {version.text}\n{version.known_by}".encode())
+    if version is None or not version.known_by:
+        return Version("", 2, "its name") if _name(program) == "opencode2" else UNKNOWN
+    return version
+
+
+def asked(program: str, environment: Mapping[str, str]) -> Version:
+    """Return the version as the program tells it now; `UNKNOWN` where it does not."""
+    return _asked(program, environment)
+
+
+def _name(program: str) -> str:
+    return os.path.basename(program).lower().removesuffix(".exe").removesuffix(".cmd")
+
+
+def _packaged(path: str) -> Version | None:
+    """Return the version in a ``package.json``, as npm, bun and mise install opencode."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_LARGEST_TEXT).decode("utf-8", "replace")
+    except OSError:
+        return None
+    name = _field(text, "name")
+    for package, major in _PACKAGES.items():
+        platforms = package.removesuffix("-ai") if major == 1 else package
+        if name == package or name.startswith(tuple(f"{platforms}-{platform}-" for platform in _PLATFORMS)):
+            return Version(_field(text, "version"), major, path)
+    return None
+
+
+def _field(text: str, name: str) -> str:
+    """Return the first string under ``name`` in JSON; parsing it would cost a launch 10 ms."""
+    after = text.partition(f'"{name}"')[2].lstrip()
+    value = after[1:].lstrip()
+    return value[1:].partition('"')[0] if after[:1] == ":" and value[:1] == '"' else ""
+
+
+def _kept_as(program: str, real: str) -> str:
+    """Return the name of the file that holds what was told of a program; empty when it is not there."""
+    try:
+        status = os.stat(real)
+    except OSError:
+        return ""
+    return f"version-{cache.digest([program, real, f'{status.st_size} {status.st_mtime_ns} {status.st_ino}'])}"
+
+
+def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
+    content = cache.read(environment, name) if name else None
+    if content is None:
+        return None
+    told, _, known_by = content.decode("utf-8", "replace").partition("\n")
+    major, _, text = told.partition(" ")
+    try:
+        age = time.time() - os.stat(cache.path(environment, name)).st_mtime
+        version = Version(text, int(major), known_by)
+    except (OSError, ValueError):
+        return None
+    return version if 0 <= age < (_DAY if known_by else _HOUR) else None
+
+
+def _in_shim(path: str) -> Version | None:
+    """Return the version that the text of a small script names, where it names one alone."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_TEXT)
+    except OSError:
+        return None
+    if not data.startswith((b"#!", b"@", b":")):
+        return None
+    import re  # once a day, and only for scripts
+
+    # As in the paths of pnpm, Nix and Homebrew, and in asdf's comment.
+    pattern = re.compile(
+        rb"(@opencode[/+]cli@|opencode-ai@|opencode[-/@]v?|asdf-plugin: opencode )(\d+\.\d+\.\d+)(?![\d.]*\d)"
+    )
+    versions = {(number, b"cli@" in before) for before, number in pattern.findall(data)}
+    if len(versions) != 1:
+        return None
+    number, is_second = versions.pop()
+    text = number.decode()
+    return Version(text, 2 if is_second else _major(text), path)
+
+
+def _asked(program: str, environment: Mapping[str, str]) -> Version:
+    import re  # once a day
+
+    told = _output(program, environment)
+    number = re.search(r"\d+\.\d+\.\d+(-[\w.-]+)?", told)
+    if number:
+        return Version(number[0], _major(number[0]), "--version")
+    return Version("local", 2, "--version") if re.search(r"\bvlocal\b", told) else UNKNOWN
+
+
+def _output(program: str, environment: Mapping[str, str]) -> str:
+    """Return what ``program --version`` prints; empty when it takes too long, or cannot be started."""
+    import signal
+    import subprocess
+    import tempfile
+
+    try:
+        # A file and a session: whatever the program leaves running keeps us waiting in no pipe.
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(  # noqa: S603 - what is going to be started
+                [program, "--version"],
+                # A shim that leads back to us must not ask once more.
+                env={**environment, "OPENCODE_LITELLM_DISABLE": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            try:
+                process.wait(_PATIENCE)
+            finally:
+                if process.poll() is None:
+                    if os.name == "nt":
+                        process.kill()
+                    else:
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+            output.seek(0)
+            return output.read(_LARGEST_TEXT).decode(errors="replace")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _major(text: str) -> int:
+    """Return 2 for what has a background server: version 2 and later, and its betas, ``0.0.0-…``."""
+    numbers = _numbers(text)
+    return 2 if numbers is not None and (numbers[0] >= 2 or text.startswith("0.0.0-")) else 1
