@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PROVIDER = "litellm"
 SIBLING_SUFFIX = "-responses"
 DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
+HEADER_OPTIONS = ("customHeaders", "headers")
+TAGS = "tags"
 
 
 @dataclass(frozen=True)
@@ -111,15 +113,29 @@ class Header:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The options that choose and correct models; patterns know one wildcard, ``*``."""
+    """The options that choose and correct models; patterns know one wildcard, ``*``.
 
-    transport: str = "auto"
-    responses_models: tuple[str, ...] = ()
-    chat_models: tuple[str, ...] = ()
-    responses_provider: str = "auto"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    capabilities: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    A new one is a field here, with the name of its option, and its reader in ``settings.options``.
+    """
+
+    transport: str = field(default="auto", metadata={"option": "transport"})
+    responses_models: tuple[str, ...] = field(default=(), metadata={"option": "responsesApiModels"})
+    chat_models: tuple[str, ...] = field(default=(), metadata={"option": "chatApiModels"})
+    responses_provider: str = field(default="auto", metadata={"option": "responsesProvider"})
+    include: tuple[str, ...] = field(default=(), metadata={"option": "includeModels"})
+    exclude: tuple[str, ...] = field(default=(), metadata={"option": "excludeModels"})
+    capabilities: Mapping[str, Mapping[str, object]] = field(
+        default_factory=dict, metadata={"option": "modelCapabilities"}
+    )
+
+
+# Options that steer us, not opencode's packages: no sibling needs them.
+OUR_OPTIONS = frozenset(
+    {
+        "apiKey", "baseURL", *HEADER_OPTIONS, TAGS, *DECLARATIONS,
+        *(option.metadata["option"] for option in fields(ModelOptions)),
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

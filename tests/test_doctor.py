@@ -187,8 +187,9 @@ def test_a_setting_that_cannot_be_meant_is_named(
 def test_a_provider_that_the_configuration_hides_is_named(user: dict[str, str], proxy: StubProxy) -> None:
     add(user, disabled_providers=["litellm"])
     status, found = doctor(user)
-    finding = "enabled_providers or disabled_providers in opencode's configuration leave out litellm"
-    assert (status, found["settings"]) == (3, ("failed", finding, "let it in there"))
+    finding = "opencode's configuration switches provider litellm off"
+    remedy = "add it to enabled_providers, or remove it from disabled_providers"
+    assert (status, found["settings"]) == (3, ("failed", finding, remedy))
     assert proxy.requests == []
 
 

@@ -300,44 +300,46 @@ def test_no_secret_is_written_or_printed(environment: dict[str, str], stub_proxy
 INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "transport": (
         {"transport": "grpc"},
-        "options.transport of provider litellm in FILE is \"grpc\": it is taken as 'auto';"
+        "options.transport of provider litellm in FILE is \"grpc\", so 'auto' is used:"
         " choose auto, chat, responses",
     ),
     "responsesProvider": (
         {"responsesProvider": 7},
-        "options.responsesProvider of provider litellm in FILE is 7: it is taken as 'auto';"
+        "options.responsesProvider of provider litellm in FILE is 7, so 'auto' is used:"
         " choose auto, sibling, inline",
     ),
     "includeModels": (
         {"includeModels": {"a": 1}},
-        "options.includeModels of provider litellm in FILE is {\"a\": 1}: give a list of strings; the rest is ignored",
+        "options.includeModels of provider litellm in FILE is {\"a\": 1}, and only strings in it are used:"
+        " write a list of strings",
     ),
     "tags": (
         {"tags": ["blue", "été"]},
-        'options.tags of provider litellm in FILE is ["blue", "été"]: give a list of words in ASCII; it is left out',
+        'options.tags of provider litellm in FILE is ["blue", "été"], so no tags are sent: write a list of ASCII words',
     ),
     "modelCapabilities": (
         {"modelCapabilities": {"gpt-4o": True}},
-        'options.modelCapabilities of provider litellm in FILE is {"gpt-4o": true}: map model ids to objects such as'
-        ' {"supports_vision": true}; the rest is ignored',
+        'options.modelCapabilities of provider litellm in FILE is {"gpt-4o": true}, and only objects in it are used:'
+        ' map model ids to objects such as {"supports_vision": true}',
     ),
     "a misspelt capability": (
         {"modelCapabilities": {"gpt-4o": {"suports_vision": True, "max_input_tokens": "lots", "mode": None}}},
-        "options.modelCapabilities of provider litellm in FILE has what says nothing of a model in LiteLLM's words, and"
-        ' is ignored: gpt-4o.suports_vision: true, gpt-4o.max_input_tokens: "lots"',
+        "options.modelCapabilities of provider litellm in FILE has values that are not used (gpt-4o.suports_vision is"
+        ' true, gpt-4o.max_input_tokens is "lots"): check the spelling and the type against LiteLLM\'s model_info',
     ),
     "a declaration in quotes": (
         {"litellm": "true"},
-        'options.litellm of provider litellm in FILE is "true": it is ignored; choose true or false, without quotes',
+        'options.litellm of provider litellm in FILE is "true", so it has no effect: write true or false, unquoted',
     ),
     "headers as a text": (
         {"customHeaders": "X-A: b"},
-        "options.customHeaders of provider litellm in FILE is left out: give an object of names and values",
+        "options.customHeaders of provider litellm in FILE is not used: write an object that maps header names to"
+        " values",
     ),
     "customHeaders": (
         {"customHeaders": {"X-Two": "a\nb"}},
-        "options.customHeaders.X-Two of provider litellm in FILE is left out: a header is a name with one line of"
-        " ASCII text",
+        "options.customHeaders.X-Two of provider litellm in FILE is not used: write a valid header name and one line"
+        " of ASCII text",
     ),
 }
 

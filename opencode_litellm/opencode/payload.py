@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opencode_litellm.jsonc import Live, joined, mapping
 from opencode_litellm.opencode.delivery import MARKER
-from opencode_litellm.proxies import DECLARATIONS, PLACEHOLDER, SIBLING_SUFFIX
+from opencode_litellm.proxies import OUR_OPTIONS, PLACEHOLDER, SIBLING_SUFFIX
 from opencode_litellm.variables import NO_KEY
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ _VARIANTS_OF_OPENCODE = {
 }
 
 _NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
-
-# Options that steer us, not opencode's packages: no sibling needs them.
-_OUR_OPTIONS = frozenset(
-    {
-        "apiKey", "baseURL", "headers", "customHeaders", "transport", "responsesApiModels", "chatApiModels",
-        "responsesProvider", "includeModels", "excludeModels", "modelCapabilities", "tags",
-        *DECLARATIONS,
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -228,7 +219,7 @@ def _sibling_connection(proxy: Proxy, url: ProxyURL, *, below: bool) -> tuple[di
     inherited = {
         name: value
         for name, value in options.items()
-        if name not in _OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
+        if name not in OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
     }
     return fields, {**connection, **inherited, **added}
 

@@ -9,44 +9,34 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from opencode_litellm import cache
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
-from opencode_litellm.jsonc import Bound, Live, joined, mapping
-from opencode_litellm.litellm.facts import row_of
+from opencode_litellm.jsonc import mapping
 from opencode_litellm.proxies import (
     DECLARATIONS,
     NO_KEY,
     PROVIDER,
     SIBLING_SUFFIX,
-    Header,
     Key,
-    ModelOptions,
     Proxy,
     ProxyURL,
     Section,
 )
 from opencode_litellm.settings import keys
-from opencode_litellm.variables import CARRIED, NAMED_MODEL
+from opencode_litellm.settings.options import Options, quoted
+from opencode_litellm.variables import NAMED_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from opencode_litellm.opencode.configuration import Configuration
 
 TIMEOUT = 5.0  # seconds, for a whole discovery
 DELIVERIES = ("auto", "inline", "file", "managed")
-TRANSPORTS = ("auto", "chat", "responses")
-RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
-TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
-_SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|credential|signature|session", re.I)
-_SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
 _USER = re.compile(r"//[^/]*@")
-_LONGEST_SHOWN = 200  # characters of a value in a warning
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True)
@@ -116,7 +106,7 @@ def is_ours(provider: str, section: object) -> bool:
 
 
 class _Reader:
-    """Reads the provider sections of one configuration, collecting warnings."""
+    """Reads all provider sections of one configuration."""
 
     def __init__(
         self, environment: Mapping[str, str], configuration: Configuration, warnings: list[str]
@@ -125,249 +115,175 @@ class _Reader:
         self._configuration = configuration
         self._warnings = warnings
         self._resolved = mapping(configuration.resolved.get("provider"))
-        self._written = mapping(configuration.written.get("provider"))
-        self._upper = mapping(configuration.upper.get("provider"))
         self.failures: list[Failure] = []
         self.variables = frozenset[str]()
 
     def proxies(self) -> tuple[Proxy, ...]:
         flag = self._environment.get("OPENCODE_LITELLM_URL")
         url = _url(flag, "OPENCODE_LITELLM_URL (--url)") if flag else None
-        providers = self._sections()
+        sections = [self._section(provider) for provider in self._ours()]
         if url is not None:
-            providers = [provider for provider in providers if self._own_root(provider) == url.root] or [PROVIDER]
-        shown = [provider for provider in providers if self._shown(provider)]
-        if not shown:
-            problem = f"enabled_providers or disabled_providers in opencode's configuration leave out {providers[0]}"
-            self.failures.append(ProxyUnreachable(problem, "let it in there"))
+            sections = [section for section in sections if section.root == url.root] or [self._section(PROVIDER)]
+        enabled = [section for section in sections if section.is_enabled]
+        if not enabled:
+            problem = f"opencode's configuration switches provider {sections[0].provider} off"
+            remedy = "add it to enabled_providers, or remove it from disabled_providers"
+            self.failures.append(ProxyUnreachable(problem, remedy))
         proxies = []
-        for provider in shown:
+        for section in enabled:
             try:
-                where = (url, "OPENCODE_LITELLM_URL") if url else self._where(provider)
-                proxies.append(self._proxy(provider, *where))
+                address = (url, "OPENCODE_LITELLM_URL") if url else section.address()
+                proxies.append(section.proxy(*address, self._section(f"{section.provider}{SIBLING_SUFFIX}")))
             except UsageFailure as failure:
                 self.failures.append(failure)
         return tuple(proxies)
 
-    def _sections(self) -> list[str]:
+    def _section(self, provider: str) -> _ProviderSection:
+        section = _ProviderSection(provider, self._environment, self._configuration, self._warn)
+        self.variables |= section.variables
+        return section
+
+    def _ours(self) -> list[str]:
         ours = [provider for provider, section in self._resolved.items() if is_ours(provider, section)]
-        for provider, section in self._resolved.items():
-            self._warn_of_declarations(provider, mapping(mapping(section).get("options")))
+        for provider in self._resolved:
+            options = Options(provider, self._configuration, self._warn)
+            for name in DECLARATIONS:
+                value = options.resolved.get(name, True)
+                if not isinstance(value, bool):
+                    options.warn((name,), f"is {quoted(value)}, so it has no effect", "write true or false, unquoted")
         siblings = {f"{provider}{SIBLING_SUFFIX}" for provider in [*ours, PROVIDER]}
         return sorted(provider for provider in ours if provider not in siblings) or [PROVIDER]
-
-    def _warn_of_declarations(self, provider: str, options: Mapping[str, Any]) -> None:
-        for name in DECLARATIONS:
-            if not isinstance(options.get(name, True), bool):
-                said = f"{self._option(provider, name)} is {_shown(options[name])}"
-                self._warn(f"{said}: it is ignored; choose true or false, without quotes")
-
-    def _shown(self, provider: str) -> bool:
-        # opencode 1.18: enabled_providers hides what it leaves out, and disabled_providers beats it.
-        enabled = self._configuration.resolved.get("enabled_providers")
-        disabled = self._configuration.resolved.get("disabled_providers")
-        return not (isinstance(enabled, list) and provider not in enabled) and not (
-            isinstance(disabled, list) and provider in disabled
-        )
-
-    def _where(self, provider: str) -> tuple[ProxyURL | None, str]:
-        """Return the URL of a provider's proxy, None where it has to be detected, and who says so."""
-        own = self._address(provider)
-        if own:
-            options = mapping(mapping(self._resolved.get(provider)).get("options"))
-            path = ("options", "baseURL") if options.get("baseURL") else ("api",)
-            source = f"{'.'.join(path)} of provider {provider}"
-            return _url(own, f"{source}{self._place(provider, *path)}"), source
-        named = self._environment.get("LITELLM_PROXY_URL")
-        if named:
-            return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
-        return None, "detection"
-
-    def _address(self, provider: str) -> object:
-        """Return where a section says that its proxy is, as opencode 1.18 would understand it, or nothing."""
-        section = mapping(self._resolved.get(provider))
-        text = mapping(section.get("options")).get("baseURL") or section.get("api")
-        if not isinstance(text, str):
-            return text
-        self.variables |= frozenset(_URL_VARIABLE.findall(text))
-        return _URL_VARIABLE.sub(lambda match: self._environment.get(match[1], match[0]), text)
-
-    def _own_root(self, provider: str) -> str | None:
-        """Return the root of a section's own address; None for none, and what stands there when that is no URL."""
-        own = self._address(provider)
-        try:
-            return ProxyURL.parse(own).root if isinstance(own, str) and own else None
-        except ValueError:
-            return str(own)
-
-    def _proxy(self, provider: str, url: ProxyURL | None, source: str) -> Proxy:
-        options = mapping(mapping(self._resolved.get(provider)).get("options"))
-        written = mapping(mapping(self._written.get(provider)).get("options"))
-        # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
-        # that is detected on loopback identifies itself first, and is what a section without a URL means.
-        overrides = url is not None and self._own_root(provider) != url.root
-        key = self._key(provider, written, options, overrides=overrides)
-        upper, sibling = (self._upper_connection(name) for name in (provider, f"{provider}{SIBLING_SUFFIX}"))
-        # An empty key of the project's would stand above the one that was found elsewhere.
-        emptied = "apiKey" in upper and key.reference not in (None, written.get("apiKey"))
-        return Proxy(
-            provider=provider,
-            url=url,
-            url_source=source,
-            key=key,
-            headers=() if overrides else self._headers(provider, written, options),
-            options=self._options(provider, options),
-            section=self._section(provider),
-            overrides=overrides,
-            beats_project=bool(upper | sibling) if overrides and key.reference is not None else emptied,
-            detected=url is None,
-        )
-
-    def _key(
-        self, provider: str, written: Mapping[str, Any], options: Mapping[str, Any], *, overrides: bool
-    ) -> Key:
-        stated = "apiKey" in options and not overrides
-        if stated and options["apiKey"] == written.get("apiKey") == "":
-            return keys.empty("", provider)  # somebody wants none
-        key = None
-        if stated:
-            key = keys.of_section(written.get("apiKey"), options["apiKey"], provider)
-        elif not overrides:
-            names = mapping(self._resolved.get(provider)).get("env")
-            self.variables |= frozenset(filter(keys.is_variable, names if isinstance(names, list) else []))
-            key = keys.of_variable(names, self._environment, provider)
-        key = key or keys.of_environment(self._environment)
-        if key is None and stated:
-            key = keys.empty(written.get("apiKey"), provider)
-        # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
-        if key is None and "apiKey" not in options and not (overrides and self._own_root(provider)):
-            key = keys.stored(self._environment, provider)
-        return key or NO_KEY
-
-    def _upper_connection(self, provider: str) -> frozenset[str]:
-        """Return what the layers above OPENCODE_CONFIG's, such as a project's, say of a provider's connection."""
-        section = mapping(self._upper.get(provider))
-        options = mapping(section.get("options"))
-        return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api"} & section.keys())
-
-    def _section(self, provider: str) -> Section:
-        prefix = f"{provider}/"
-        named = {*self._configuration.models_named, self._environment.get(NAMED_MODEL, "")}
-        return Section(
-            written=mapping(self._written.get(provider)),
-            sibling=mapping(self._written.get(f"{provider}{SIBLING_SUFFIX}")),
-            named_models=frozenset(name[len(prefix) :] for name in named if name.startswith(prefix)),
-            sibling_hidden=not self._shown(f"{provider}{SIBLING_SUFFIX}"),
-            sibling_root=self._own_root(f"{provider}{SIBLING_SUFFIX}"),
-            local=bool(self._upper_connection(provider) - {"headers"}),
-        )
-
-    def _headers(
-        self, provider: str, written: Mapping[str, Any], resolved: Mapping[str, Any]
-    ) -> tuple[Header, ...]:
-        headers: dict[str, Header] = {}
-        for option in ("customHeaders", "headers"):  # opencode sends the second itself: it has the last word
-            values = mapping(resolved.get(option))
-            if resolved.get(option) is not None and not isinstance(resolved[option], dict):
-                self._warn(f"{self._option(provider, option)} is left out: give an object of names and values")
-            for name, value in values.items():
-                if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(value):
-                    source = self._option(provider, option, name)
-                    self._warn(f"{source} is left out: a header is a name with one line of ASCII text")
-                    continue
-                as_written = mapping(written.get(option)).get(name, value)
-                headers[name.lower()] = _header(provider, option, name, value, as_written)
-        tags = self._tags(provider, written, resolved)
-        if tags is not None:
-            headers.setdefault(TAGS_HEADER, tags)
-        return tuple(headers[name] for name in sorted(headers))
-
-    def _tags(self, provider: str, written: Mapping[str, Any], resolved: Mapping[str, Any]) -> Header | None:
-        """Return the header for ``tags``, which is all of them or none: a launch puts it together once more."""
-        value = resolved.get("tags")
-        if not value:
-            return None
-        tags, as_written = ([tags] if isinstance(tags, str) else tags for tags in (value, written.get("tags", value)))
-        if not isinstance(tags, list) or not all(isinstance(tag, str) and _fits_a_header(tag) for tag in tags):
-            said = f"{self._option(provider, 'tags')} is {_shown(as_written)}"
-            self._warn(f"{said}: give a list of words in ASCII; it is left out")
-            return None
-        return _header(provider, "tags", TAGS_HEADER, ",".join(tags), joined(",", as_written))
-
-    def _options(self, provider: str, options: Mapping[str, Any]) -> ModelOptions:
-        return ModelOptions(
-            transport=self._choice(provider, options, "transport", TRANSPORTS),
-            responses_models=self._strings(provider, options, "responsesApiModels"),
-            chat_models=self._strings(provider, options, "chatApiModels"),
-            responses_provider=self._choice(provider, options, "responsesProvider", RESPONSES_PROVIDERS),
-            include=self._strings(provider, options, "includeModels"),
-            exclude=self._strings(provider, options, "excludeModels"),
-            capabilities=self._capabilities(provider, options.get("modelCapabilities")),
-        )
-
-    def _choice(
-        self, provider: str, options: Mapping[str, Any], name: str, choices: Sequence[str]
-    ) -> str:
-        value = options.get(name)
-        if value is None or value in choices:
-            return str(value or choices[0])
-        said = f"{self._option(provider, name)} is {_shown(value)}"
-        self._warn(f"{said}: it is taken as {choices[0]!r}; choose {', '.join(choices)}")
-        return choices[0]
-
-    def _strings(self, provider: str, options: Mapping[str, Any], name: str) -> tuple[str, ...]:
-        value = options.get(name)
-        values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        strings = tuple(item for item in values if isinstance(item, str))
-        if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
-            said = f"{self._option(provider, name)} is {_shown(value)}"
-            self._warn(f"{said}: give a list of strings; the rest is ignored")
-        return strings
-
-    def _capabilities(self, provider: str, value: object) -> Mapping[str, Mapping[str, object]]:
-        models = mapping(value)
-        usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
-        option = self._option(provider, "modelCapabilities")
-        if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
-            remedy = 'map model ids to objects such as {"supports_vision": true}; the rest is ignored'
-            self._warn(f"{option} is {_shown(value)}: {remedy}")
-        ignored = [
-            f"{model}.{name}: {_shown(said)}"
-            for model, flags in usable.items()
-            for name, said in flags.items()
-            if said is not None and row_of(model, {name: said}) == row_of(model, {})
-        ]
-        if ignored:
-            what = "has what says nothing of a model in LiteLLM's words, and is ignored"
-            self._warn(f"{option} {what}: {', '.join(ignored)}")
-        return usable
-
-    def _option(self, provider: str, *names: str) -> str:
-        return f"options.{'.'.join(names)} of provider {provider}{self._place(provider, 'options', *names)}"
-
-    def _place(self, *names: str) -> str:
-        path, _ = next(self._configuration.stated("provider", *names), ("", None))
-        return f" in {path}" if path else ""
 
     def _warn(self, text: str) -> None:
         if text not in self._warnings:
             self._warnings.append(text)
 
 
-def _header(provider: str, option: str, name: str, value: str, written: object) -> Header:
-    plain = "".join(written.parts[::2]) if isinstance(written, Live) else value
-    if isinstance(written, Live) and keys.is_reference(written):
-        return Header(name, value, written, option)
-    if not isinstance(written, Bound) and not _SECRET_HEADER.search(name) and not _SECRET_VALUE.search(plain):
-        return Header(name, value, written if isinstance(written, Live) else value, option)
-    # A name made of provider and header would be the same for some two of them.
-    variable = f"{CARRIED}{cache.digest([provider, name.lower()])[:12].upper()}"
-    return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
+class _ProviderSection:
+    """One ``provider`` section, as resolved and as written."""
 
+    def __init__(
+        self,
+        provider: str,
+        environment: Mapping[str, str],
+        configuration: Configuration,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.provider = provider
+        self._environment = environment
+        self._configuration = configuration
+        self._resolved = mapping(mapping(configuration.resolved.get("provider")).get(provider))
+        self._written = mapping(mapping(configuration.written.get("provider")).get(provider))
+        self._options = Options(provider, configuration, warn)
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    @property
+    def is_enabled(self) -> bool:
+        # opencode 1.18: enabled_providers hides what it leaves out, and disabled_providers beats it.
+        enabled = self._configuration.resolved.get("enabled_providers")
+        disabled = self._configuration.resolved.get("disabled_providers")
+        return not (isinstance(enabled, list) and self.provider not in enabled) and not (
+            isinstance(disabled, list) and self.provider in disabled
+        )
+
+    @property
+    def root(self) -> str | None:
+        """The root of the section's own URL; None without one, and the text itself when that is no URL."""
+        text = self._own_url
+        try:
+            return ProxyURL.parse(text).root if isinstance(text, str) and text else None
+        except ValueError:
+            return str(text)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The environment variables that the URL is made of, and that may hold the key."""
+        text = self._stated_url
+        names = frozenset(_URL_VARIABLE.findall(text)) if isinstance(text, str) else frozenset()
+        listed = self._resolved.get("env")
+        if "apiKey" in self._options.resolved or not isinstance(listed, list):
+            return names
+        return names | frozenset(filter(keys.is_variable, listed))
+
+    def address(self) -> tuple[ProxyURL | None, str]:
+        """Return the URL of the proxy, None where it has to be detected, and who says so."""
+        if self._own_url:
+            path = ("options", "baseURL") if self._options.resolved.get("baseURL") else ("api",)
+            source = f"{'.'.join(path)} of provider {self.provider}"
+            return _url(self._own_url, f"{source}{self._options.place(*path)}"), source
+        named = self._environment.get("LITELLM_PROXY_URL")
+        if named:
+            return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
+        return None, "detection"
+
+    def proxy(self, url: ProxyURL | None, source: str, sibling: _ProviderSection) -> Proxy:
+        """Return the proxy that the section stands for, at ``url``, which ``source`` gave."""
+        # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
+        # that is detected on loopback identifies itself first, and is what a section without a URL means.
+        overrides = url is not None and self.root != url.root
+        key = self._key(overrides=overrides)
+        # An empty key of the project's would stand above the one that comes from elsewhere.
+        emptied = "apiKey" in self._upper and key.reference not in (None, self._options.written.get("apiKey"))
+        return Proxy(
+            provider=self.provider,
+            url=url,
+            url_source=source,
+            key=key,
+            headers=() if overrides else self._options.headers(),
+            options=self._options.models(),
+            section=self._section(sibling),
+            overrides=overrides,
+            beats_project=bool(self._upper | sibling._upper) if overrides and key.reference is not None else emptied,
+            detected=url is None,
+        )
+
+    @property
+    def _stated_url(self) -> object:
+        return self._options.resolved.get("baseURL") or self._resolved.get("api")
+
+    @property
+    def _own_url(self) -> object:
+        """Where the section says that its proxy is, as opencode 1.18 would understand it."""
+        text = self._stated_url
+        if not isinstance(text, str):
+            return text
+        return _URL_VARIABLE.sub(lambda match: self._environment.get(match[1], match[0]), text)
+
+    @property
+    def _upper(self) -> frozenset[str]:
+        """What the layers above OPENCODE_CONFIG's, such as a project's, say of the provider's connection."""
+        section = mapping(mapping(self._configuration.upper.get("provider")).get(self.provider))
+        options = mapping(section.get("options"))
+        return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api"} & section.keys())
+
+    def _key(self, *, overrides: bool) -> Key:
+        resolved, written = self._options.resolved, self._options.written.get("apiKey")
+        stated = "apiKey" in resolved and not overrides
+        if stated and resolved["apiKey"] == written == "":
+            return keys.empty("", self.provider)  # somebody wants none
+        key = None
+        if stated:
+            key = keys.of_section(written, resolved["apiKey"], self.provider)
+        elif not overrides:
+            key = keys.of_variable(self._resolved.get("env"), self._environment, self.provider)
+        key = key or keys.of_environment(self._environment)
+        if key is None and stated:
+            key = keys.empty(written, self.provider)
+        # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
+        if key is None and "apiKey" not in resolved and not (overrides and self.root):
+            key = keys.stored(self._environment, self.provider)
+        return key or NO_KEY
+
+    def _section(self, sibling: _ProviderSection) -> Section:
+        prefix = f"{self.provider}/"
+        named = {*self._configuration.models_named, self._environment.get(NAMED_MODEL, "")}
+        return Section(
+            written=self._written,
+            sibling=sibling._written,
+            named_models=frozenset(name[len(prefix) :] for name in named if name.startswith(prefix)),
+            sibling_hidden=not sibling.is_enabled,
+            sibling_root=sibling.root,
+            local=bool(self._upper - {"headers"}),
+        )
 
 
 def _url(text: object, place: str) -> ProxyURL:
@@ -380,7 +296,3 @@ def _url(text: object, place: str) -> ProxyURL:
         raise UsageFailure(
             f"{place} is {shown}, which is not the URL of a proxy ({error})", "give one like http://localhost:4000"
         ) from error
-
-
-def _fits_a_header(value: str) -> bool:
-    return value.isprintable() and value.isascii()

@@ -1,0 +1,166 @@
+"""What stands under ``options`` of a provider section: headers, tags, choices, lists and capabilities.
+
+An option of ours that makes no sense is a warning and falls back, because opencode has to start.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from opencode_litellm import cache
+from opencode_litellm.jsonc import Bound, Live, joined, mapping
+from opencode_litellm.litellm.facts import row_of
+from opencode_litellm.proxies import HEADER_OPTIONS, TAGS, Header, ModelOptions
+from opencode_litellm.settings import keys
+from opencode_litellm.variables import CARRIED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opencode_litellm.opencode.configuration import Configuration
+
+TRANSPORTS = ("auto", "chat", "responses")
+RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
+TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
+
+_SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|credential|signature|session", re.I)
+_SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LONGEST_QUOTE = 200  # characters of a value in a warning
+
+
+class Options:
+    """The options of one provider section: ``resolved`` as they are used, ``written`` as the user wrote them."""
+
+    def __init__(self, provider: str, configuration: Configuration, warn: Callable[[str], None]) -> None:
+        self.provider = provider
+        self.resolved = _of(configuration.resolved, provider)
+        self.written = _of(configuration.written, provider)
+        self._configuration = configuration
+        self._warn = warn
+
+    def place(self, *names: str) -> str:
+        """Return `` in FILE`` for the file that says what stands at ``names`` of the section, or nothing."""
+        path, _ = next(self._configuration.stated("provider", self.provider, *names), ("", None))
+        return f" in {path}" if path else ""
+
+    def warn(self, names: Sequence[str], problem: str, remedy: str) -> None:
+        """Note what is wrong with an option, where it stands and what to do."""
+        where = f"options.{'.'.join(names)} of provider {self.provider}{self.place('options', *names)}"
+        self._warn(f"{where} {problem}: {remedy}")
+
+    def headers(self) -> tuple[Header, ...]:
+        """Return the headers that ``customHeaders``, ``headers`` and ``tags`` add up to, sorted by name."""
+        headers: dict[str, Header] = {}
+        for option in HEADER_OPTIONS:  # opencode sends the last itself, so that one wins
+            value = self.resolved.get(option)
+            if value is not None and not isinstance(value, dict):
+                self.warn((option,), "is not used", "write an object that maps header names to values")
+            for name, text in mapping(value).items():
+                if not isinstance(text, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(text):
+                    remedy = "write a valid header name and one line of ASCII text"
+                    self.warn((option, name), "is not used", remedy)
+                    continue
+                as_written = mapping(self.written.get(option)).get(name, text)
+                headers[name.lower()] = self._header(option, name, text, as_written)
+        tags = self._tags()
+        if tags is not None:
+            headers.setdefault(TAGS_HEADER, tags)
+        return tuple(headers[name] for name in sorted(headers))
+
+    def models(self) -> ModelOptions:
+        """Return the options that choose and correct models, each read by its row of ``_READERS``."""
+        values: dict[str, Any] = {
+            field.name: _READERS[field.name](self, field.metadata["option"]) for field in fields(ModelOptions)
+        }
+        return ModelOptions(**values)
+
+    def _tags(self) -> Header | None:
+        """Return the header for ``tags``: all of them or none, because a launch puts the header together again."""
+        value = self.resolved.get(TAGS)
+        if not value:
+            return None
+        tags, as_written = (
+            [tags] if isinstance(tags, str) else tags for tags in (value, self.written.get(TAGS, value))
+        )
+        if not isinstance(tags, list) or not all(isinstance(tag, str) and _fits_a_header(tag) for tag in tags):
+            self.warn((TAGS,), f"is {quoted(as_written)}, so no tags are sent", "write a list of ASCII words")
+            return None
+        return self._header(TAGS, TAGS_HEADER, ",".join(tags), joined(",", as_written))
+
+    def _header(self, option: str, name: str, value: str, written: object) -> Header:
+        plain = "".join(written.parts[::2]) if isinstance(written, Live) else value
+        if isinstance(written, Live) and keys.is_reference(written):
+            return Header(name, value, written, option)
+        if not isinstance(written, Bound) and not _SECRET_HEADER.search(name) and not _SECRET_VALUE.search(plain):
+            return Header(name, value, written if isinstance(written, Live) else value, option)
+        # A name made of provider and header could be the same for two of them.
+        variable = f"{CARRIED}{cache.digest([self.provider, name.lower()])[:12].upper()}"
+        return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
+
+    def _choice(self, name: str, choices: Sequence[str]) -> str:
+        value = self.resolved.get(name)
+        if value is None or value in choices:
+            return str(value or choices[0])
+        self.warn((name,), f"is {quoted(value)}, so {choices[0]!r} is used", f"choose {', '.join(choices)}")
+        return choices[0]
+
+    def _transport(self, name: str) -> str:
+        return self._choice(name, TRANSPORTS)
+
+    def _responses_provider(self, name: str) -> str:
+        return self._choice(name, RESPONSES_PROVIDERS)
+
+    def _strings(self, name: str) -> tuple[str, ...]:
+        value = self.resolved.get(name)
+        values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        strings = tuple(item for item in values if isinstance(item, str))
+        if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
+            self.warn((name,), f"is {quoted(value)}, and only strings in it are used", "write a list of strings")
+        return strings
+
+    def _capabilities(self, name: str) -> Mapping[str, Mapping[str, object]]:
+        value = self.resolved.get(name)
+        models = mapping(value)
+        usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
+        if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
+            problem = f"is {quoted(value)}, and only objects in it are used"
+            self.warn((name,), problem, 'map model ids to objects such as {"supports_vision": true}')
+        meaningless = [
+            f"{model}.{field} is {quoted(text)}"
+            for model, flags in usable.items()
+            for field, text in flags.items()
+            if text is not None and row_of(model, {field: text}) == row_of(model, {})
+        ]
+        if meaningless:
+            problem = f"has values that are not used ({', '.join(meaningless)})"
+            self.warn((name,), problem, "check the spelling and the type against LiteLLM's model_info")
+        return usable
+
+
+_READERS: dict[str, Callable[[Options, str], object]] = {
+    "transport": Options._transport,
+    "responses_models": Options._strings,
+    "chat_models": Options._strings,
+    "responses_provider": Options._responses_provider,
+    "include": Options._strings,
+    "exclude": Options._strings,
+    "capabilities": Options._capabilities,
+}
+
+
+def quoted(value: object) -> str:
+    """Return a value as JSON for a warning, a long one cut short."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+
+
+def _of(configuration: Mapping[str, Any], provider: str) -> Mapping[str, Any]:
+    return mapping(mapping(mapping(configuration.get("provider")).get(provider)).get("options"))
+
+
+def _fits_a_header(value: str) -> bool:
+    return value.isprintable() and value.isascii()
