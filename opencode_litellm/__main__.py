@@ -1,4 +1,4 @@
-"""The two console scripts. Launches and kept snippets go their own short ways; all else is the command line's."""
+"""The two console scripts: launches and snippets take short ways of their own, all else is up to ``cli``."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def _launch(command: list[str]) -> int:
 
 
 def _start_plainly(command: list[str], error: Exception) -> int:
-    """Start the program whatever became of the rest of us; a status only when that is not possible."""
+    """Start the program although our own modules cannot be imported; return a status only when that fails."""
     if sys.stderr is not None:
-        sys.stderr.write(f"opencode-litellm: half an installation, install it anew ({type(error).__name__})\n")
+        sys.stderr.write(f"opencode-litellm: the installation is damaged ({type(error).__name__}): install it again\n")
     try:
         os.execvp(command[0], command)  # noqa: S606 - what a launcher is for
     except OSError:

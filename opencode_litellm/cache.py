@@ -20,6 +20,35 @@ if TYPE_CHECKING:
 WEEK = 7 * 24 * 3600.0  # seconds that a payload serves while the proxy is away
 MONTH = 30 * 24 * 3600.0  # seconds that an unused file is kept
 
+_DIGEST = "[0-9a-f]{32}"
+_TEMPORARY = ".tmp"  # how the names of files end that are being written
+
+
+class Kind:
+    """A kind of file: how its names ``begin`` and ``end``, and a regular expression for what is in the middle."""
+
+    __slots__ = ("begin", "end", "middle")
+
+    def __init__(self, begin: str, end: str = "", middle: str = _DIGEST) -> None:
+        self.begin, self.end, self.middle = begin, end, middle
+
+    def name(self, middle: str) -> str:
+        """Return the name of one file of this kind."""
+        return f"{self.begin}-{middle}{self.end}"
+
+
+# Every kind of file that there is: `uninstall` removes these, and nothing else.
+KINDS = (
+    RECORD := Kind("launch"),
+    TURN := Kind("turn"),  # the lock of a launch that replaces a record
+    CLAIM := Kind("refresh"),  # the claim of a detached process that refreshes a record
+    PAYLOAD := Kind("payload", ".json"),
+    HEAD := Kind("head", ".json"),
+    ANSWERS := Kind("answers", ".json"),
+    SNIPPET := Kind("init", middle="[a-z]+-[A-Za-z0-9_.-]+"),
+    PROBE := Kind("probe"),
+)
+
 _GROUP_OR_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _LARGEST = 512 * 2**20  # bytes
 
@@ -32,6 +61,14 @@ def digest(parts: Iterable[str]) -> str:
         from hashlib import blake2b
     text = "\0".join(parts)
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a file of one of the kinds has this name, or had it while it was being written."""
+    import re  # only for uninstall
+
+    kinds = "|".join(f"{kind.begin}-{kind.middle}{re.escape(kind.end)}" for kind in KINDS)
+    return re.fullmatch(rf"({kinds})(\.[0-9]+-[0-9]+{re.escape(_TEMPORARY)})?", name) is not None
 
 
 def path(environment: Mapping[str, str], name: str) -> str:
@@ -64,24 +101,36 @@ def read(environment: Mapping[str, str], name: str) -> bytes | None:
 
 
 def write(environment: Mapping[str, str], name: str, content: bytes) -> str | None:
-    """Write a file of mode 0600 under a temporary name, rename it, and return its path; None when that fails."""
-    folder = variables.cache_folder(environment)
-    target = os.path.join(folder, name)
-    temporary = f"{target}.{os.getpid()}-{time.monotonic_ns()}.tmp"
-    if not make_folder(environment):
-        return None
+    """Write a file of the cache as ``put`` does, and return its path; None when that fails."""
+    return put(path(environment, name), content) if make_folder(environment) else None
+
+
+def put(path: str, content: bytes) -> str | None:
+    """Write a file of mode 0600 under a temporary name, rename it, and return ``path``; None when that fails.
+
+    Whatever is at ``path``, a link too, is replaced and not followed.
+    """
+    temporary = f"{path}.{os.getpid()}-{time.monotonic_ns()}{_TEMPORARY}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)
-            os.replace(temporary, target)
+            os.replace(temporary, path)
         except OSError:
             os.unlink(temporary)
             raise
     except OSError:
         return None
-    return target
+    return path
+
+
+def is_writable(environment: Mapping[str, str]) -> bool:
+    """Tell whether a file can be kept here, by trying it."""
+    name = PROBE.name(digest([]))
+    written = write(environment, name, b"") is not None
+    remove(environment, name)
+    return written
 
 
 def make_folder(environment: Mapping[str, str]) -> bool:
@@ -198,5 +247,5 @@ def sweep(environment: Mapping[str, str]) -> None:
         except OSError:
             continue
         age = now - max(status.st_mtime, status.st_atime)
-        if age > (3600 if entry.name.endswith(".tmp") else MONTH) and not entry.is_dir(follow_symlinks=False):
+        if age > (3600 if entry.name.endswith(_TEMPORARY) else MONTH) and not entry.is_dir(follow_symlinks=False):
             remove(environment, entry.name)

@@ -121,13 +121,10 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     if unset:
         terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
         return
-    user = _user(environment)
-    chosen, found = _discovered(environment, user)
-    handover = hand_over(found.payload, chosen, environment, launch=False)
-    if handover.changes is None:
-        raise UsageFailure(" ".join(handover.notes))
-    _notes(environment, chosen, found, (*handover.notes, *_not_handed_over(found, environment)))
-    secrets = carried(found)
+    settings, discovery = _discovered(environment, _configuration(environment))
+    handover = hand_over(discovery.payload, settings, environment, launch=False)
+    _notes(environment, settings, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
+    secrets = carried(discovery)
     # What somebody set as we asked for stays.
     changes = {
         variable: value
@@ -153,10 +150,10 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     environment = _environment(**flags)
     if output is not None and not check:
         _refuse_users_own(output)
-    user = _user(environment, project=project or output is None)
-    chosen, found = _discovered(environment, user)
-    text = rendering.payload(found.payload)
-    _notes(environment, chosen, found, _not_handed_over(found, environment))
+    configuration = _configuration(environment, project=project or output is None)
+    settings, discovery = _discovered(environment, configuration)
+    text = rendering.payload(discovery.payload)
+    _notes(environment, settings, discovery, _not_handed_over(discovery, environment))
     if output is None:
         terminal.emit(text)
         return 0
@@ -188,31 +185,33 @@ def models(as_json: bool, everything: bool, **flags: Any) -> None:
     from opencode_litellm import listing
 
     environment = _environment(**flags)
-    chosen, found = _discovered(environment, _user(environment))
-    _notes(environment, chosen, found, ())
+    settings, discovery = _discovered(environment, _configuration(environment))
+    _notes(environment, settings, discovery, ())
     form = listing.as_json if as_json else listing.as_table
-    terminal.emit(form(found, everything=everything))
+    terminal.emit(form(discovery, everything=everything))
 
 
 @opencode_litellm.command()
 @discovering
 def refresh(**flags: Any) -> None:
     """Ask the proxies now, and say what changed."""
-    from opencode_litellm import discovery, listing
+    from opencode_litellm import listing
+    from opencode_litellm.discovery import shown
     from opencode_litellm.launch import cold
     from opencode_litellm.litellm import answers
     from opencode_litellm.settings import sections
 
     environment = _environment(**flags)
-    chosen = sections.parse(environment, _user(environment))
+    configuration = _configuration(environment)
+    settings = sections.parse(environment, configuration)
     before = set()
-    for proxy in chosen.proxies:
+    for proxy in settings.proxies:
         old = answers.recall(environment, proxy)
-        before |= {(proxy.provider, model.id) for model in (discovery.shown(proxy, old) if old else ())}
+        before |= {(proxy.provider, model.id) for model in (shown(proxy, old) if old else ())}
     with _progress(environment):
-        found = cold.renew(environment, _folder())
-    _notes(environment, chosen, found, ())
-    terminal.emit(listing.as_changes(before, found))
+        discovery = cold.renew(environment, _folder(), configuration, settings)
+    _notes(environment, settings, discovery, ())
+    terminal.emit(listing.as_changes(before, discovery))
 
 
 @opencode_litellm.command()
@@ -247,8 +246,8 @@ def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
     """
     from opencode_litellm.shells import installation
 
-    chosen = dict.fromkeys(names or _running(shim))
-    return _said(installation.install(chosen, os.environ, shim=shim, dry_run=dry_run), dry_run)
+    shells = dict.fromkeys(names or _running(shim))
+    return _said(installation.install(shells, os.environ, shim=shim, dry_run=dry_run), dry_run)
 
 
 @opencode_litellm.command()
@@ -302,27 +301,27 @@ def _folder() -> str:
         raise UsageFailure(problem, "change to another directory") from error
 
 
-def _user(environment: Environment, *, project: bool = True) -> Configuration:
+def _configuration(environment: Environment, *, project: bool = True) -> Configuration:
     from opencode_litellm.opencode import configuration
 
     return configuration.read(environment, _folder(), project=project)
 
 
-def _discovered(environment: Environment, user: Configuration) -> tuple[Settings, Discovery]:
-    from opencode_litellm import discovery
+def _discovered(environment: Environment, configuration: Configuration) -> tuple[Settings, Discovery]:
+    from opencode_litellm.discovery import Patience, discover
     from opencode_litellm.settings import sections
 
-    chosen = sections.parse(environment, user)
+    settings = sections.parse(environment, configuration)
     with _progress(environment):
-        return chosen, discovery.discover(chosen, environment, discovery.Patience.of(chosen.timeout))
+        return settings, discover(settings, environment, Patience.of(settings.timeout))
 
 
-def _notes(environment: Environment, chosen: Settings, found: Discovery, more: Sequence[str]) -> None:
-    for failure in found.failures:
+def _notes(environment: Environment, settings: Settings, discovery: Discovery, more: Sequence[str]) -> None:
+    for failure in discovery.failures:
         terminal.failure(str(failure), environment)
-    for note in (*chosen.warnings, *more):
+    for note in (*settings.warnings, *more):
         terminal.note(note, environment)
-    for served in found.served:
+    for served in discovery.served:
         terminal.detail(
             f"provider {served.proxy.provider}: {len(served.models)} models from {served.remembered.answers.url.root}"
             f" ({served.proxy.url_source}), key: {served.proxy.key.source}",
@@ -330,14 +329,14 @@ def _notes(environment: Environment, chosen: Settings, found: Discovery, more: S
         )
 
 
-def _not_handed_over(found: Discovery, environment: Environment) -> list[str]:
+def _not_handed_over(discovery: Discovery, environment: Environment) -> list[str]:
     """Say which headers only a launch can hand over: a literal secret is never printed."""
     from opencode_litellm.opencode.delivery import in_text
 
     return [
         f"options.{header.option}.{header.name} of provider {served.proxy.provider} is a literal value in the"
         f" configuration, so it is not printed: set {header.variable} to this value, or start opencode-with-litellm"
-        for served in found.served
+        for served in discovery.served
         for header in served.proxy.headers
         if header.variable and environment.get(header.variable) != in_text(header.value)
     ]

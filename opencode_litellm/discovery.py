@@ -1,4 +1,4 @@
-"""From settings to a payload: every proxy is asked at once, and one that fails costs only itself."""
+"""From settings to a payload: all proxies are asked at the same time, and one that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ class Served:
     remembered: Remembered
     models: tuple[Model, ...]
     stale: Failure | None = None
+
+
+class NothingUsable(NotLiteLLM):
+    """A proxy lists no model that opencode can use; ``answered`` is what it said, None when several are meant."""
+
+    def __init__(self, problem: str, remedy: str = "", answered: Served | None = None) -> None:
+        super().__init__(problem, remedy)
+        self.answered = answered
 
 
 @dataclass(frozen=True)
@@ -79,23 +87,23 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
 def consult(settings: Settings, environment: Mapping[str, str], patience: Patience) -> list[Served | Failure]:
     """Ask all proxies of ``settings`` and return what each one serves, or why it does not, in their order."""
     results = client.at_once(
-        [partial(_consult, asked, environment, patience) for asked in settings.proxies],
+        [partial(_consult, proxy, environment, patience) for proxy in settings.proxies],
         None,  # each keeps to its patience by itself
         ProxyUnreachable("no answer in time"),
     )
-    return [_served(asked, result) for asked, result in zip(settings.proxies, results, strict=True)]
+    return [_served(proxy, result) for proxy, result in zip(settings.proxies, results, strict=True)]
 
 
-def shown(asked: Proxy, remembered: Remembered) -> tuple[Model, ...]:
+def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
     """Return the models that opencode gets to see of what a proxy said."""
-    known = remembered.answers
-    return catalog.build(known.listed, known.info, asked.options)
+    said = remembered.answers
+    return catalog.build(said.listed, said.info, proxy.options)
 
 
 def not_served(served: Served) -> tuple[Hidden, ...]:
     """Return the models of a proxy that opencode does not get from us, each with the reason."""
-    known, section = served.remembered.answers, served.proxy.section
-    return catalog.hidden(known.listed, known.info, served.proxy.options, section.listed_models)
+    said, section = served.remembered.answers, served.proxy.section
+    return catalog.hidden(said.listed, said.info, served.proxy.options, section.listed_models)
 
 
 def payload_of(served: Sequence[Served]) -> Payload:
@@ -103,50 +111,52 @@ def payload_of(served: Sequence[Served]) -> Payload:
     return payload.build([(each.proxy, each.remembered.answers.url, each.models) for each in served])
 
 
-def _consult(asked: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:
+def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:
     """Return what a proxy says, or what it said last and why it is that; raises Failure without either."""
-    old = answers.recall(environment, asked)
+    old = answers.recall(environment, proxy)
     try:
-        remembered = _ask(asked, environment, patience, old)
+        remembered = _ask(proxy, environment, patience, old)
     except KeyRefused:
-        answers.forget(environment, asked)
+        answers.forget(environment, proxy)
         raise
     except (ProxyUnreachable, NotLiteLLM) as failure:
-        if not (patience.economical and old and old.usable and _is_still_meant(asked, old, environment)):
+        if not (patience.economical and old and old.usable and _is_still_meant(proxy, old, environment)):
             raise
         return old, failure
-    answers.keep(environment, asked, remembered)
+    answers.keep(environment, proxy, remembered)
     return remembered, None
 
 
-def _is_still_meant(asked: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
-    """Tell whether nobody else can have taken the place of a detected proxy, and would be sent its key."""
+def _is_still_meant(proxy: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
+    """Tell whether a detected proxy is still itself or away: nobody else must be sent its key."""
     url = old.answers.url
-    if not asked.detected or client.is_vacant(url):
+    if not proxy.detected or client.is_vacant(url):
         return True
     return client.identifies(url, environment, time.monotonic() + _IDENTITY_PATIENCE)
 
 
 def _ask(
-    asked: Proxy, environment: Mapping[str, str], patience: Patience, old: Remembered | None
+    proxy: Proxy, environment: Mapping[str, str], patience: Patience, old: Remembered | None
 ) -> Remembered:
     if patience.economical and old and old.informed:
-        new = client.ask(asked, environment, patience.deadline, None)
+        new = client.ask(proxy, environment, patience.deadline, None)
         if {row.model for row in new.listed} <= {row.model for row in old.answers.listed}:
             return answers.combined(new, old, time.time(), asked=False)
-    new = client.ask(asked, environment, patience.deadline, patience.info_deadline)
+    new = client.ask(proxy, environment, patience.deadline, patience.info_deadline)
     return answers.combined(new, old, time.time(), asked=True)
 
 
-def _served(asked: Proxy, result: tuple[Remembered, Failure | None] | Failure) -> Served | Failure:
+def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -> Served | Failure:
     if isinstance(result, Failure):
         return result
     remembered, stale = result
-    models = shown(asked, remembered)
-    if not models:
-        known = remembered.answers
-        return NotLiteLLM(
-            f"{known.url.root} lists {len(known.listed)} models and none that opencode can use",
-            f"check what the key may use, and includeModels and excludeModels of provider {asked.provider}",
-        )
-    return Served(asked, remembered, models, stale)
+    models = shown(proxy, remembered)
+    served = Served(proxy, remembered, models, stale)
+    if models:
+        return served
+    listed = len(remembered.answers.listed)
+    return NothingUsable(
+        f"{remembered.answers.url.root} lists {listed} models and none that opencode can use",
+        f"check what the key may use, and includeModels and excludeModels of provider {proxy.provider}",
+        served,
+    )

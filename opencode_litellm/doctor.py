@@ -133,11 +133,9 @@ def _disabled(environment: Mapping[str, str]) -> Check:
 
 def _cache(environment: Mapping[str, str]) -> Check:
     folder = variables.cache_folder(environment)
-    name = "doctor"
-    if cache.write(environment, name, b"") is None:
+    if not cache.is_writable(environment):
         finding = f"{folder} is not writable, or not only for you, so every launch asks for everything"
         return Check("cache", WARNING, finding, "own it and give it mode 0700, or set XDG_CACHE_HOME to another folder")
-    cache.remove(environment, name)
     return Check("cache", OK, folder)
 
 
@@ -216,10 +214,11 @@ def _models_named(configuration: Configuration, served: Sequence[Served], payloa
 
 
 def _delivery(payload: Payload, settings: Settings, environment: Mapping[str, str]) -> Check:
-    handover = hand_over(payload, settings, environment, launch=True)
+    try:
+        handover = hand_over(payload, settings, environment, launch=True)
+    except UsageFailure as failure:
+        return _failed("delivery", failure)
     notes = "; ".join(handover.notes)
-    if handover.changes is None:
-        return _failed("delivery", UsageFailure(notes))
     used = [name for name in (variables.CONFIG, variables.CONFIG_CONTENT) if handover.changes.get(name) is not None]
     finding = f"{payload.model_count} models in {' and '.join(used)}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)

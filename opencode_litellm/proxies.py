@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from opencode_litellm import origin
 from opencode_litellm.jsonc import Live, mapping
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ class Key:
     """A key and what may be known of it.
 
     ``source`` names it for people. ``reference`` is what a payload may say for it, None where the secret is
-    known to us only as text. ``found_in`` is how a later launch finds it again: ``environment NAME``,
-    ``section``, ``stored`` or ``nowhere``.
+    known to us only as text. ``origin`` is where a later launch reads it again, in the words of
+    :mod:`opencode_litellm.origin`.
     """
 
     secret: str = field(repr=False)
     source: str
     reference: Live | None
-    found_in: str
+    origin: str
 
     @property
     def reaches_sibling(self) -> bool:
@@ -92,7 +93,7 @@ class Key:
         return self.reference is not None
 
 
-NO_KEY = Key("", "no key", PLACEHOLDER, "nowhere")
+NO_KEY = Key("", "no key", PLACEHOLDER, origin.NOWHERE)
 
 
 @dataclass(frozen=True)

@@ -185,10 +185,10 @@ def _against_rivals(
 
     budgets = [
         Budget(
-            "cold launch: at most what the plugin adds when warm",
+            "cold launch: 3/4 of what the plugin adds when warm",
             rounds,
             added("ours, cold"),
-            added("plugin 1.2.0, warm"),
+            lambda at: 0.75 * added("plugin 1.2.0, warm")(at),
         )
     ]
     if "lite opencode" in cases:
@@ -241,12 +241,12 @@ def _overhead(
         return lambda at: cases[name].seconds[at] - base.seconds[at]
 
     return [
-        Budget("warm launch: 3 x Python", rounds, added("ours, warm"), lambda at: 3 * bare.seconds[at]),
+        Budget("warm launch: 2.2 x Python", rounds, added("ours, warm"), lambda at: 2.2 * bare.seconds[at]),
         Budget(
             "warm launch: 1/8 of what the plugin adds", rounds, added("ours, warm"), lambda _: plugin_adds / 8
         ),
         Budget(
-            "refused port: a warm launch", rounds, added("ours, proxy down"), lambda at: 3 * bare.seconds[at]
+            "refused port: a warm launch", rounds, added("ours, proxy down"), lambda at: 2.2 * bare.seconds[at]
         ),
         Budget(
             "hanging proxy: a warm launch and 320 ms",

@@ -215,19 +215,16 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("kind", ["launch-*", "payload-*", "answers-*", "*"])
 def test_files_that_are_not_as_we_wrote_them_cost_time_and_nothing_else(
-    user: dict[str, str], kind: str
+    user: dict[str, str], kind: str, damage: str
 ) -> None:
     expected = launch(user).payload
-    for damage in DAMAGE.values():
-        for file in [file for file in files(user) if file.match(kind)]:
-            damage(file)
-        for _ in range(2):
-            shown = launch(user)
-            assert (shown.payload, shown.stderr) == (expected, "")
-        shutil.rmtree(cache(user))
-        launch(user)
+    for file in [file for file in files(user) if file.match(kind)]:
+        DAMAGE[damage](file)
+    shown = launch(user)
+    assert (shown.payload, shown.stderr) == (expected, "")
 
 
 def test_a_payload_that_was_tampered_with_is_written_anew(user: dict[str, str]) -> None:
@@ -294,7 +291,8 @@ def test_without_room_for_any_file_too_many_models_are_told_and_the_program_star
     told, started = shown.stdout.splitlines()
     assert started == "started"
     assert "cannot hold 2000 models" in told
-    assert told.endswith("no file can be written: set XDG_CACHE_HOME to a folder that is yours")
+    remedy = "set XDG_CACHE_HOME to a folder that you can write to"
+    assert told.endswith(f"no file can be written: {remedy}. opencode starts without LiteLLM's models")
 
 
 def mounted(user: dict[str, str], options: str) -> Launch:
@@ -341,6 +339,19 @@ def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_stays(user: 
     assert payload.exists()
 
 
+def test_a_warm_launch_marks_the_files_that_it_hands_over_as_used(user: dict[str, str]) -> None:
+    launch(user)
+    (payload,) = cache(user).glob("payload-*")
+    (record,) = cache(user).glob("launch-*")
+    ago = time.time() - 2 * 3600
+    os.utime(payload, (ago - 20 * DAY, payload.stat().st_mtime))
+    os.utime(record, (ago, ago))
+    assert payload.stat().st_atime < ago
+    launch(user)
+    assert payload.stat().st_atime > ago
+    assert record.stat().st_mtime > ago
+
+
 def test_a_payload_that_was_handed_out_stays_as_it_was_when_another_one_comes(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
@@ -352,19 +363,24 @@ def test_a_payload_that_was_handed_out_stays_as_it_was_when_another_one_comes(
     assert payload.read_bytes() == content
 
 
-def test_temporary_files_are_never_seen_under_their_final_name(user: dict[str, str], proxy: StubProxy) -> None:
-    # Somebody reads all the time; what is there parses at every moment.
+def test_a_file_is_replaced_by_another_one_and_never_written_in_place(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    # Who has the old file open reads all of it, whenever the new one comes.
     launch(user)
-    process = subprocess.Popen(
-        ["sh", "-c", "for i in 1 2 3 4 5 6; do opencode-litellm exec -- true; done"], env=user, cwd=user["HOME"]
-    )
-    number = 0
-    while process.poll() is None:
-        number += 1
-        proxy.serve([f"model-{number}", "alpha"])
-        for file in cache(user).glob("*.json"):
-            json.loads(file.read_bytes())
+    old = {file: (file.stat().st_ino, file.open("rb")) for file in files(user) if file.match("launch-*")}
+    old |= {file: (file.stat().st_ino, file.open("rb")) for file in files(user) if file.match("answers-*")}
+    contents = {file: file.read_bytes() for file in old}
+    proxy.serve(["alpha", "gamma"])
+    assert launch(user).models == ["alpha", "gamma"]
     settle(user)
+    assert len(old) == 2
+    for file, (inode, opened) in old.items():
+        with opened:
+            assert opened.read() == contents[file]
+        assert file.read_bytes() != contents[file]
+        assert file.stat().st_ino != inode
+    assert [file.name for file in files(user) if file.suffix == ".tmp"] == []
 
 
 def test_what_was_kept_of_answers_gives_the_same_payload(user: dict[str, str], proxy: StubProxy) -> None:

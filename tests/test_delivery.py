@@ -135,7 +135,7 @@ def test_env_repeats_no_value_that_stands_outside_of_a_string(theirs: str, envir
     (folder(environment) / "seconds").write_text("1")
     exported = asked(ENV, {**environment, INLINE: theirs, "SECONDS": "1"}, folder(environment))
     assert (exported.status, exported.stdout) == (2, "")
-    assert "what you have there cannot be merged with it (line 1, column" in exported.stderr
+    assert "its present value cannot be merged with them, line 1, column" in exported.stderr
     assert exported.stderr.endswith(f": {QUOTES}\n")
 
 
@@ -145,12 +145,14 @@ def test_content_that_cannot_be_merged_is_left_alone_with_a_line(environment: di
     launched = asked(EXEC, own, folder(environment))
     assert f"{INLINE}={BARE_FILE}\0" in launched.stdout
     assert launched.stderr.count("\n") == 1
-    assert "what you have there cannot be merged with it (line 1, column" in launched.stderr
-    assert "they are delivered by the file" in launched.stderr
+    assert "its present value cannot be merged with them, line 1, column" in launched.stderr
+    assert "so they are handed over in" in launched.stderr
 
     launched = asked(EXEC, {**own, FILE: "own.json"}, folder(environment))
     assert f"{INLINE}={BARE_FILE}\0" in launched.stdout
-    assert launched.stderr.endswith(f", and {FILE} is yours: {QUOTES}\n")
+    assert launched.stderr.endswith(
+        f", and {FILE} names a file of your own: unset {FILE}, or {QUOTES}. opencode starts without LiteLLM's models\n"
+    )
 
 
 def test_content_that_opencode_cannot_read_is_left_to_opencode(environment: dict[str, str]) -> None:
@@ -271,7 +273,7 @@ def test_what_env_handed_over_is_withdrawn_when_nothing_speaks_for_it_any_more(
     after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
     assert (launched.status, launched.stderr.count("\n")) == (0, 1)
     assert (delivered(after) == delivered(once), delivered(after) == {}) == (stays, not stays)
-    said = "with the models that env handed over" if stays else "without its models"
+    said = "with the models that env handed over" if stays else "without LiteLLM's models"
     assert launched.stderr.endswith(f". opencode starts {said}\n")
 
 
@@ -295,7 +297,7 @@ def test_inline_up_to_the_last_byte_that_the_system_allows(home: dict[str, str])
 
     longest = delivery.inline(payload(LONGEST), home, launch=True)
     assert subprocess.run(["true"], env={**home, **longest}, check=False).returncode == 0
-    with pytest.raises(delivery.Unfit):
+    with pytest.raises(delivery.Undeliverable):
         delivery.inline(payload(LONGEST + 1), home, launch=True)
     with pytest.raises(OSError, match="Argument list too long"):
         subprocess.run(["true"], env={**home, INLINE: payload(LONGEST + 1)}, check=False)
@@ -332,5 +334,5 @@ def test_what_is_too_large_for_inline_goes_by_file_with_its_head_above(
     own = {**environment, FILE: "own.json"}
     launched = asked(EXEC, own, folder(environment))
     assert launched.status == 0
-    assert "OPENCODE_CONFIG is yours" in launched.stderr
+    assert "OPENCODE_CONFIG names a file of your own" in launched.stderr
     assert INLINE not in launched.stdout

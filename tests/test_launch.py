@@ -88,7 +88,8 @@ sys.exit(main())
 """
 # All that a warm launch may load on top of what Python loads for `python -c pass`.
 LOADED = """
-opencode_litellm opencode_litellm.__main__ opencode_litellm.cache opencode_litellm.errors opencode_litellm.launch
+opencode_litellm opencode_litellm.__main__ opencode_litellm.cache opencode_litellm.errors opencode_litellm.fields
+opencode_litellm.launch opencode_litellm.origin
 opencode_litellm.launch.credentials opencode_litellm.launch.record opencode_litellm.launch.warm opencode_litellm.litellm
 opencode_litellm.litellm.question opencode_litellm.opencode opencode_litellm.opencode.commandline
 opencode_litellm.opencode.delivery opencode_litellm.opencode.layers opencode_litellm.program opencode_litellm.terminal
@@ -262,7 +263,7 @@ def test_a_clock_that_jumps_breaks_nothing(user: dict[str, str], proxy: StubProx
 @pytest.mark.parametrize(
     ("age", "said"),
     [
-        (MINUTE, "from the last hours"),
+        (MINUTE, "from less than 2 hours ago"),
         (5 * HOUR + 60, "from 5 hours ago"),
         (3 * DAY + 60, "from 3 days ago"),
         (6 * DAY, "from 6 days ago"),
@@ -278,7 +279,7 @@ def test_a_proxy_that_is_down_shows_its_last_list_with_one_line(
     assert down.payload == expected
     assert down.lines == [
         f"opencode-litellm: the proxy at 127.0.0.1:{proxy.port} cannot be reached (Connection refused):"
-        f" the models shown are {said}"
+        f" using its models {said}"
     ]
     assert launch(user, OPENCODE_LITELLM_QUIET="1").stderr == ""
 
@@ -290,7 +291,7 @@ def test_a_list_older_than_a_week_is_not_shown_any_more(user: dict[str, str], pr
     assert down.payload is None
     (line,) = down.lines
     assert "cannot be reached" in line
-    assert line.endswith("check that the proxy is running, and the URL. opencode starts without its models")
+    assert line.endswith("check that the proxy is running, and the URL. opencode starts without LiteLLM's models")
 
 
 def test_a_proxy_that_hangs_for_more_than_a_week_is_down(user: dict[str, str], proxy: StubProxy) -> None:
@@ -309,7 +310,7 @@ def test_launches_from_another_folder_do_not_make_old_answers_young(user: dict[s
     other.mkdir()
     six = with_clock(user, 6 * DAY)
     assert launch(six, other).payload == expected
-    assert launch(six, other).lines[0].endswith("the models shown are from 6 days ago")
+    assert launch(six, other).lines[0].endswith("using its models from 6 days ago")
     assert launch(with_clock(user, 8 * DAY), other).payload is None
 
 
@@ -411,14 +412,15 @@ def both(shown: Launch) -> dict[str, list[str]]:
 
 ONE, TWO = {"litellm": ["alpha", "beta"]}, {"litellm": ["alpha", "beta"], "litellm-two": ["gamma"]}
 
+USELESS = "lists no model that opencode can use: opencode starts without its models"
 FAILING: dict[str, tuple[dict[str, Any], str]] = {
-    "refusing": ({"status": 401}, "answers with status 401: it has no models here"),
-    "broken": ({"status": 500}, "answers with status 500: it has no models here"),
-    "no list": ({"body": b"<html>Sign in"}, "lists no model that opencode can use: it has no models here"),
-    "an empty list": ({"body": {"data": []}}, "lists no model that opencode can use: it has no models here"),
+    "refusing": ({"status": 401}, "answers with status 401: opencode starts without its models"),
+    "broken": ({"status": 500}, "answers with status 500: opencode starts without its models"),
+    "no list": ({"body": b"<html>Sign in"}, USELESS),
+    "an empty list": ({"body": {"data": []}}, USELESS),
     "a useless list": (
         {"body": {"data": [{"id": "everything/*"}]}},
-        "lists no model that opencode can use: it has no models here",
+        USELESS,
     ),
 }
 

@@ -1,21 +1,22 @@
-"""A full discovery on behalf of a launch or ``env``: what is handed to opencode, and what is kept for next time."""
+"""A full discovery for a launch or for ``refresh``: what is handed to opencode, and what is kept for next time."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_litellm import cache, discovery
-from opencode_litellm.discovery import Patience
+from opencode_litellm import cache
+from opencode_litellm.discovery import NothingUsable, Patience, discover
 from opencode_litellm.errors import KeyRefused
 from opencode_litellm.launch import record
-from opencode_litellm.launch.handover import Handover, carried, hand_over
-from opencode_litellm.launch.record import Record, Source
-from opencode_litellm.litellm import answers, trust
-from opencode_litellm.opencode import configuration, layers
+from opencode_litellm.launch.handover import carried, hand_over
+from opencode_litellm.launch.record import Record, RecordedProxy
+from opencode_litellm.litellm import trust
+from opencode_litellm.opencode import configuration as configurations
+from opencode_litellm.opencode import layers
 from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
@@ -24,126 +25,162 @@ if TYPE_CHECKING:
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.litellm.client import Answers
     from opencode_litellm.opencode.configuration import Configuration
+    from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.settings.sections import Settings
 
 DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
 
-_ROOM = 1.2  # seconds of a launch's time that are left for what comes after the details, also on a busy machine
+_RESERVE = 1.2  # seconds of a launch's time that are left for what comes after the details, also on a busy machine
 
 
-def prepare(environment: Mapping[str, str], folder: str, key: str, began: float) -> Handover:
-    """Discover for a launch and keep what came of it under ``key``.
+@dataclass(frozen=True)
+class Preparation:
+    """What came of a discovery for a launch: the changes to opencode's environment, and what to say about it.
 
-    ``began`` is when the launch did (``time.monotonic``). Raises Failure when no proxy serves anything.
+    ``complete`` is False when prices and limits did not come in time.
+    """
+
+    changes: Changes
+    notes: tuple[str, ...]
+    complete: bool
+
+
+def prepare(environment: Mapping[str, str], folder: str, fingerprint: str, began: float) -> Preparation:
+    """Discover for a launch, and keep a record of it under ``fingerprint``.
+
+    ``began`` is when the launch did (``time.monotonic``). Raises Failure when no proxy serves anything, and when what
+    they serve cannot be delivered.
     """
     seconds = sections.timeout(environment)
     deadline = began + seconds
-    patience = Patience(deadline, deadline - min(_ROOM, seconds / 2), economical=True)
-    return _discovered(environment, folder, key, patience)[1]
+    patience = Patience(deadline, deadline - min(_RESERVE, seconds / 2), economical=True)
+    return _prepared(environment, folder, fingerprint, patience)
 
 
-def refresh(environment: Mapping[str, str], folder: str, key: str) -> None:
+def refresh(environment: Mapping[str, str], folder: str, fingerprint: str) -> None:
     """Do, detached, what a launch did not wait for."""
     deadline = time.monotonic() + DETACHED_PATIENCE
     try:
-        _discovered(environment, folder, key, Patience(deadline, deadline))
+        _prepared(environment, folder, fingerprint, Patience(deadline, deadline))
     finally:
         cache.sweep(environment)
 
 
-def renew(environment: Mapping[str, str], folder: str) -> Discovery:
-    """Discover now, while somebody waits, and keep what came of it for the launches from ``folder``."""
-    key = record.fingerprint(environment, folder)
-    found, _ = _discovered(environment, folder, key, Patience.of(sections.timeout(environment)))
+def renew(
+    environment: Mapping[str, str], folder: str, configuration: Configuration, settings: Settings
+) -> Discovery:
+    """Discover now, while somebody waits, and keep a record for the launches from ``folder``.
+
+    ``configuration`` is that of ``folder``, and ``settings`` are read from it.
+    """
+    fingerprint = record.fingerprint(environment, folder)
+    patience = Patience.of(settings.timeout)
+    discovery, _ = _recorded(environment, folder, fingerprint, configuration, settings, patience)
     cache.sweep(environment)
-    return found
+    return discovery
 
 
-def _discovered(
-    environment: Mapping[str, str], folder: str, key: str, patience: Patience
-) -> tuple[Discovery, Handover]:
-    user = configuration.read(environment, folder)
-    chosen = sections.parse(environment, user)
+def _prepared(
+    environment: Mapping[str, str], folder: str, fingerprint: str, patience: Patience
+) -> Preparation:
+    configuration = configurations.read(environment, folder)
+    settings = sections.parse(environment, configuration)
+    return _recorded(environment, folder, fingerprint, configuration, settings, patience)[1]
+
+
+def _recorded(  # noqa: PLR0913, PLR0917 - all that a record depends on
+    environment: Mapping[str, str],
+    folder: str,
+    fingerprint: str,
+    configuration: Configuration,
+    settings: Settings,
+    patience: Patience,
+) -> tuple[Discovery, Preparation]:
     try:
-        found = discovery.discover(chosen, environment, patience)
+        discovery = discover(settings, environment, patience)
     except KeyRefused:
-        record.withdraw(environment, key)
+        record.withdraw(environment, fingerprint)
         raise
-    handover = hand_over(found.payload, chosen, environment, launch=True)
-    if handover.changes is not None:
-        new = Record(
-            refreshed=min(served.remembered.informed for served in found.served),
-            confirmed=min(served.remembered.heard for served in found.served),
-            mode=handover.mode,
-            payload=handover.payload,
-            head=handover.head,
-            sources=_sources(found, chosen, environment),
-            variables=_variables(found),
-            watched_files=_watched(user, environment, folder),
-            watched_variables=sorted(user.environment_names | chosen.variables),
-        )
-        record.save(environment, key, new)
-        handover.changes.update(carried(found))
-    stale = tuple(f"{served.stale}; its models of the last answer are shown" for served in found.served if served.stale)
-    notes = (*chosen.warnings, *(str(failure) for failure in found.failures), *stale, *handover.notes)
-    return found, replace(handover, notes=notes)
+    handover = hand_over(discovery.payload, settings, environment, launch=True)
+    refreshed = min(served.remembered.informed for served in discovery.served)
+    new = Record(
+        refreshed=refreshed,
+        confirmed=min(served.remembered.heard for served in discovery.served),
+        mode=handover.mode,
+        payload_file=handover.payload_file,
+        head_file=handover.head_file,
+        proxies=_recorded_proxies(discovery, settings, environment),
+        variables=_variables(discovery),
+        watched_files=_watched(configuration, environment, folder),
+        watched_variables=sorted(configuration.environment_names | settings.variables),
+        stamp="",
+    )
+    record.save(environment, fingerprint, new)
+    stale = [f"{served.stale}; its last known models are shown" for served in discovery.served if served.stale]
+    failures = [str(failure) for failure in discovery.failures]
+    notes = (*settings.warnings, *failures, *stale, *handover.notes)
+    return discovery, Preparation({**handover.changes, **carried(discovery)}, notes, complete=refreshed > 0)
 
 
-def _variables(found: Discovery) -> dict[str, tuple[str, str, str]]:
+def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
     return {
         header.variable: (served.proxy.provider, header.option, header.name)
-        for served in found.served
+        for served in discovery.served
         for header in served.proxy.headers
         if header.variable
     }
 
 
-def _watched(user: Configuration, environment: Mapping[str, str], folder: str) -> list[str]:
+def _watched(configuration: Configuration, environment: Mapping[str, str], folder: str) -> list[str]:
     """Return what names models or holds keys beside the configuration's own files, and where more may appear."""
-    parents = [os.path.dirname(path) for path in user.markdown_files]
+    parents = [os.path.dirname(path) for path in configuration.markdown_files]
     places = [
         os.path.join(folder, base, name)
         for base in layers.folders(environment, folder)
-        for name in configuration.MARKDOWN_FOLDERS
+        for name in configurations.MARKDOWN_FOLDERS
     ]
-    return sorted({*user.referenced_files, *user.markdown_files, *parents, *places})
+    return sorted({*configuration.referenced_files, *configuration.markdown_files, *parents, *places})
 
 
-def _sources(found: Discovery, chosen: Settings, environment: Mapping[str, str]) -> list[Source]:
-    """Return what the next launch asks: also who failed this time, because it may be back."""
-    served = {each.proxy.provider: each.remembered.answers for each in found.served}
-    sources = []
-    for asked in chosen.proxies:
-        known = served.get(asked.provider)
-        if known is not None:
-            sources.append(_source(asked, known.url, known, environment))
-        elif asked.url is not None:
-            old = answers.recall(environment, asked)
-            useless = old.answers if old and not discovery.shown(asked, old) else None
-            sources.append(_source(asked, asked.url, useless, environment, served=False))
-    return sources
+def _recorded_proxies(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str]
+) -> list[RecordedProxy]:
+    """Return the proxies that the next launch asks, also those that failed this time: they may be back."""
+    served = {each.proxy.provider: each.remembered.answers for each in discovery.served}
+    useless = {
+        failure.answered.proxy.provider: failure.answered.remembered.answers
+        for failure in discovery.failures
+        if isinstance(failure, NothingUsable) and failure.answered
+    }
+    proxies = []
+    for proxy in settings.proxies:
+        answers = served.get(proxy.provider)
+        if answers is not None:
+            proxies.append(_recorded_proxy(proxy, answers.url, answers, environment))
+        elif proxy.url is not None:
+            said = useless.get(proxy.provider)
+            proxies.append(_recorded_proxy(proxy, proxy.url, said, environment, served=False))
+    return proxies
 
 
-def _source(
-    asked: Proxy, url: ProxyURL, known: Answers | None, environment: Mapping[str, str], *, served: bool = True
-) -> Source:
+def _recorded_proxy(
+    proxy: Proxy, url: ProxyURL, said: Answers | None, environment: Mapping[str, str], *, served: bool = True
+) -> RecordedProxy:
     parts = urlsplit(url.root)
     tls = parts.scheme == "https"
-    return Source(
-        provider=asked.provider,
+    return RecordedProxy(
+        provider=proxy.provider,
         tls=tls,
         host=url.host,
         port=parts.port or (443 if tls else 80),
         prefix=parts.path,
         loopback=url.is_loopback,
-        identify=asked.detected,
-        took=known.took if known else 0.0,
+        identify=proxy.detected,
+        took=said.took if said else 0.0,
         via="" if url.is_loopback else trust.http_proxy_variable(url.root, environment),
-        found_in=asked.key.found_in,
-        headers={header.name: header.option for header in asked.headers},
+        key_origin=proxy.key.origin,
+        headers={header.name: header.option for header in proxy.headers},
         served=served,
-        body=known.body if known else b"",
+        body=said.body if said else b"",
     )
-
-

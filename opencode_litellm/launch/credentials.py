@@ -1,35 +1,35 @@
-"""Keys and headers, found again where a record says that they are."""
+"""Keys and headers, read again from where a record says that they are."""
 
 from __future__ import annotations
 
+from opencode_litellm import origin
 from opencode_litellm.opencode.delivery import can_be_referred_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opencode_litellm.launch.record import Source
+    from opencode_litellm.launch.record import RecordedProxy
 
 
 class Credentials:
-    """The secrets of one environment and folder; the configuration is read only when it holds one that is wanted."""
+    """The secrets of one environment and folder; the configuration is read only when one of them is in it."""
 
     def __init__(self, environment: Mapping[str, str], folder: str) -> None:
         self._environment = environment
         self.folder = folder
         self._providers: Mapping[str, object] | None = None
 
-    def headers(self, source: Source) -> dict[str, str] | None:
-        """Return the headers for a request to ``source``; None when its key is not where it was."""
+    def headers(self, proxy: RecordedProxy) -> dict[str, str] | None:
+        """Return the headers for a request to ``proxy``; None when its key is not where it was."""
         headers = {}
-        kind, _, name = source.found_in.partition(" ")
-        if kind != "nowhere":
-            secret = self._key(kind, name, source.provider)
+        if proxy.key_origin != origin.NOWHERE:
+            secret = self._key(proxy.key_origin, proxy.provider)
             if not secret:
                 return None
             headers["Authorization"] = f"Bearer {secret}"
-        for header, option in source.headers.items():
-            value = self.option(source.provider, option, header)
+        for header, option in proxy.headers.items():
+            value = self.option(proxy.provider, option, header)
             if value is None:
                 return None
             if header.lower() == "authorization":
@@ -37,11 +37,11 @@ class Credentials:
             headers[header] = value
         return headers
 
-    def _key(self, kind: str, name: str, provider: str) -> str | None:
-        if kind == "environment":
+    def _key(self, key_origin: str, provider: str) -> str | None:
+        if name := origin.variable(key_origin):
             value = self._environment.get(name, "")
             return value if can_be_referred_to(value) else None
-        if kind == "section":
+        if key_origin == origin.SECTION:
             return (self.option(provider, "apiKey", "") or "").strip()
         from opencode_litellm.settings import keys  # only for a key that opencode stores
 

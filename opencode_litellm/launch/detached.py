@@ -1,4 +1,4 @@
-"""What takes time and nobody waits for: a process of its own, without terminal, pipe or parent."""
+"""Work that no launch waits for: a process of its own, without a terminal, pipe or parent."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import sys
 
 from opencode_litellm import cache
 from opencode_litellm.errors import Failure
-from opencode_litellm.launch import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIFE = 120  # seconds after which it ends itself, whatever it hangs in
+LIFE = 120  # seconds after which it ends itself, even when something hangs
 
 # The working folder, where -c would look for modules first, may be anybody's project.
 _PROGRAM = """
@@ -24,19 +23,19 @@ detached.refresh(*sys.argv[2:])
 """
 
 
-def start(key: str, environment: Mapping[str, str], folder: str) -> None:
-    """Refresh in the background what launches from ``folder`` find under ``key``; one process at a time does."""
-    if not sys.executable or not cache.claim(environment, record.claim_name(key), LIFE):
+def start(fingerprint: str, environment: Mapping[str, str], folder: str) -> None:
+    """Refresh the record of launches from ``folder`` in the background, with one process at a time."""
+    if not sys.executable or not cache.claim(environment, cache.CLAIM.name(fingerprint), LIFE):
         return
     home = os.path.abspath(os.path.join(__file__, *[os.pardir] * 3))
-    command = [sys.executable, "-c", _PROGRAM, home, key, folder]
+    command = [sys.executable, "-c", _PROGRAM, home, fingerprint, folder]
     try:
         if hasattr(os, "fork"):
             _fork(command, environment)
         else:
             _spawn_on_windows(command, environment)
     except OSError:
-        cache.remove(environment, record.claim_name(key))  # no process to be had: the next launch tries again
+        cache.remove(environment, cache.CLAIM.name(fingerprint))  # the next launch tries again
 
 
 def _fork(command: list[str], environment: Mapping[str, str]) -> None:
@@ -45,7 +44,7 @@ def _fork(command: list[str], environment: Mapping[str, str]) -> None:
         try:
             os.waitpid(child, 0)
         except ChildProcessError:
-            return  # somebody above us ignores SIGCHLD, and the system has waited
+            return  # SIGCHLD is ignored, so the system has waited already
         return
     # The first child ends at once, so that the second one belongs to init and never becomes opencode's zombie.
     try:
@@ -74,7 +73,7 @@ def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> Non
     )
 
 
-def refresh(key: str, folder: str) -> None:
+def refresh(fingerprint: str, folder: str) -> None:
     """Do, detached, what a launch did not wait for: ``folder`` is where it started."""
     from opencode_litellm import log
 
@@ -84,18 +83,18 @@ def refresh(key: str, folder: str) -> None:
             _be_modest()
         from opencode_litellm.launch import cold
 
-        cold.refresh(environment, folder, key)
+        cold.refresh(environment, folder, fingerprint)
     except Failure as failure:
         log.write(environment, f"refresh: {failure}")
     except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
         log.fault(environment, error)
     finally:
-        cache.remove(environment, record.claim_name(key))
+        cache.remove(environment, cache.CLAIM.name(fingerprint))
 
 
 def _be_modest() -> None:
-    """End some day, whatever hangs, and leave the processor to the program that is starting."""
-    import signal  # nobody waits here
+    """End after a while even if something hangs, and leave the processor to the program that is starting."""
+    import signal  # a millisecond that no launch waits for
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIFE)

@@ -1,7 +1,7 @@
 """What a launch needs to know of the last discovery under the same circumstances, in a file of its own.
 
-Lines of text before the raw answers of ``/v1/models``, so that an unchanged answer is recognised without parsing
-it and nothing has to be imported. No key is in it, only where to find one.
+The file has lines of text, and after them the answers of ``/v1/models`` as they came: an unchanged answer is
+recognised without parsing it, and nothing has to be imported. It holds no key, only where to find one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import time
 
 from opencode_litellm import __version__, cache, variables
+from opencode_litellm.fields import Fields
 from opencode_litellm.opencode import delivery, layers
 
 TYPE_CHECKING = False
@@ -31,92 +32,56 @@ _VARIABLES = (
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
 
+_YES_NO = ("no", "yes")
+
 _TITLE = f"opencode-litellm launch {__version__}"
 
 
-class Source:
-    """A proxy that was asked: where, with which key, and what it answered.
+class RecordedProxy(Fields):
+    """A proxy that was asked: where it is, which key it gets, and what it answered.
 
-    ``found_in`` is :attr:`opencode_litellm.proxies.Key.found_in`; ``headers`` maps names to the option of the section
+    ``key_origin`` is :attr:`opencode_litellm.proxies.Key.origin`; ``headers`` maps names to the option of the section
     that holds them, and ``took`` is how many seconds the last answer took. ``via`` is the variable that names an
-    HTTP proxy on the way, empty without one. ``body`` is empty when it gave no list of models, ``served`` False when it
-    gave none that opencode can use.
+    HTTP proxy on the way, empty without one. ``identify``: it was detected, and has to identify itself before it gets
+    its key. ``served`` is False when it listed no model that opencode can use; ``body`` is the list, as it came, and
+    empty when there was none.
     """
 
-    __slots__ = (
-        "body", "found_in", "headers", "host", "identify", "loopback", "port", "prefix", "provider", "served", "tls",
-        "took", "via",
-    )  # fmt: skip
-
-    def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
-        self,
-        *,
-        provider: str,
-        tls: bool,
-        host: str,
-        port: int,
-        prefix: str,
-        loopback: bool,
-        identify: bool,
-        took: float,
-        via: str,
-        found_in: str,
-        headers: Mapping[str, str],
-        served: bool,
-        body: bytes,
-    ) -> None:
-        self.provider = provider
-        self.tls = tls
-        self.host = host
-        self.port = port
-        self.prefix = prefix
-        self.loopback = loopback
-        self.identify = identify
-        self.took = took
-        self.via = via
-        self.found_in = found_in
-        self.headers = headers
-        self.served = served
-        self.body = body
+    provider: str
+    tls: bool
+    host: str
+    port: int
+    prefix: str
+    loopback: bool
+    identify: bool
+    took: float
+    via: str
+    key_origin: str
+    headers: Mapping[str, str]
+    served: bool
+    body: bytes
 
 
-class Record:
-    """The last discovery: its sources, the payload that came of it, and what else that depended on.
+class Record(Fields):
+    """The last discovery: the proxies, the payload that came of it, and what else that depended on.
 
-    ``payload`` and ``head`` name the files in the cache that are handed over (``head`` is empty without one).
-    ``refreshed`` is when prices and limits were last asked for (``time.time``; 0: not answered in time),
-    ``confirmed`` when the record was last found true. ``variables`` maps names to the provider, option and header
-    whose literal value travels in opencode's environment. ``stamp`` tells one record from the next.
+    ``payload_file`` and ``head_file`` name the files in the cache that are handed over (``head_file`` is empty without
+    one). ``refreshed`` is when prices and limits were last asked for (``time.time``; 0: not answered in time),
+    ``confirmed`` when the record was last true. ``variables`` maps names to the provider, option and header
+    whose literal value travels in opencode's environment. ``stamp`` tells one record from the next, and is empty for
+    one that was not read from a file.
     """
 
-    __slots__ = (
-        "confirmed", "head", "mode", "payload", "refreshed", "sources", "stamp", "variables", "watched_files",
-        "watched_variables",
-    )  # fmt: skip
-
-    def __init__(  # noqa: PLR0913 - as above
-        self,
-        *,
-        refreshed: float,
-        confirmed: float,
-        mode: str,
-        payload: str,
-        head: str,
-        sources: Sequence[Source],
-        variables: Mapping[str, tuple[str, str, str]],
-        watched_files: Sequence[str],
-        watched_variables: Sequence[str],
-    ) -> None:
-        self.refreshed = refreshed
-        self.mode = mode
-        self.payload = payload
-        self.head = head
-        self.stamp = ""
-        self.sources = sources
-        self.variables = variables
-        self.watched_files = watched_files
-        self.watched_variables = watched_variables
-        self.confirmed = confirmed
+    refreshed: float
+    confirmed: float
+    mode: str
+    payload_file: str
+    head_file: str
+    proxies: Sequence[RecordedProxy]
+    variables: Mapping[str, tuple[str, str, str]]
+    watched_files: Sequence[str]
+    watched_variables: Sequence[str]
+    stamp: str
 
 
 def fingerprint(environment: Mapping[str, str], folder: str) -> str:
@@ -125,61 +90,46 @@ def fingerprint(environment: Mapping[str, str], folder: str) -> str:
     parts = [__version__]
     parts += [f"{name}={environment.get(name)}" for name in _VARIABLES]
     parts += [name for name in variables.KEY_VARIABLES if environment.get(name, "").strip()]
-    parts += [_identity(path) for kind, path in layers.files(environment, folder) if kind != layers.INLINE]
-    parts.append(_identity(layers.auth_file(environment)))
+    parts += [_file_state(path) for kind, path in layers.files(environment, folder) if kind != layers.INLINE]
+    parts.append(_file_state(layers.auth_file(environment)))
     return cache.digest(parts)
 
 
-def load(environment: Mapping[str, str], key: str) -> Record | None:
+def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
     """Return the record, or None when there is none that still describes these circumstances."""
-    content = cache.read(environment, _name(key))
+    name = cache.RECORD.name(fingerprint)
+    content = cache.read(environment, name)
     if content is None:
         return None
     try:
-        record, state = _parsed(content)
-        status = os.stat(cache.path(environment, _name(key)))
+        record, state = _parsed(content, os.stat(cache.path(environment, name)))
         usable = all(cache.is_ours(os.lstat(file)) for file in _delivered(record, environment))
     except (ValueError, KeyError, IndexError, OSError):
         return None
-    record.confirmed = status.st_mtime
-    record.stamp = f"{status.st_ino} {status.st_mtime_ns}"
     return record if usable and state == _state(record, environment) else None
 
 
-def save(environment: Mapping[str, str], key: str, record: Record) -> None:
+def save(environment: Mapping[str, str], fingerprint: str, record: Record) -> None:
     """Keep a record, if that is possible."""
-    if cache.write(environment, _name(key), _written(record, _state(record, environment))) is not None:
-        cache.date(environment, _name(key), record.confirmed)
+    name = cache.RECORD.name(fingerprint)
+    if cache.write(environment, name, _written(record, _state(record, environment))) is not None:
+        cache.date(environment, name, record.confirmed)
 
 
-def confirm(environment: Mapping[str, str], key: str, record: Record) -> None:
-    """Note that a record was found true, at most once an hour."""
+def confirm(environment: Mapping[str, str], fingerprint: str, record: Record) -> None:
+    """Note, at most once an hour, that a record was true and that its files were used."""
     if not 0 <= time.time() - record.confirmed < 3600:
-        cache.date(environment, _name(key), time.time())
-        for name in filter(None, (record.payload, record.head)):
+        cache.date(environment, cache.RECORD.name(fingerprint), time.time())
+        for name in filter(None, (record.payload_file, record.head_file)):
             cache.use(environment, name)
 
 
-def withdraw(environment: Mapping[str, str], key: str) -> None:
-    """Remove a record; its payload may be that of another one, too."""
-    cache.remove(environment, _name(key))
+def withdraw(environment: Mapping[str, str], fingerprint: str) -> None:
+    """Remove a record, but not its payload, which may be that of another one too."""
+    cache.remove(environment, cache.RECORD.name(fingerprint))
 
 
-def turn_name(key: str) -> str:
-    """Return the name of the lock of whoever replaces a record while somebody waits."""
-    return f"turn-{key}"
-
-
-def claim_name(key: str) -> str:
-    """Return the name of the claim on refreshing a record."""
-    return f"refresh-{key}"
-
-
-def _name(key: str) -> str:
-    return f"launch-{key}"
-
-
-def _identity(path: str) -> str:
+def _file_state(path: str) -> str:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -190,80 +140,107 @@ def _identity(path: str) -> str:
 def _state(record: Record, environment: Mapping[str, str]) -> str:
     values = [f"{name}={environment.get(name)}" for name in record.watched_variables]
     files = [*record.watched_files, *_delivered(record, environment)]
-    return cache.digest([*values, *(_identity(path) for path in files)])
+    return cache.digest([*values, *(_file_state(path) for path in files)])
 
 
 def _delivered(record: Record, environment: Mapping[str, str]) -> list[str]:
-    return [cache.path(environment, name) for name in (record.payload, record.head) if name]
+    return [cache.path(environment, name) for name in (record.payload_file, record.head_file) if name]
 
 
 def _written(record: Record, state: str) -> bytes:
-    lines = [_TITLE, _line("state", state), _line("refreshed", repr(record.refreshed)), _line("mode", record.mode)]
-    lines.append(_line("payload", record.payload, record.head))
-    lines += [_line("file", path) for path in record.watched_files]
-    lines += [_line("variable", name) for name in record.watched_variables]
-    lines += [_line("carry", name, *place) for name, place in record.variables.items()]
-    for source in record.sources:
-        headers = [part for header in source.headers.items() for part in header]
-        switches = "".join("-+"[value] for value in (source.tls, source.loopback, source.identify, source.served))
+    lines = [_TITLE, _line("state", digest=state), _line("refreshed", seconds=repr(record.refreshed))]
+    lines.append(_line("delivery", mode=record.mode, payload=record.payload_file, head=record.head_file))
+    lines += [_line("file", path=path) for path in record.watched_files]
+    lines += [_line("variable", name=name) for name in record.watched_variables]
+    lines += [
+        _line("carry", variable=variable, provider=provider, option=option, header=header)
+        for variable, (provider, option, header) in record.variables.items()
+    ]
+    for proxy in record.proxies:
         lines.append(
             _line(
-                "source", source.provider, switches, source.host, str(source.port), source.prefix,
-                repr(source.took), source.via, source.found_in, str(len(source.body)), *headers,
+                "proxy", provider=proxy.provider, tls=_YES_NO[proxy.tls], host=proxy.host, port=str(proxy.port),
+                prefix=proxy.prefix, loopback=_YES_NO[proxy.loopback], identify=_YES_NO[proxy.identify],
+                took=repr(proxy.took), via=proxy.via, key_origin=proxy.key_origin, served=_YES_NO[proxy.served],
+                length=str(len(proxy.body)),
             )
         )  # fmt: skip
+        lines += [
+            _line("header", provider=proxy.provider, name=name, option=option)
+            for name, option in proxy.headers.items()
+        ]
     head = "\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-    return head + b"".join(source.body for source in record.sources)
+    return head + b"".join(proxy.body for proxy in record.proxies)
 
 
-def _parsed(content: bytes) -> tuple[Record, str]:
-    """Parse what ``_written`` made; ValueError, KeyError or IndexError for anything else."""
+def _parsed(content: bytes, status: os.stat_result) -> tuple[Record, str]:
+    """Parse what ``_written`` made: the record and its state; ValueError, KeyError or IndexError for anything else."""
     head, _, bodies = content.partition(b"\n\n")
     title, *lines = head.decode("utf-8", "surrogateescape").split("\n")
     if title != _TITLE:
         raise ValueError(title)
-    rows: dict[str, list[list[str]]] = {}
+    rows: dict[str, list[dict[str, str]]] = {
+        "file": [], "variable": [], "carry": [], "proxy": [], "header": [],
+    }  # fmt: skip
     for line in lines:
         kind, *words = line.split(" ")
-        rows.setdefault(kind, []).append([_unescaped(word) for word in words])
-    sources = []
-    for words in rows.get("source", []):
-        length = int(words[8])
-        if length > len(bodies):
+        rows.setdefault(kind, []).append(dict(map(_field, words)))
+    proxies = []
+    for row in rows["proxy"]:
+        length = int(row["length"])
+        if not 0 <= length <= len(bodies):
             raise ValueError(length)
         body, bodies = bodies[:length], bodies[length:]
-        tls, loopback, identify, served = (switch == "+" for switch in words[1])
-        sources.append(
-            Source(
-                provider=words[0], tls=tls, host=words[2], port=int(words[3]), prefix=words[4], loopback=loopback,
-                identify=identify, took=float(words[5]), via=words[6], found_in=words[7],
-                served=served, body=body, headers=dict(zip(words[9::2], words[10::2], strict=True)),
+        proxies.append(
+            RecordedProxy(
+                provider=row["provider"],
+                tls=row["tls"] == "yes",
+                host=row["host"],
+                port=int(row["port"]),
+                prefix=row["prefix"],
+                loopback=row["loopback"] == "yes",
+                identify=row["identify"] == "yes",
+                took=float(row["took"]),
+                via=row["via"],
+                key_origin=row["key_origin"],
+                headers={
+                    header["name"]: header["option"]
+                    for header in rows["header"]
+                    if header["provider"] == row["provider"]
+                },
+                served=row["served"] == "yes",
+                body=body,
             )
-        )  # fmt: skip
-    if bodies or not sources:
+        )
+    if bodies or not proxies:
         raise ValueError(len(bodies))
-    payload, head_name = rows["payload"][0]
+    delivered = rows["delivery"][0]
     record = Record(
-        refreshed=float(rows["refreshed"][0][0]),
-        confirmed=0.0,
-        payload=payload,
-        head=head_name,
-        mode=rows["mode"][0][0],
-        sources=sources,
-        variables={name: (provider, option, header) for name, provider, option, header in rows.get("carry", [])},
-        watched_files=[words[0] for words in rows.get("file", [])],
-        watched_variables=[words[0] for words in rows.get("variable", [])],
+        refreshed=float(rows["refreshed"][0]["seconds"]),
+        confirmed=status.st_mtime,
+        mode=delivered["mode"],
+        payload_file=delivered["payload"],
+        head_file=delivered["head"],
+        proxies=proxies,
+        variables={row["variable"]: (row["provider"], row["option"], row["header"]) for row in rows["carry"]},
+        watched_files=[row["path"] for row in rows["file"]],
+        watched_variables=[row["name"] for row in rows["variable"]],
+        stamp=f"{status.st_ino} {status.st_mtime_ns}",
     )
-    return record, rows["state"][0][0]
+    return record, rows["state"][0]["digest"]
 
 
-def _line(kind: str, *words: str) -> str:
-    return " ".join([kind, *(_escaped(word) for word in words)])
+def _line(kind: str, **fields: str) -> str:
+    return " ".join([kind, *(f"{name}={_escaped(value)}" for name, value in fields.items())])
 
 
-def _escaped(word: str) -> str:
-    return word.replace("%", "%25").replace(" ", "%20").replace("\n", "%0A")
+def _escaped(value: str) -> str:
+    return value.replace("%", "%25").replace(" ", "%20").replace("\n", "%0A")
 
 
-def _unescaped(word: str) -> str:
-    return word.replace("%0A", "\n").replace("%20", " ").replace("%25", "%")
+def _field(word: str) -> tuple[str, str]:
+    """Parse a name and its escaped value."""
+    name, _, value = word.partition("=")
+    if "%" in value:
+        value = value.replace("%0A", "\n").replace("%20", " ").replace("%25", "%")
+    return name, value

@@ -1,7 +1,7 @@
 """A launch: from the console script to opencode in our place.
 
-With an unchanged answer nothing outside the standard library is imported, and little of that: every millisecond
-here is felt at every start. Whatever goes wrong, opencode starts.
+When the proxy's answer is unchanged, only a few modules of the standard library are imported: every start takes the
+time that this takes. Whatever goes wrong, opencode starts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opencode_litellm.launch.record import Record, Source
+    from opencode_litellm.launch.record import Record, RecordedProxy
     from opencode_litellm.litellm.question import Question
     from opencode_litellm.opencode.delivery import Changes
 
     Result = tuple[int, bytes] | Exception
 
 LOOPBACK_PATIENCE = 0.3  # seconds
-LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; less than the least is felt by nobody
+LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; nobody notices less
 
 INTERRUPTED = 130  # exit status, as shells use it
 
@@ -55,7 +55,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
         from opencode_litellm import log  # only after a fault
 
-        terminal.note(f"{log.fault(environment, error)}; opencode starts without models of LiteLLM", environment)
+        terminal.note(f"{log.fault(environment, error)}; opencode starts without LiteLLM's models", environment)
         return {}
     names = ", ".join(name for name, value in changes.items() if value is not None)
     terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
@@ -72,7 +72,7 @@ def _fresh(environment: Mapping[str, str], folder: str) -> Changes:
         # While a proxy is away, the models of an earlier `env` are better than none, although it may have run in
         # another folder. A refused key and a configuration that nobody can read speak against them.
         left = isinstance(failure, (ProxyUnreachable, NotLiteLLM)) and delivery.is_sound(environment)
-        what = "with the models that env handed over" if left else "without its models"
+        what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         return {} if left else delivery.undo(environment)
 
@@ -93,49 +93,44 @@ def _folder(command: Sequence[str], environment: Mapping[str, str]) -> str:
     try:
         here = os.getcwd()
     except FileNotFoundError:
-        return os.sep  # removed under our feet, which is the program's to complain of
+        return os.sep  # the folder is gone, which is for the program to complain about
     # A `..` undoes what is written before it, as in opencode, also where that is a link.
     return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 
 
 def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
-    key = record.fingerprint(environment, folder)
-    kept = record.load(environment, key)
-    if kept is not None:
+    fingerprint = record.fingerprint(environment, folder)
+    last = record.load(environment, fingerprint)
+    if last is not None:
         credentials = Credentials(environment, folder)
-        if _still_holds(kept, key, environment, credentials):
-            changes = _recorded(kept, environment, credentials)
+        if _still_holds(last, fingerprint, environment, credentials):
+            changes = _recorded(last, environment, credentials)
             if changes is not None:
                 return changes
-    return _prepared(key, environment, folder, kept)
+    return _prepared(fingerprint, environment, folder, last)
 
 
-def _prepared(key: str, environment: Mapping[str, str], folder: str, old: Record | None) -> Changes:
+def _prepared(fingerprint: str, environment: Mapping[str, str], folder: str, last: Record | None) -> Changes:
     """Take what another launch has just prepared, or go the long way: read the configuration, ask all, render."""
     began = time.monotonic()
-    turn = cache.take_turn(environment, record.turn_name(key), _longest_turn(environment))
+    turn = cache.take_turn(environment, cache.TURN.name(fingerprint), _longest_turn(environment))
     try:
-        kept = record.load(environment, key)
-        if kept is not None and (old is None or kept.stamp != old.stamp):
-            changes = _recorded(kept, environment, Credentials(environment, folder))
+        new = record.load(environment, fingerprint)
+        if new is not None and (last is None or new.stamp != last.stamp):
+            changes = _recorded(new, environment, Credentials(environment, folder))
             if changes is not None:
                 return changes
         from opencode_litellm.launch import cold  # what neither a warm launch nor one that waits must import
 
-        handover = cold.prepare(environment, folder, key, began)
+        preparation = cold.prepare(environment, folder, fingerprint, began)
     finally:
         if turn is not None:
             os.close(turn)
-    kept = record.load(environment, key)
-    if kept is not None and not kept.refreshed:
-        _refresh_detached(key, environment, folder)
-    for note in handover.notes:
+    if not preparation.complete:
+        _refresh_detached(fingerprint, environment, folder)
+    for note in preparation.notes:
         terminal.note(note, environment)
-    if handover.changes is None:
-        from opencode_litellm.opencode import delivery
-
-        return delivery.undo(environment)
-    return handover.changes
+    return preparation.changes
 
 
 def _longest_turn(environment: Mapping[str, str]) -> float:
@@ -143,77 +138,82 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
     try:
         seconds = float(environment.get("OPENCODE_LITELLM_TIMEOUT") or 5) + 1
     except ValueError:
-        return 0.0  # which the long way complains of
+        return 0.0  # the long way complains about it
     return seconds if 0 < seconds <= 3601 else 0.0
 
 
-def _refresh_detached(key: str, environment: Mapping[str, str], folder: str) -> None:
+def _refresh_detached(fingerprint: str, environment: Mapping[str, str], folder: str) -> None:
     from opencode_litellm.launch import detached  # every ten minutes at most
 
-    detached.start(key, environment, folder)
+    detached.start(fingerprint, environment, folder)
 
 
-def _still_holds(kept: Record, key: str, environment: Mapping[str, str], credentials: Credentials) -> bool:
-    """Ask the cheap question, and tell whether what is there can be delivered."""
+def _still_holds(last: Record, fingerprint: str, environment: Mapping[str, str], credentials: Credentials) -> bool:
+    """Ask the cheap question, and tell whether the models of the record can be delivered."""
     from opencode_litellm.litellm import question  # not for a launch without a record
 
-    questions = [_question(source, credentials, environment) for source in kept.sources]
+    questions = [_question(proxy, credentials, environment) for proxy in last.proxies]
     if any(asked is None for asked in questions):
         return False
     results = question.ask_all([asked for asked in questions if asked is not None], environment)
-    heard = list(zip(kept.sources, results))  # noqa: B905 - one result for each
-    if any(_is_news(source, result) for source, result in heard):
+    answers = [(proxy, result, _verdict(proxy, result)) for proxy, result in zip(last.proxies, results)]  # noqa: B905 - one result for each
+    if any(verdict == NEWS for _, _, verdict in answers):
         return False
-    late = any(_is_unsettled(source, result) for source, result in heard)
-    away = any(source.served and isinstance(result, OSError) for source, result in heard)
-    if (late or away) and time.time() - kept.confirmed > cache.WEEK:
+    away = any(verdict == AWAY and proxy.served for proxy, _, verdict in answers)
+    # Where a detected proxy was, another port may have one.
+    late = any(verdict == LATE or (verdict == AWAY and proxy.identify) for proxy, _, verdict in answers)
+    if (late or away) and time.time() - last.confirmed > cache.WEEK:
         return False
-    for source, result in heard:
-        if line := _trouble(source, kept, result):
-            terminal.note(line, environment)
+    for proxy, result, verdict in answers:
+        if verdict in (AWAY, FAILING):
+            terminal.note(_trouble(proxy, result, last), environment)
     if not late and not away:
-        record.confirm(environment, key, kept)
-    if late or (not away and not 0 <= time.time() - kept.refreshed < record.FRESH):
-        _refresh_detached(key, environment, credentials.folder)
+        record.confirm(environment, fingerprint, last)
+    if late or (not away and not 0 <= time.time() - last.refreshed < record.FRESH):
+        _refresh_detached(fingerprint, environment, credentials.folder)
     return True
 
 
-def _question(source: Source, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
+def _question(proxy: RecordedProxy, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
     from opencode_litellm.litellm.question import Question
 
-    headers = credentials.headers(source)
+    headers = credentials.headers(proxy)
     if headers is None:
         return None
-    patience = LOOPBACK_PATIENCE if source.loopback else min(max(2 * source.took, LEAST_PATIENCE), MOST_PATIENCE)
+    patience = LOOPBACK_PATIENCE if proxy.loopback else min(max(2 * proxy.took, LEAST_PATIENCE), MOST_PATIENCE)
     return Question(
-        tls=source.tls,
-        host=source.host,
-        port=source.port,
-        prefix=source.prefix,
-        via=environment.get(source.via, ""),
+        tls=proxy.tls,
+        host=proxy.host,
+        port=proxy.port,
+        prefix=proxy.prefix,
+        via=environment.get(proxy.via, ""),
         headers=headers,
-        identify=source.identify,
+        identify=proxy.identify,
         patience=patience,
     )
 
 
-def _is_news(source: Source, result: Result) -> bool:
-    """Tell whether what a proxy says calls for the long way, or what only that can tell."""
+# What a proxy's answer means to a launch.
+SAME = "same"  # as last time
+NEWS = "news"  # something else, or what only the long way can understand
+LATE = "late"  # there may be news, but nobody waits for them
+AWAY = "away"  # there is no connection
+FAILING = "failing"  # it served nothing last time, and serves nothing now: that is a line, and no news
+
+
+def _verdict(proxy: RecordedProxy, result: Result) -> str:
+    if isinstance(result, OSError):
+        return AWAY
     if isinstance(result, Exception):
         from opencode_litellm.litellm.question import Unusual
 
-        return source.served and isinstance(result, Unusual)
-    if source.served:
-        return not _is_same(source.body, *result)
-    # One that fails costs only itself, so another failure of it is no news.
-    return not _is_same(source.body, *result) and _lists_models(*result)
-
-
-def _is_unsettled(source: Source, result: Result) -> bool:
-    """Tell whether there may be news that nobody waits for."""
-    if isinstance(result, OSError):
-        return source.identify
-    return isinstance(result, Exception) or 300 <= result[0] < 400
+        return NEWS if proxy.served and isinstance(result, Unusual) else LATE
+    same = _is_same(proxy.body, *result)
+    if proxy.served:
+        return SAME if same else NEWS
+    if 300 <= result[0] < 400:
+        return LATE
+    return FAILING if same or not _lists_models(*result) else NEWS
 
 
 def _is_same(old: bytes, status: int, new: bytes) -> bool:
@@ -246,43 +246,42 @@ def _lists_models(status: int, body: bytes) -> bool:
         return False
 
 
-def _trouble(source: Source, kept: Record, result: Result) -> str:
-    """Return what to say of a proxy that has no models of today; empty for nothing."""
-    where = f"the proxy at {source.host}:{source.port}"
+def _trouble(proxy: RecordedProxy, result: Result, last: Record) -> str:
+    """Return what to say of a proxy that is away or failing."""
+    where = f"the proxy at {proxy.host}:{proxy.port}"
     if isinstance(result, OSError):
-        where = f"{where} cannot be reached ({result.strerror or result})"
-        return f"{where}: {_age(kept)}" if source.served else f"{where}: it has no models here"
-    if source.served or isinstance(result, Exception) or _is_unsettled(source, result):
-        return ""
-    said = "lists no model that opencode can use" if result[0] == 200 else f"answers with status {result[0]}"
-    return f"{where} {said}: it has no models here"
+        models = f"using its models from {_age(last)}" if proxy.served else "opencode starts without its models"
+        return f"{where} cannot be reached ({result.strerror or result}): {models}"
+    if isinstance(result, Exception) or result[0] == 200:
+        return f"{where} lists no model that opencode can use: opencode starts without its models"
+    return f"{where} answers with status {result[0]}: opencode starts without its models"
 
 
-def _age(kept: Record) -> str:
-    hours = max(0.0, time.time() - kept.confirmed) / 3600
-    age = "the last hours" if hours < 2 else f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
-    return f"the models shown are from {age}"
+def _age(last: Record) -> str:
+    hours = max(0.0, time.time() - last.confirmed) / 3600
+    if hours < 2:
+        return "less than 2 hours ago"
+    return f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
 
 
-def _recorded(kept: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
-    """Return the changes that hand over a kept payload, None when its file is gone or no longer fits."""
-    from opencode_litellm import variables  # not for a launch without a record
-    from opencode_litellm.opencode import delivery
+def _recorded(last: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
+    """Return the changes that hand over the payload of a record, None when its file is gone or too long by now."""
+    from opencode_litellm.opencode import delivery  # there already, for the record
 
-    file = cache.path(environment, kept.payload)
-    if kept.mode == record.FILE:
+    file = cache.path(environment, last.payload_file)
+    if last.mode == record.FILE:
         changes = delivery.by_file(file, environment)
     else:
-        text = cache.read(environment, kept.payload if kept.mode == record.INLINE else kept.head)
+        text = cache.read(environment, last.payload_file if last.mode == record.INLINE else last.head_file)
         if not text:
             return None
         try:
             changes = delivery.inline(text.decode(), environment, launch=True)
-        except delivery.Unfit:
+        except delivery.Undeliverable:
             return None
-        if kept.mode == record.HEAD:
+        if last.mode == record.HEAD:
             changes.update({variables.CONFIG: file, variables.NO_KEY: "none"})
-    for name, place in kept.variables.items():
+    for name, place in last.variables.items():
         value = credentials.option(*place)
         changes[name] = value and delivery.in_text(value)
     return changes

@@ -102,7 +102,7 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
 def _name(proxy: Proxy) -> str:
     url = proxy.url.root if proxy.url else "detected"
     headers = ",".join(header.name.lower() for header in proxy.headers)
-    return f"answers-{cache.digest([proxy.provider, url, proxy.key.source, headers])}.json"
+    return cache.ANSWERS.name(cache.digest([proxy.provider, url, proxy.key.source, headers]))
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Facts)}

@@ -1,8 +1,8 @@
-"""Asking a proxy over a bare socket: a launch its one cheap question, ``GET /v1/models``, a discovery the others too.
+"""Questions to a proxy over a bare socket: a launch asks for ``/v1/models``, a discovery for the other paths as well.
 
-``requests`` would cost ten times what the interpreter does. Whatever is unusual here (a redirect, an HTTP proxy that
-is reached over TLS, an answer that is not plain) is left to
-:mod:`opencode_litellm.litellm.connection`, which does all of that well.
+Importing ``requests`` takes several times as long as starting the interpreter. Anything unusual (an HTTP proxy that
+is reached over TLS, an answer that is compressed) raises Unusual, and
+:mod:`opencode_litellm.litellm.connection` asks again with ``requests``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import _thread
 import time
 
 from opencode_litellm import __version__
+from opencode_litellm.fields import Fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 MODELS = "/v1/models"
@@ -25,7 +26,7 @@ LARGEST_LIST = 32 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
 
 _LARGEST_HEAD = 64 * 2**10  # bytes
 _PIECE = 2**18  # bytes
-_NOBODY = "who listens there does not say that it is LiteLLM"
+_NOBODY = "the server there does not identify itself as LiteLLM"
 _IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
 _LONGEST_NUMBER = 15  # digits
 
@@ -38,36 +39,21 @@ class Late(Exception):
     """The answer is not here when patience ends."""
 
 
-class Question:
+class Question(Fields):
     """Where to ask, and how.
 
-    ``prefix`` is the path before ``/v1``; ``identify`` tells that LiteLLM has to identify itself first, without
-    a key (False from then on); ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty
-    without one.
+    ``prefix`` is the path before ``/v1``. ``identify``: LiteLLM has to identify itself first, and gets no key before
+    it does. ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty without one.
     """
 
-    __slots__ = ("headers", "host", "identify", "patience", "port", "prefix", "tls", "via")
-
-    def __init__(  # noqa: PLR0913 - a plain record, without the 12 ms that importing dataclasses costs
-        self,
-        *,
-        tls: bool,
-        host: str,
-        port: int,
-        prefix: str,
-        via: str,
-        headers: Mapping[str, str],
-        identify: bool,
-        patience: float,
-    ) -> None:
-        self.tls = tls
-        self.host = host
-        self.port = port
-        self.prefix = prefix
-        self.via = via
-        self.headers = headers
-        self.identify = identify
-        self.patience = patience
+    tls: bool
+    host: str
+    port: int
+    prefix: str
+    via: str
+    headers: Mapping[str, str]
+    identify: bool
+    patience: float
 
 
 def ask_all(
@@ -84,28 +70,10 @@ def ask_all(
 
         context = trust.ssl_context(environment)
     started = time.monotonic()
-    results: list[tuple[int, bytes] | Exception] = [Late() for _ in questions]
-    locks = []
-    for index, question in enumerate(questions):
-        lock = _thread.allocate_lock()
-        lock.acquire()
-        locks.append(lock)
-
-        def run(index: int = index, question: Question = question, lock: _thread.LockType = lock) -> None:
-            try:
-                results[index] = _answer(question, context, started + question.patience)
-            finally:
-                lock.release()
-
-        _thread.start_new_thread(run, ())
-    for question, lock in zip(questions, locks):  # noqa: B905 - made together above
-        remaining = started + question.patience - time.monotonic()
-        lock.acquire(timeout=max(0.0, remaining))
-    # A thread may still be about to find out that it is late itself.
-    return [
-        Unusual(_NOBODY) if question.identify and isinstance(result, Late) else result
-        for question, result in zip(questions, results)  # noqa: B905 - made together above
-    ]
+    inquiries = [_Inquiry(question, context, started + question.patience) for question in questions]
+    for inquiry in inquiries:
+        _thread.start_new_thread(inquiry.run, ())
+    return [inquiry.wait() for inquiry in inquiries]
 
 
 def get(question: Question, path: str, deadline: float, largest: int) -> tuple[int, bytearray]:
@@ -113,44 +81,11 @@ def get(question: Question, path: str, deadline: float, largest: int) -> tuple[i
 
     ``deadline`` is a reading of ``time.monotonic``. Raises OSError, Late or Unusual.
     """
-    connection = _connected(question, None, deadline)
+    conversation = _begun(question, None, deadline)
     try:
-        return _exchange(connection, question, path, question.headers, deadline, largest)
+        return conversation.get(path, question.headers, largest)
     finally:
-        connection.close()
-
-
-def _answer(question: Question, context: ssl.SSLContext | None, deadline: float) -> tuple[int, bytes] | Exception:
-    try:
-        return _ask(question, context, deadline)
-    except TimeoutError:
-        return Late()
-    except (OSError, Unusual, Late) as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the long way tells what it was
-        return Unusual(repr(error))
-
-
-def _ask(question: Question, context: ssl.SSLContext | None, deadline: float) -> tuple[int, bytes]:
-    connection = _connected(question, context, deadline)
-    try:
-        if question.identify:
-            _check_identity(connection, question, deadline)
-            question.identify = False
-        status, body = _exchange(connection, question, MODELS, question.headers, deadline)
-        return status, bytes(body)
-    finally:
-        connection.close()
-
-
-def _check_identity(connection: Any, question: Question, deadline: float) -> None:
-    """Raise Unusual unless LiteLLM says, without a key and in time, that it is there."""
-    try:
-        status, body = _exchange(connection, question, LIVELINESS, {}, deadline)
-    except (OSError, Late) as error:
-        raise Unusual(_NOBODY) from error
-    if not is_identity(status, body):
-        raise Unusual(_NOBODY)
+        conversation.close()
 
 
 def is_identity(status: int, body: bytes | bytearray) -> bool:
@@ -158,26 +93,168 @@ def is_identity(status: int, body: bytes | bytearray) -> bool:
     return status == 200 and body.strip() == _IDENTITY
 
 
-def _connected(question: Question, context: ssl.SSLContext | None, deadline: float) -> Any:
+class _Inquiry:
+    """A question that a thread of its own asks."""
+
+    __slots__ = ("_context", "_deadline", "_lock", "_question", "_result")
+
+    def __init__(self, question: Question, context: ssl.SSLContext | None, deadline: float) -> None:
+        self._question = question
+        self._context = context
+        self._deadline = deadline
+        # What it is as long as nothing more is known: the thread may still be at work when patience ends.
+        self._result: tuple[int, bytes] | Exception = Unusual(_NOBODY) if question.identify else Late()
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+
+    def run(self) -> None:
+        """Ask, in the thread."""
+        try:
+            self._result = self._answer()
+        except (TimeoutError, Late):
+            pass  # as the result says already
+        except (OSError, Unusual) as error:
+            self._result = error
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the long way tells what it was
+            self._result = Unusual(repr(error))
+        finally:
+            self._lock.release()
+
+    def wait(self) -> tuple[int, bytes] | Exception:
+        """Return the result, as it is when the deadline comes."""
+        self._lock.acquire(timeout=max(0.0, self._deadline - time.monotonic()))
+        return self._result
+
+    def _answer(self) -> tuple[int, bytes]:
+        conversation = _begun(self._question, self._context, self._deadline)
+        try:
+            if self._question.identify:
+                _check_identity(conversation)
+                self._result = Late()
+            status, body = conversation.get(MODELS, self._question.headers, LARGEST_LIST)
+            return status, bytes(body)
+        finally:
+            conversation.close()
+
+
+def _check_identity(conversation: _Conversation) -> None:
+    """Raise Unusual unless LiteLLM says, without a key and in time, that it is there."""
+    try:
+        status, body = conversation.get(LIVELINESS, {}, LARGEST_LIST)
+    except (OSError, Late) as error:
+        raise Unusual(_NOBODY) from error
+    if not is_identity(status, body):
+        raise Unusual(_NOBODY)
+
+
+def _begun(question: Question, context: ssl.SSLContext | None, deadline: float) -> _Conversation:
+    """Connect, through the HTTP proxy and over TLS where the question says so."""
     host, port, login = _http_proxy(question.via) if question.via else (question.host, question.port, {})
     connection = _connection(host, port, deadline, rich=question.tls)
     if context is None or not question.tls:
-        if login:
-            question.headers = {**question.headers, **login}
-        return connection
+        return _Conversation(connection, question, login, deadline)
     import ssl  # there already, for the context
 
     try:
         if question.via:
             _tunnel(connection, question, login, deadline)
         connection.settimeout(_remaining(deadline))
-        return context.wrap_socket(connection, server_hostname=question.host)
+        secured = context.wrap_socket(connection, server_hostname=question.host)
     except ssl.SSLCertVerificationError as error:
         connection.close()
         raise Unusual("a certificate that is not trusted") from error
     except BaseException:
         connection.close()
         raise
+    return _Conversation(secured, question, {}, deadline)
+
+
+class _Conversation:
+    """Requests and answers over one connection, until a deadline.
+
+    ``login`` are the headers that an HTTP proxy wants with every request that it passes on.
+    """
+
+    __slots__ = ("_connection", "_deadline", "_login", "_most", "_question", "_received")
+
+    def __init__(self, connection: Any, question: Question, login: Mapping[str, str], deadline: float) -> None:
+        self._connection = connection
+        self._question = question
+        self._login = login
+        self._deadline = deadline
+        self._received = bytearray()  # and not yet taken
+        self._most = 0  # bytes that may still come
+
+    def get(self, path: str, headers: Mapping[str, str], largest: int) -> tuple[int, bytearray]:
+        """Return the status and the body, of at most ``largest`` bytes, of the answer to a GET of ``path``."""
+        self._connection.settimeout(_remaining(self._deadline))
+        self._connection.sendall(_request(self._question, path, {**headers, **self._login}))
+        self._received.clear()
+        self._most = largest + _LARGEST_HEAD
+        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        return _status(first), self._body(_fields(lines), largest)
+
+    def close(self) -> None:
+        """End it."""
+        self._connection.close()
+
+    def _body(self, fields: Mapping[str, str], largest: int) -> bytearray:
+        if fields.get("content-encoding", "identity") != "identity":
+            raise Unusual("compressed")
+        if fields.get("transfer-encoding", "").lower() == "chunked":
+            return self._chunks()
+        if "content-length" not in fields:
+            return self._rest()
+        length = _number(fields["content-length"])
+        if length > largest:
+            raise Unusual("too large")
+        return self._next(length)
+
+    def _chunks(self) -> bytearray:
+        body = bytearray()
+        while True:
+            try:
+                size = int(self._until(b"\r\n").split(b";")[0], 16)
+            except ValueError as error:
+                raise Unusual("not chunked") from error
+            if size < 0:
+                raise Unusual("not chunked")
+            chunk = self._next(size + len(b"\r\n"))
+            if size == 0:
+                return body
+            body += chunk[:size]
+
+    def _until(self, mark: bytes) -> bytearray:
+        """Take what comes before ``mark``, which is taken as well."""
+        while (end := self._received.find(mark)) < 0:
+            if len(self._received) > _LARGEST_HEAD or not self._receive():
+                raise Unusual("a header or a chunk without an end")
+        return self._next(end + len(mark))[:end]
+
+    def _next(self, length: int) -> bytearray:
+        """Take the next ``length`` bytes."""
+        while len(self._received) < length:
+            if not self._receive():
+                raise Unusual("broken off")
+        taken = self._received[:length]
+        del self._received[:length]
+        return taken
+
+    def _rest(self) -> bytearray:
+        """Take all that comes until the other side closes the connection."""
+        while self._receive():
+            pass
+        return self._received
+
+    def _receive(self) -> bool:
+        """Wait for more bytes; False when no more will come."""
+        self._connection.settimeout(_remaining(self._deadline))
+        piece = self._connection.recv(_PIECE)
+        self._received += piece
+        self._most -= len(piece)
+        if self._most < 0:
+            raise Unusual("too large")
+        return bool(piece)
 
 
 def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
@@ -237,34 +314,6 @@ def _tunnel(connection: Any, question: Question, login: Mapping[str, str], deadl
         raise Unusual("no tunnel")
 
 
-def _exchange(  # noqa: PLR0913, PLR0917 - a request has this many parts
-    connection: Any,
-    question: Question,
-    path: str,
-    headers: Mapping[str, str],
-    deadline: float,
-    largest: int = LARGEST_LIST,
-) -> tuple[int, bytearray]:
-    connection.settimeout(_remaining(deadline))
-    connection.sendall(_request(question, path, headers))
-    received = bytearray()
-
-    def more() -> bool:
-        connection.settimeout(_remaining(deadline))
-        piece = connection.recv(_PIECE)
-        received.extend(piece)
-        if len(received) > largest + _LARGEST_HEAD:
-            raise Unusual("too large")
-        return bool(piece)
-
-    while (end := received.find(b"\r\n\r\n")) < 0:
-        if len(received) > _LARGEST_HEAD or not more():
-            raise Unusual("no header")
-    lines = received[:end].decode("latin-1").split("\r\n")
-    del received[: end + 4]
-    return _status(lines[0]), _body(_fields(lines[1:]), received, more, largest)
-
-
 def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes:
     host = f"[{question.host}]" if ":" in question.host else question.host
     place = host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}"
@@ -311,50 +360,6 @@ def _fields(lines: Sequence[str]) -> dict[str, str]:
         name, _, value = line.partition(":")
         fields[name.strip().lower()] = value.strip()
     return fields
-
-
-def _body(
-    fields: Mapping[str, str], received: bytearray, more: Callable[[], bool], largest: int
-) -> bytearray:
-    if fields.get("content-encoding", "identity") != "identity":
-        raise Unusual("compressed")
-    if fields.get("transfer-encoding", "").lower() == "chunked":
-        return _unchunked(received, more)
-    if "content-length" not in fields:
-        while more():
-            pass
-        return received
-    length = _number(fields["content-length"])
-    if length > largest:
-        raise Unusual("too large")
-    while len(received) < length:
-        if not more():
-            raise Unusual("broken off")
-    del received[length:]
-    return received
-
-
-def _unchunked(received: bytearray, more: Callable[[], bool]) -> bytearray:
-    body = bytearray()
-    start = 0
-    while True:
-        while (end := received.find(b"\r\n", start)) < 0:
-            if not more():
-                raise Unusual("broken off")
-        try:
-            size = int(received[start:end].split(b";")[0], 16)
-        except ValueError as error:
-            raise Unusual("not chunked") from error
-        if size < 0:
-            raise Unusual("not chunked")
-        start = end + 2
-        while len(received) < start + size + 2:
-            if not more():
-                raise Unusual("broken off")
-        if size == 0:
-            return body
-        body += received[start : start + size]
-        start += size + 2
 
 
 def _remaining(deadline: float) -> float:

@@ -10,6 +10,7 @@ import os
 import sys
 
 from opencode_litellm import variables
+from opencode_litellm.errors import UsageFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +26,8 @@ _HEAD = f'{{"$schema":"{MARKER}",'
 _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")
 
 
-class Unfit(Exception):
-    """A payload cannot stand in ``OPENCODE_CONFIG_CONTENT``; ``str()`` says why."""
-
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.remedy = remedy
+class Undeliverable(UsageFailure):
+    """A payload cannot be handed to opencode, or not in ``OPENCODE_CONFIG_CONTENT``."""
 
 
 def by_file(file: str, environment: Mapping[str, str]) -> Changes:
@@ -38,22 +35,22 @@ def by_file(file: str, environment: Mapping[str, str]) -> Changes:
     return {**undo(environment), **_replaced(environment), variables.CONFIG: file, variables.NO_KEY: "none"}
 
 
-def inline(payload: str, environment: Mapping[str, str], *, launch: bool) -> Changes:
-    """Return the changes that hand over a payload's text, under the user's own inline content.
+def inline(text: str, environment: Mapping[str, str], *, launch: bool) -> Changes:
+    """Return the changes that hand over a payload, given as ``text``, under the user's own inline content.
 
     For a ``launch``, a variable that the content refers to outside of a string counts as what it holds now. Raises
-    Unfit when the content is not what can be merged, or both together are too long for the system.
+    Undeliverable when the content is not what can be merged, or both together are too long for the system.
     """
     content = users_content(environment)
     values = environment if launch else {}
-    text = _above(payload, content, values) if content else payload.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
-    changes: Changes = {**undo(environment), **_replaced(environment), variables.CONFIG_CONTENT: text}
+    value = _above(text, content, values) if content else text.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
+    changes: Changes = {**undo(environment), **_replaced(environment), variables.CONFIG_CONTENT: value}
     if content is not None:
         changes[variables.USER_CONTENT] = content
-    if variables.NO_KEY in payload:
+    if variables.NO_KEY in text:
         changes[variables.NO_KEY] = "none"
     if not fits(changes, environment):
-        raise Unfit("that is more than the system allows")
+        raise Undeliverable("it would be longer than the system allows", "choose fewer models with includeModels")
     return changes
 
 
@@ -63,8 +60,8 @@ def _replaced(environment: Mapping[str, str]) -> Changes:
     return {variables.CONFIG: None, variables.USER_FILE: file} if file and users_file(environment) is None else {}
 
 
-def _above(payload: str, content: str, values: Mapping[str, str]) -> str:
-    """Return the user's ``content`` merged over a payload: their references stay alive, a proxy's strings dead."""
+def _above(text: str, content: str, values: Mapping[str, str]) -> str:
+    """Return the user's ``content`` merged over a payload, where only the user's references stay alive."""
     from opencode_litellm import jsonc  # a launch without inline content needs no JSON
     from opencode_litellm.jsonc import merged
 
@@ -72,14 +69,14 @@ def _above(payload: str, content: str, values: Mapping[str, str]) -> str:
         return token, jsonc.ENV.sub(lambda match: values.get(match[1], match[0]), token)
 
     try:
-        ours, users = jsonc.parse_live(payload), jsonc.parse_live(content, settled)
+        ours, users = jsonc.parse_live(text), jsonc.parse_live(content, settled)
     except jsonc.JsoncError as error:
-        raise Unfit(
-            f"what you have there cannot be merged with it ({error})",
+        raise Undeliverable(
+            f"its present value cannot be merged with them, {error}",
             "put quotes around its {env:…} and {file:…}, or move it into a configuration file",
         ) from error
     if not isinstance(ours, dict) or not isinstance(users, dict):
-        raise Unfit("what you have there is not an object in braces")
+        raise Undeliverable("its present value is not an object in braces", "unset it, or correct it")
     return jsonc.dump({**merged(ours, users), "$schema": MARKER})
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from opencode_litellm import proxies
+from opencode_litellm import origin, proxies
 from opencode_litellm.jsonc import ENV, Live
 from opencode_litellm.opencode import layers
 from opencode_litellm.opencode.delivery import can_be_referred_to
@@ -27,18 +27,18 @@ def of_section(written: object, resolved: object, provider: str) -> Key | None:
         return None
     source = f"options.apiKey of provider {provider}"
     if not isinstance(written, Live) or not is_reference(written):
-        return _usable(Key(resolved.strip(), source, None, "section"))
+        return _usable(Key(resolved.strip(), source, None, origin.SECTION))
     variable = ENV.fullmatch(written)
-    found_in = f"environment {variable[1]}" if variable and can_be_referred_to(resolved) else "section"
-    return _usable(Key(resolved.strip(), f"{source} ({written})", written, found_in))
+    place = origin.of_variable(variable[1]) if variable and can_be_referred_to(resolved) else origin.SECTION
+    return _usable(Key(resolved.strip(), f"{source} ({written})", written, place))
 
 
 def empty(written: object, provider: str) -> Key:
     """Return what stands for an ``options.apiKey`` that is empty, such as a reference to a variable that is not set."""
     source = f"options.apiKey of provider {provider}"
     if isinstance(written, Live) and is_reference(written):
-        return Key("", f"{source} ({written}), which is empty", written, "nowhere")
-    return Key("", f"{source}, which is empty", Live("") if written == "" else proxies.PLACEHOLDER, "nowhere")
+        return Key("", f"{source} ({written}), which is empty", written, origin.NOWHERE)
+    return Key("", f"{source}, which is empty", Live("") if written == "" else proxies.PLACEHOLDER, origin.NOWHERE)
 
 
 def of_variable(names: object, environment: Mapping[str, str], provider: str) -> Key | None:
@@ -51,7 +51,7 @@ def of_variable(names: object, environment: Mapping[str, str], provider: str) ->
         return None
     # Where a reference would not do, opencode's own look at the variable does.
     reference = Live(f"{{env:{name}}}") if can_be_referred_to(value) else None
-    return _usable(Key(value.strip(), f"{name} (env of provider {provider})", reference, f"environment {name}"))
+    return _usable(Key(value.strip(), f"{name} (env of provider {provider})", reference, origin.of_variable(name)))
 
 
 def is_variable(name: object) -> TypeGuard[str]:
@@ -64,11 +64,11 @@ def of_environment(environment: Mapping[str, str]) -> Key | None:
     for name in KEY_VARIABLES:
         value = environment.get(name, "")
         if can_be_referred_to(value) and value:
-            return _usable(Key(value, name, Live(f"{{env:{name}}}"), f"environment {name}"))
+            return _usable(Key(value, name, Live(f"{{env:{name}}}"), origin.of_variable(name)))
         if value.strip():
             # opencode would not start with a reference to it, and would print it.
             source = f"{name}, which has quotes, backslashes, braces, line breaks or space around it"
-            return Key("", source, proxies.PLACEHOLDER, "nowhere")
+            return Key("", source, proxies.PLACEHOLDER, origin.NOWHERE)
     return None
 
 
@@ -89,7 +89,7 @@ def stored(environment: Mapping[str, str], provider: str) -> Key | None:
     secret = entry.get("key") if isinstance(entry, dict) and entry.get("type") == "api" else None
     if not isinstance(secret, str) or not secret.strip():
         return None
-    return _usable(Key(secret.strip(), f"{source} (provider {provider})", None, "stored"))
+    return _usable(Key(secret.strip(), f"{source} (provider {provider})", None, origin.STORED))
 
 
 def is_reference(text: Live) -> bool:
@@ -106,7 +106,7 @@ def _usable(key: Key) -> Key:
     """Return the key, without its secret when no header can hold that: it must never get into an error message."""
     if key.secret.isprintable() and max(key.secret) <= "\xff":
         return key
-    return Key("", f"{key.source}, which has characters that no header can hold", key.reference, "nowhere")
+    return Key("", f"{key.source}, which has characters that no header can hold", key.reference, origin.NOWHERE)
 
 
 def _json(text: str) -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from opencode_litellm import program, replacement, terminal, variables
+from opencode_litellm import cache, program, replacement, terminal, variables
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells import emission, startup
 from opencode_litellm.shells.formats import STARTUPS
@@ -25,9 +24,7 @@ _WOULD = {WROTE: "would write", CLEANED: "would clean", REMOVED: "would remove"}
 
 _FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, before the umask
 
-_DIGEST = r"(answers|head|launch|payload|refresh|turn)-[0-9a-f]{32}(\.json)?"
-_CACHED = re.compile(rf"({_DIGEST}|init-[a-z]+-[A-Za-z0-9_.-]+|doctor)(\.[0-9]+-[0-9]+\.tmp)?")
-_LOGGED = re.compile(r"log(\.1)?")
+_LOGS = ("log", "log.1")
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,8 @@ def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | U
     for name in STARTUPS:
         yield from _attempted(_take_out, name, environment, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
-    yield from _attempted(_remove_folder, variables.cache_folder(environment), _CACHED, dry_run)
-    yield from _attempted(_remove_folder, variables.state_folder(environment), _LOGGED, dry_run)
+    yield from _attempted(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
+    yield from _attempted(_remove_folder, variables.state_folder(environment), _LOGS.__contains__, dry_run)
 
 
 def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> Iterator[Outcome | UsageFailure]:
@@ -177,13 +174,13 @@ def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
             yield Outcome(REMOVED, path)
 
 
-def _remove_folder(folder: str, names: re.Pattern[str], dry_run: bool) -> Iterator[Outcome]:
-    """Remove the files in a folder of ours that have our ``names``, and the folder if nothing else is in it."""
+def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -> Iterator[Outcome]:
+    """Remove the files in a folder of ours whose names are ours, and the folder if nothing else is in it."""
     if os.path.islink(folder) or not os.path.isdir(folder):
         return
     with _explained(folder, "remove it yourself"):
         entries = list(os.scandir(folder))
-        ours = [entry for entry in entries if entry.is_file(follow_symlinks=False) and names.fullmatch(entry.name)]
+        ours = [entry for entry in entries if entry.is_file(follow_symlinks=False) and is_ours(entry.name)]
         for entry in ours:
             _remove(entry.path, dry_run)
         if len(ours) < len(entries):

@@ -41,7 +41,7 @@ def keep(shell: str, command: str, environment: Mapping[str, str], text: str) ->
 
 
 def _name(shell: str, command: str) -> str:
-    return f"init-{shell}-{command}"
+    return cache.SNIPPET.name(f"{shell}-{command}")
 
 
 def _heading(shell: str, command: str, environment: Mapping[str, str]) -> bytes:
