@@ -267,7 +267,7 @@ def test_env_with_no_room_anywhere_is_an_error(proxy: StubProxy, user: dict[str,
     own = write(Path(user["HOME"], "own.json"), {"username": "me"})
     done = tool(user | {"OPENCODE_CONFIG": str(own)}, "env", "posix", "--quiet")
     assert done.status == USAGE
-    assert "OPENCODE_CONFIG is yours" in one_line(done)
+    assert "OPENCODE_CONFIG names a file of your own" in one_line(done)
 
 
 # config.

@@ -326,8 +326,8 @@ def test_an_option_with_an_unknown_value_is_told_with_its_file(user: dict[str, s
     file = add(user, provider={"litellm": {"options": {"baseURL": proxy.url, "transport": "pigeon"}}})
     status, found = doctor(user)
     finding = (
-        f'options.transport of provider litellm in {file} is "pigeon":'
-        " it is taken as 'auto'; choose auto, chat, responses"
+        f'options.transport of provider litellm in {file} is "pigeon", so \'auto\' is used:'
+        " choose auto, chat, responses"
     )
     assert (status, found["settings"]) == (0, ("warning", finding, None))
     assert others(found, "settings") == {"ok"}
