@@ -1,7 +1,7 @@
 """JSON with comments, read as opencode 1.18 reads its configuration, and JSON text that survives any shell.
 
-opencode replaces ``{env:NAME}`` and ``{file:PATH}`` in the raw text before it parses it. So a text of the
-user's has two readings: `parse` takes the tokens for plain text, `parse_live` keeps them as `Live` strings,
+opencode replaces ``{env:NAME}`` and ``{file:PATH}`` in the raw text before it parses it. So the
+user's text can be read in two ways: `parse` takes the tokens for plain text, `parse_live` keeps them as `Live` strings,
 and `dump` writes only the tokens of a `Live` string in a way that opencode would replace.
 """
 
@@ -41,7 +41,7 @@ _ESCAPES = [
 
 
 class JsoncError(ValueError):
-    """The text is not JSON as opencode accepts it: why, and where (`line` and `column` count from 1)."""
+    """The text is not JSON that opencode accepts: why, and where (`line` and `column` count from 1)."""
 
     def __init__(self, reason: str, line: int, column: int) -> None:
         super().__init__(f"line {line}, column {column}: {reason}")
@@ -51,11 +51,11 @@ class JsoncError(ValueError):
 
 
 class BeyondPython(JsoncError):
-    """opencode accepts the text all the same."""
+    """The text is beyond Python, but opencode accepts it."""
 
 
 class Bound(str):
-    """What took the place of a token that cannot be written elsewhere: plain text, which is not to be repeated."""
+    """What replaced a token that cannot be written anywhere else: plain text that must not be repeated."""
 
     __slots__ = ()
 
@@ -63,8 +63,8 @@ class Bound(str):
 class Live(str):
     """A string with tokens that opencode is meant to replace.
 
-    `parts` are plain text and tokens by turns, beginning and ending with text: a token among the plain text,
-    which somebody escaped on purpose, stays text. Made from a string alone, all of its tokens are live.
+    `parts` alternate between plain text and tokens, and begin and end with text. What looks like a token in the
+    plain text was escaped on purpose and stays text. In one made from a plain string, all tokens are live.
     """
 
     __slots__ = ("parts",)
@@ -77,7 +77,7 @@ class Live(str):
 
 
 def decode(data: bytes) -> str:
-    """Return the text of a file as opencode reads it: one byte-order mark less, bad bytes as U+FFFD."""
+    """Return the text of a file as opencode reads it: without one byte-order mark, and with U+FFFD for bad bytes."""
     return data.decode("utf-8-sig", "replace")
 
 
@@ -105,7 +105,7 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
     and for the text that takes its place outside of strings, where none can be kept. Raises `JsoncError`.
     """
     mark = os.urandom(16).hex()
-    kept: list[str] = []
+    tokens: list[str] = []
     replacements: list[str] = []
 
     def placeholder(match: re.Match[str]) -> str:
@@ -113,12 +113,12 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
         if token.startswith("{file:") and is_commented(text, match.start()):
             return "{" + _TOKEN.sub(placeholder, token[1:])
         keep, replacement = settle(token) if settle else (token, token)
-        kept.append(keep)
+        tokens.append(keep)
         replacements.append(replacement)
-        return f"{mark}{len(kept) - 1:08}"
+        return f"{mark}{len(tokens) - 1:08}"
 
     marked = _TOKEN.sub(placeholder, text)
-    if not kept:
+    if not tokens:
         return parse(text)
     place = re.compile(mark + r"(\d{8})")
     bare = re.compile(rf"({_STRING})|{place.pattern}", re.DOTALL)
@@ -128,7 +128,7 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
         parts = place.split(string)  # text and numbers by turns
         if len(parts) == 1:
             return string
-        parts[1::2] = [kept[int(number)] for number in parts[1::2]]
+        parts[1::2] = [tokens[int(number)] for number in parts[1::2]]
         return Live("".join(parts), parts)
 
     return _mapped(value, alive)
@@ -137,7 +137,7 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
 def joined(separator: str, strings: Iterable[str]) -> str:
     """Return `strings` as one, `separator` between them, in which the tokens of `Live` ones stay live.
 
-    With a `Bound` one among them, so is the whole.
+    If one of them is `Bound`, so is the result.
     """
     strings = list(strings)
     if any(isinstance(string, Bound) for string in strings):
@@ -218,7 +218,7 @@ def _loads(text: str) -> JSON:
     def refuse(literal: str, kind: type[JsoncError] = JsoncError) -> JSON:
         before = text[: text.find(literal)]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise kind(f"{literal[:20]} is not a number to calculate with", line, column)
+        raise kind(f"{literal[:20]} is not a number that can be used", line, column)
 
     def finite(literal: str) -> JSON:
         number = float(literal)

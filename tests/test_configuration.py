@@ -352,7 +352,7 @@ def test_what_opencode_takes_and_we_cannot_is_not_called_its_fault(
     assert not isinstance(endpoint.read(tmp_path), Refused)
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read({"HOME": str(endpoint.home), **VARIABLES}, str(tmp_path))
-    assert caught.value.remedy == "opencode takes it, we cannot: write it otherwise there"
+    assert caught.value.remedy == "write it in another way there; opencode can read it, but opencode-litellm cannot"
 
 
 VARIABLES = {"ENV": "from-environment", "NUMBER": "7"}
@@ -510,7 +510,7 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment:
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read(environment, environment["HOME"])
     assert str(caught.value) == (
-        f"{path}:2:12: Expecting value: opencode does not start with this either, correct it there"
+        f"{path}:2:12: Expecting value: correct it there; opencode itself does not start with it"
     )
 
 
@@ -521,8 +521,7 @@ def test_what_can_be_read_only_once_is_left_to_opencode(environment: dict[str, s
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read({**environment, **variables}, str(home))
     assert str(caught.value) == (
-        f"{home}/pipe is a pipe or a device, which can be read only once:"
-        " it is left to opencode, name a plain file to have models of LiteLLM"
+        f"{home}/pipe is a pipe or a device, which only opencode can read: use a regular file to get LiteLLM's models"
     )
 
 

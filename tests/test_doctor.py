@@ -147,7 +147,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(user: dict[str, 
         ('{\n  "model": litellm\n}', ":2:12: Expecting value"),
         ('{"provider": {,}}', ":1:15: Expecting property name enclosed in double quotes"),
         ('{"model": "{file:gone}"}', ":1:12: {file:gone}: {folder}/gone: No such file or directory"),
-        ("[]", ":1:1: an object in braces is expected"),
+        ("[]", ":1:1: not an object in braces"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
@@ -157,20 +157,20 @@ def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
     status, found = doctor(user)
     finding = f"{file}{place.replace('{folder}', str(file.parent))}"
     assert (status, list(found)) == (6, WITHOUT_CONFIGURATION)
-    assert found["configuration"] == ("failed", finding, "opencode does not start with this either, correct it there")
+    assert found["configuration"] == ("failed", finding, "correct it there; opencode itself does not start with it")
     assert [found[name] for name in ("settings", "proxy", "delivery")] == [SKIPPED] * 3
     assert found["opencode"][0] == "ok"
     assert proxy.requests == []
-    line = f"failed   configuration  {finding}: opencode does not start with this either, correct it there"
+    line = f"failed   configuration  {finding}: correct it there; opencode itself does not start with it"
     assert line in run(["opencode-litellm", "doctor"], user).stdout.splitlines()
 
 
 @pytest.mark.parametrize(
     ("option", "value", "finding", "remedy"),
     [
-        ("--timeout", "soon", "OPENCODE_LITELLM_TIMEOUT (--timeout) is 'soon'", "give seconds"),
+        ("--timeout", "soon", "OPENCODE_LITELLM_TIMEOUT (--timeout) is 'soon'", "choose a number of seconds"),
         ("--delivery", "pigeon", "OPENCODE_LITELLM_DELIVERY (--delivery) is 'pigeon'", "choose auto, "),
-        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is "ftp://x", which is not the URL', "give one like http"),
+        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is "ftp://x", which is not the URL', "write one such as"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(

@@ -143,8 +143,8 @@ def test_env_prints_no_secret_and_says_what_to_set(environment: dict[str, str], 
     finished = asked(ENV, environment, Path(environment["HOME"]))
     variable = next(word for word in finished.stderr.split() if word.startswith("OPENCODE_LITELLM_HEADER_"))
     assert finished.stderr == (
-        "opencode-litellm: options.customHeaders.X-Key of provider litellm stands literally in the configuration and is"
-        f" not printed: set {variable} to its value, or launch with opencode-with-litellm\n"
+        "opencode-litellm: options.customHeaders.X-Key of provider litellm is a literal value in the configuration, so"
+        f" it is not printed: set {variable} to this value, or start opencode-with-litellm\n"
     )
     followed = asked(ENV, {**environment, variable: "shh"}, Path(environment["HOME"]))
     assert (followed.stdout, followed.stderr) == (finished.stdout, "")

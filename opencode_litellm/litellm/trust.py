@@ -1,4 +1,4 @@
-"""Whom a connection trusts and which way it goes: the same for the launch path and for ``requests``."""
+"""Which certificates and HTTP proxies a connection uses: the same for the launch path and for ``requests``."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """Return a context that checks certificates against the system's and those that the user's variables name.
 
-    The variables add trust, as they do for opencode (``NODE_EXTRA_CA_CERTS``), but that OpenSSL itself takes
-    ``SSL_CERT_FILE`` in place of the system's. A file or folder that is not there or holds no certificate adds
-    nothing, and the connection then fails with the reason.
+    The variables add trust, as ``NODE_EXTRA_CA_CERTS`` does for opencode. ``SSL_CERT_FILE`` replaces the system's
+    certificates, because OpenSSL itself reads it that way. A file or folder that is missing or holds no certificate
+    adds nothing; the connection then fails and says why.
     """
     import ssl  # 13 ms that a launch over plain HTTP need not pay
 
     context = ssl.create_default_context()
     system = ssl.get_default_verify_paths()
     if not (context.get_ca_certs() or system.cafile or system.capath):
-        import certifi  # requests brings it; a Python for macOS comes without the system's certificates
+        import certifi  # python.org's Python for macOS comes without any certificates
 
         context.load_verify_locations(cafile=certifi.where())
     for variable in CERTIFICATE_VARIABLES:
@@ -43,14 +43,14 @@ def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def may_use_http_proxy(environment: Mapping[str, str]) -> bool:
-    """Tell whether a variable such as ``HTTPS_PROXY`` is set, so that a host off this machine may need it."""
+    """Tell whether a variable such as ``HTTPS_PROXY`` is set, so that requests to other machines may go through it."""
     return any(environment.get(name) or environment.get(name.upper()) for name in _PROXY_VARIABLES)
 
 
 def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
-    """Return the variable that names the HTTP proxy on the way to ``url``, empty when the way is straight.
+    """Return the variable that names the HTTP proxy for ``url``, empty for a direct connection.
 
-    As ``requests`` chooses, with all that ``NO_PROXY`` may say.
+    The choice is that of ``requests``, including ``NO_PROXY``.
     """
     from requests.utils import get_environ_proxies, select_proxy  # a launch has it in its record
 

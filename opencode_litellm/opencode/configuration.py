@@ -33,21 +33,22 @@ _FRONT_MATTER_MODEL = re.compile(
     r"""^["']?model["']?[ \t]*:[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'>|].*?))[ \t]*(?:[ \t]\#.*)?\r?$""",
     re.MULTILINE,
 )
-_UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")  # in a folder's name; the last are bytes that are no UTF-8
-_DEEPEST = 8  # folders; a link to a parent would be followed for ever
-_BEYOND_OPENCODE = "opencode does not start with this either, correct it there"
-_BEYOND_US = "opencode takes it, we cannot: write it otherwise there"
+# In a folder's name, these cannot be written into a reference; the last are bytes that are not UTF-8.
+_UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")
+_DEEPEST = 8  # folders; a link to a parent would otherwise be followed for ever
+_BEYOND_OPENCODE = "correct it there; opencode itself does not start with it"
+_BEYOND_US = "write it in another way there; opencode can read it, but opencode-litellm cannot"
 _LOWEST = (layers.GLOBAL, layers.CUSTOM)
 
 
 class Configuration:
-    """What the user's configuration says, ours left out.
+    """What the user's configuration says, without our own deliveries.
 
     `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced.
     `written`: the same shape, where a string that holds such a token is a `jsonc.Live` with the token as it
-    was written, a relative path made absolute, or a `jsonc.Bound` where that path could not be read as one; a plain
-    string stands literally in the user's files.
-    `upper`: like `resolved`, of the layers above the one of OPENCODE_CONFIG alone.
+    was written and a relative path made absolute. It is a `jsonc.Bound` where such a path could not be written. A
+    plain string stands literally in the user's files.
+    `upper`: like `resolved`, but only of the layers above that of OPENCODE_CONFIG.
     `sources`: the (kind, path) of the layers that were there.
     `environment_names`, `referenced_files` (absolute): what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
@@ -95,8 +96,8 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
     """Return the configuration that opencode would see in the absolute `folder`, our deliveries left out.
 
     `project` is that of `layers.files`. Raises `ConfigurationUnreadable` where opencode would not start: text
-    that is not JSONC, a `{file:}` that cannot be read, a file that is a folder; and for what only one of us can
-    have, a pipe, or only opencode, a number beyond Python's.
+    that is not JSONC, a `{file:}` that cannot be read, a file that is a folder; and where only opencode can read
+    it: a pipe, which can be read once, or a number beyond Python's range.
     """
     configuration = Configuration()
     names: set[str] = set()
@@ -125,7 +126,7 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
 
 
 class _Layer:
-    """One text of configuration, in both readings."""
+    """One text of configuration, resolved and as written."""
 
     def __init__(self, text: str, source: str, folder: str, environment: Mapping[str, str]) -> None:
         self.source = source
@@ -146,19 +147,19 @@ class _Layer:
             remedy = _BEYOND_US if isinstance(error, jsonc.BeyondPython) else _BEYOND_OPENCODE
             raise _unreadable(f"{self.source}:{error.line}:{error.column}", error.reason, remedy) from error
         if not isinstance(value, dict):
-            raise _unreadable(f"{self.source}:1:1", "an object in braces is expected")
+            raise _unreadable(f"{self.source}:1:1", "not an object in braces")
         return value
 
     def _written(self, text: str) -> Section:
         try:
             live = jsonc.parse_live(text, self._settled)
-        except jsonc.JsoncError:  # a variable's value holds part of the JSON: there is no live reading
+        except jsonc.JsoncError:  # a variable holds part of the JSON itself, so references cannot be kept
             return self.resolved
         section = _aligned(self.resolved, live)
         return section if isinstance(section, dict) else self.resolved
 
     def _settled(self, token: str) -> tuple[str, str]:
-        """Return `token` as it can stand anywhere, empty when it cannot, and what it is replaced by."""
+        """Return `token` as it can stand in any file (empty when it cannot), and what replaces it."""
         if token.startswith("{file:"):
             path, written = self._with_variables(token)[len("{file:") : -1], token[len("{file:") : -1]
             if not path.startswith("~/") and not os.path.isabs(path):
@@ -197,7 +198,7 @@ class _Layer:
 
 
 def _aligned(resolved: JSON, written: JSON) -> JSON:
-    """Return `written` in the shape of `resolved`, which has the names of the fields and the last word."""
+    """Return `written` in the shape of `resolved`, whose field names and plain values win."""
     if isinstance(resolved, dict) and isinstance(written, dict) and len(resolved) == len(written):
         pairs = zip(resolved.items(), written.values(), strict=True)
         return {key: _aligned(value, other) for (key, value), other in pairs}
@@ -226,8 +227,8 @@ def _decoded(path: str) -> str:
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or os.path.realpath(path) == os.devnull):
         raise ConfigurationUnreadable(
-            f"{path} is a pipe or a device, which can be read only once",
-            "it is left to opencode, name a plain file to have models of LiteLLM",
+            f"{path} is a pipe or a device, which only opencode can read",
+            "use a regular file to get LiteLLM's models",
         )
     with open(path, "rb") as file:
         return jsonc.decode(file.read())
@@ -269,7 +270,7 @@ def _markdown_files(folder: str, *, deep: bool) -> Iterator[str]:
 def _markdown_model(path: str) -> str | None:
     try:
         return _front_matter_model(_decoded(path))
-    except (OSError, ConfigurationUnreadable):  # opencode reports such a file and starts
+    except (OSError, ConfigurationUnreadable):  # opencode reports such a file and starts anyway
         return None
 
 

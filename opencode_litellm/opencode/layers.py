@@ -23,33 +23,32 @@ INLINE = "inline"
 MANAGED = "managed"
 
 
-# What makes git look elsewhere than in the `.git` that is there.
+# Variables that make git use another repository than the `.git` in the folder.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
-_GIT_PATIENCE = 2.0  # seconds; where git hangs, opencode will too
+_GIT_PATIENCE = 2.0  # seconds; where git hangs, opencode hangs too
 _NAMES = ("opencode.json", "opencode.jsonc")
 
 
 def files(environment: Mapping[str, str], folder: str, *, project: bool = True) -> list[tuple[str, str]]:
-    """Return (kind, path) of all that could have a say in opencode's configuration, the strongest last.
+    """Return (kind, path) of every file that could contribute to opencode's configuration, the strongest last.
 
-    Absent files are among them, so that their appearance can be noticed. The inline layer's path is the name
-    of its variable. `folder` is the absolute working directory; without `project`, what lies in it and above
-    it is left out.
+    Missing files are included, so that it is noticed when they appear. The inline layer's path is the name of its
+    variable. `folder` is the absolute working directory. Without `project`, files in it and above it are left out.
     """
     config = os.path.join(folder, config_folder(environment))
-    found = [(GLOBAL, os.path.join(config, name)) for name in ("config.json", *_NAMES)]
+    layers = [(GLOBAL, os.path.join(config, name)) for name in ("config.json", *_NAMES)]
     if custom := environment.get("OPENCODE_CONFIG"):
-        found.append((CUSTOM, os.path.join(folder, custom)))
+        layers.append((CUSTOM, os.path.join(folder, custom)))
     parents = _upward(environment, folder) if project else []
-    found += [(PROJECT, os.path.join(parent, name)) for parent in reversed(parents) for name in _NAMES]
+    layers += [(PROJECT, os.path.join(parent, name)) for parent in reversed(parents) for name in _NAMES]
     directory = environment.get("OPENCODE_CONFIG_DIR")
     for path in _folders(environment, parents):
         if path == directory or path.endswith(".opencode"):
             kind = DIRECTORY if path == directory else DOTFOLDER
-            found += [(kind, os.path.join(folder, path, name)) for name in _NAMES]
-    found.append((INLINE, variables.CONFIG_CONTENT))
-    found += [(MANAGED, os.path.join(managed_folder(environment), name)) for name in _NAMES]
-    return found
+            layers += [(kind, os.path.join(folder, path, name)) for name in _NAMES]
+    layers.append((INLINE, variables.CONFIG_CONTENT))
+    layers += [(MANAGED, os.path.join(managed_folder(environment), name)) for name in _NAMES]
+    return layers
 
 
 def folders(environment: Mapping[str, str], folder: str, *, project: bool = True) -> list[str]:
@@ -58,13 +57,13 @@ def folders(environment: Mapping[str, str], folder: str, *, project: bool = True
 
 
 def _folders(environment: Mapping[str, str], parents: Iterable[str]) -> list[str]:
-    found = [config_folder(environment)]
-    found += [os.path.join(parent, ".opencode") for parent in parents]
-    found.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or variables.home(environment), ".opencode"))
+    places = [config_folder(environment)]
+    places += [os.path.join(parent, ".opencode") for parent in parents]
+    places.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or variables.home(environment), ".opencode"))
     if directory := environment.get("OPENCODE_CONFIG_DIR"):
-        found.append(directory)
-    # A folder that is found twice keeps its first place.
-    return list(dict.fromkeys(found))
+        places.append(directory)
+    # A folder that occurs twice keeps its first place.
+    return list(dict.fromkeys(places))
 
 
 def config_folder(environment: Mapping[str, str]) -> str:
@@ -73,7 +72,7 @@ def config_folder(environment: Mapping[str, str]) -> str:
 
 
 def managed_folder(environment: Mapping[str, str]) -> str:
-    """Return the folder of the configuration that administrators put above the user's."""
+    """Return the folder where administrators put configuration that outranks the user's."""
     if folder := environment.get("OPENCODE_TEST_MANAGED_CONFIG_DIR"):
         return folder
     if sys.platform == "darwin":
@@ -91,7 +90,7 @@ def auth_file(environment: Mapping[str, str]) -> str:
 def _upward(environment: Mapping[str, str], folder: str) -> list[str]:
     """Return `folder` and those above it, up to the git root, or to the system's root outside of a repository.
 
-    None at all where the project's configuration is switched off.
+    Return none where the project's configuration is switched off.
     """
     if environment.get("OPENCODE_DISABLE_PROJECT_CONFIG", "").lower() in ("1", "true"):
         return []
@@ -103,10 +102,10 @@ def _upward(environment: Mapping[str, str], folder: str) -> list[str]:
 
 
 def _root(folder: str, environment: Mapping[str, str]) -> str:
-    """Return the root of the repository that git finds from a folder with a `.git`; empty: it finds none.
+    """Return the root of the repository that git finds from a folder with a `.git`, empty when it finds none.
 
-    opencode asks git, which costs a process. We do so only where it is not plain what git will say: it refuses what
-    belongs to other users.
+    opencode runs git for this. We do so only where git's answer is not obvious: for example, it refuses
+    repositories that belong to other users.
     """
     git = os.path.join(folder, ".git")
     repository = _linked(git) if os.path.isfile(git) else git
@@ -136,7 +135,7 @@ def _asked(folder: str, environment: Mapping[str, str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     repository, _, top = os.fsdecode(finished.stdout).partition("\n")
-    # opencode 1.18 stays where it is in a repository without a working tree.
+    # opencode 1.18 stays in the working directory when a repository has no working tree.
     return os.path.normpath(os.path.join(folder, top.rstrip("\r\n"))) if repository else ""
 
 

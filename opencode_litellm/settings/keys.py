@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_LONGEST_SCHEME = len("Bearer ")  # what may stand in plain text beside a reference and is no part of a secret
+_LONGEST_SCHEME = len("Bearer ")  # plain text beside a reference that cannot be part of a secret
 
 
 def of_section(written: object, resolved: object, provider: str) -> Key | None:
@@ -73,7 +73,7 @@ def of_environment(environment: Mapping[str, str]) -> Key | None:
 
 
 def stored(environment: Mapping[str, str], provider: str) -> Key | None:
-    """Return the key that opencode itself keeps for a provider id (``opencode auth login``), if there is one.
+    """Return the key that opencode stores for a provider id (``opencode auth login``), if there is one.
 
     opencode 1.18: ``OPENCODE_AUTH_CONTENT`` replaces the file when it is JSON; only entries of type ``api`` hold a key.
     """
@@ -93,7 +93,7 @@ def stored(environment: Mapping[str, str], provider: str) -> Key | None:
 
 
 def is_reference(text: Live) -> bool:
-    """Tell whether ``text`` can be repeated: it is made of references, with a few letters such as ``Bearer`` at most.
+    """Tell whether ``text`` can be repeated: nothing but references, and at most a short prefix such as ``Bearer``.
 
     A path that has a brace of its own cannot be written as a reference that opencode would read.
     """
@@ -103,7 +103,7 @@ def is_reference(text: Live) -> bool:
 
 
 def _usable(key: Key) -> Key:
-    """Return the key, without its secret when no header can hold that: it must never get into an error message."""
+    """Return the key, without its secret if no header can hold that, so that it never shows up in an error message."""
     if key.secret.isprintable() and max(key.secret) <= "\xff":
         return key
     return Key("", f"{key.source}, which has characters that no header can hold", key.reference, origin.NOWHERE)

@@ -63,7 +63,7 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     """
     warnings: list[str] = []
     if delivery(environment) == "managed":
-        warnings.append("delivery 'managed', for opencode 2, is not built yet: 'auto' takes its place")
+        warnings.append("delivery 'managed', which is for opencode 2, is not available yet: 'auto' is used instead")
     reader = _Reader(environment, configuration, warnings)
     return Settings(
         proxies=reader.proxies(),
@@ -84,7 +84,7 @@ def timeout(environment: Mapping[str, str]) -> float:
         seconds = -1.0
     if not 0 < seconds <= 3600:
         raise UsageFailure(
-            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}", "give seconds, more than 0 and at most 3600"
+            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}", "choose a number of seconds above 0 and up to 3600"
         )
     return seconds
 
@@ -288,11 +288,11 @@ class _ProviderSection:
 
 def _url(text: object, place: str) -> ProxyURL:
     if not isinstance(text, str):
-        raise UsageFailure(f"{place} is {json.dumps(text)}", "give the URL of the proxy as a string")
+        raise UsageFailure(f"{place} is {json.dumps(text)}", "write the proxy's URL as a string")
     try:
         return ProxyURL.parse(text)
     except ValueError as error:
         shown = json.dumps(_USER.sub("//***@", text))
         raise UsageFailure(
-            f"{place} is {shown}, which is not the URL of a proxy ({error})", "give one like http://localhost:4000"
+            f"{place} is {shown}, which is not the URL of a proxy ({error})", "write one such as http://localhost:4000"
         ) from error
