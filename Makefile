@@ -20,11 +20,12 @@ NPM := --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-au
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test bench lint types check setup setup-demo clean pins
+.PHONY: help demo test quick bench lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
 	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
+	@echo "make quick  the tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make bench  measure what a launch costs"
 	@echo "make check  lint, types and test"
 	@echo "make clean  remove all that make has put into this folder"
@@ -40,7 +41,10 @@ demo: setup-demo
 	@.venv/bin/python tests/demo.py
 
 test: setup
-	@.venv/bin/python -m pytest -n 2 $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+quick: $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not real" $(ARGS)
 
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)

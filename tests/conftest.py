@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ from world import tools
 from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import Opencode
+from world.real_shells import RealShell
 from world.stub import StubProxy
 from world.terminal import Terminal
 from world.upstream import Upstream
@@ -26,16 +27,54 @@ if TYPE_CHECKING:
 # Ctrl-C is ignored in what a script starts with "&", and what is ignored stays so in all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Whoever asks for one of these starts a real program: not in `make quick`.
+REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a real program."""
+    for item in items:
+        if needed(item) or REAL.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("real")
+
+
+def needed(item: pytest.Item) -> list[str]:
+    """Return the names of the system's programs that a test says it needs, by a marker or a parameter."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    shells = [value.program or value.name for value in parameters if isinstance(value, RealShell)]
+    return shells + [name for marker in item.iter_markers("needs") for name in marker.args]
+
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup() -> Iterator[None]:
-    """Turn a missing tool into a skip that says why; in CI nothing may be missing."""
-    try:
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Look for a test's programs before it starts: Hypothesis would search for the shortest example without one."""
+    with nothing_missing():
+        yield
+        for name in needed(item):
+            tools.program(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Treat a program that the test itself looks for in the same way."""
+    with nothing_missing():
         return (yield)
-    except tools.ToolMissing as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
-        pytest.skip(str(missing))
+
+
+@contextmanager
+def nothing_missing() -> Iterator[None]:
+    """Turn a missing program into a skip that says why; in CI nothing may be missing.
+
+    Not in the fixture that looks for it: pytest remembers for the whole session what a fixture raised.
+    """
+    try:
+        yield
+        return
+    except tools.ToolMissing as error:
+        missing = str(error)
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
+    pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")
@@ -95,12 +134,4 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 def program() -> Callable[[str], Path]:
     """Return the finder of a shell or another program of the system's: ``program("fish")``."""
 
-    def find(name: str) -> Path:
-        try:
-            return tools.program(name)
-        except tools.ToolMissing as missing:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
-            pytest.skip(str(missing))
-
-    return find
+    return tools.program

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from world import tools
 from world.config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
 
@@ -248,9 +248,7 @@ def test_project_files_count_from_the_git_root_down(endpoint: ConfigEndpoint, tm
 
 def _assert_alike_within(endpoint: ConfigEndpoint, tmp_path: Path, repository: str) -> None:
     """Make a repository around files of four folders, and compare what counts in the deepest one."""
-    if shutil.which("git") is None:
-        assert os.environ.get("CI") != "true", "CI has to have git"
-        pytest.skip("git is not installed here")
+    tools.program("git")
     folders = [tmp_path, *(tmp_path / name for name in ("outer", "outer/inner", "outer/inner/work"))]
     for number, folder in enumerate(folders):
         for name in (f"{folder}/opencode.json", f"{folder}/.opencode/opencode.json"):

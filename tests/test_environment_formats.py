@@ -12,7 +12,8 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_shells import values
-from world.real_shells import CHANGES, EXPORTS, WITH_SNIPPET, tool
+from world import tools
+from world.real_shells import CHANGES, EXPORTS, WITH_SNIPPET
 
 from opencode_litellm import jsonc
 from opencode_litellm.errors import UsageFailure
@@ -81,7 +82,7 @@ def read_by_python(text: str, folder: Path) -> dict[str, str | None]:
 def read_by_node(text: str, folder: Path) -> dict[str, str | None]:
     (folder / "node.env").write_bytes(text.encode())
     script = "for (const n in process.env) if (/^V[0-9]/.test(n)) console.log(JSON.stringify([n, process.env[n]]))"
-    command = [tool("node"), f"--env-file={folder / 'node.env'}", "-e", script]
+    command = [tools.program("node"), f"--env-file={folder / 'node.env'}", "-e", script]
     output = subprocess.run(command, env={}, capture_output=True, check=True).stdout
     return dict(json.loads(line) for line in output.splitlines())
 
@@ -91,6 +92,7 @@ def read_by_docker(text: str) -> dict[str, str | None]:
     return dict(line.split("=", 1) for line in text.split("\n")[:-1])
 
 
+@pytest.mark.needs("node")
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(batch=["", " a", "a ", "'a'", '"a"', "`a`", "a #b", "a#b", "#", "$A", "a\nb", "\\n", "\\", "=", "\ufeff"])
 @given(batch=st.lists(values, min_size=40, max_size=80))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from world import tools
 from world.opencode import Finished, run
-from world.real_shells import MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell, tool
+from world.real_shells import MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell
 
 from opencode_litellm.shells import emission, startup
 from opencode_litellm.shells.formats import SHELLS, STARTUPS
@@ -195,11 +196,12 @@ def test_the_shell_that_runs_it_is_meant_when_none_is_named(shell: SnippetShell,
     assert done.stdout == f"wrote {home['HOME']}/{shell.startup_file}\n"
 
 
+@pytest.mark.needs("dash")
 def test_a_shell_that_is_not_known_is_a_failure_but_for_the_shim(home: dict[str, str]) -> None:
-    done = run([tool("dash"), "-c", "opencode-litellm install; exit $?"], home)
+    done = run([tools.program("dash"), "-c", "opencode-litellm install; exit $?"], home)
     assert (done.status, done.stdout) == (USAGE, "")
     assert "this shell is dash, which is not supported" in done.stderr
-    done = run([tool("dash"), "-c", "opencode-litellm install --shim; exit $?"], home)
+    done = run([tools.program("dash"), "-c", "opencode-litellm install --shim; exit $?"], home)
     assert (done.status, done.stdout) == (0, f"wrote {home['HOME']}/.local/bin/opencode\n")
     assert "the snippet is not installed: this shell is dash" in done.stderr
 
@@ -508,17 +510,18 @@ def test_a_launch_goes_past_the_shim(home: dict[str, str], shims: list[Path]) ->
     assert run(["sh", "-c", "echo b | xargs opencode"], environment) == Finished(0, "opencode b\n", "")
 
 
+LINTERS = [
+    ("dash", "-n"),
+    ("shellcheck", "--norc", "--enable=all", "--shell=sh"),
+    ("shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=posix"),
+]
+
+
 @pytest.mark.parametrize(
-    "linter",
-    [
-        ["dash", "-n"],
-        ["shellcheck", "--norc", "--enable=all", "--shell=sh"],
-        ["shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=posix"],
-    ],
-    ids=lambda linter: str(linter[0]),
+    "linter", [pytest.param(linter, id=linter[0], marks=pytest.mark.needs(linter[0])) for linter in LINTERS]
 )
-def test_linters_have_nothing_to_say_of_the_shim(linter: list[str], shims: list[Path]) -> None:
-    done = subprocess.run([tool(linter[0]), *linter[1:], shims[0]], capture_output=True, check=False)
+def test_linters_have_nothing_to_say_of_the_shim(linter: tuple[str, ...], shims: list[Path]) -> None:
+    done = subprocess.run([tools.program(linter[0]), *linter[1:], shims[0]], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 

@@ -10,7 +10,6 @@ is different.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from world import tools
 
 from opencode_litellm.models.naming import display_names, owner
 
@@ -175,11 +175,8 @@ def test_the_whole_price_table_in_one_catalogue_shares_no_name() -> None:
 
 
 def test_the_price_table_of_the_litellm_here_follows_the_rules() -> None:
-    found = sorted((Path(__file__).parent.parent / ".tools" / "litellm").glob(PRICES))
-    if not found:
-        assert not os.environ.get("CI"), "LiteLLM is missing from .tools"
-        pytest.skip("LiteLLM is not installed in .tools (make test installs it)")
-    ids = json.loads(found[0].read_text(encoding="utf-8"))
+    (table,) = tools.installed(tools.LITELLM).parents[1].glob(PRICES)
+    ids = json.loads(table.read_text(encoding="utf-8"))
     names = display_names(ids)
     assert len(ids) > 2_000
     assert sorted(names) == sorted(ids)

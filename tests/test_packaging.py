@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from world.stub import StubProxy
 
+pytestmark = pytest.mark.real  # pip, which builds and installs
+
 NAME = f"opencode_litellm-{opencode_litellm.__version__}"
 METADATA = f"{NAME}.dist-info"
 SCRIPTS = {

@@ -202,7 +202,7 @@ def far() -> Iterator[None]:
         pytest.skip("an address for a test is given with ip(8)")
     with own_loopback(()):
         given = subprocess.run(
-            [str(tools.program("ip")), "address", "add", f"{FAR}/32", "dev", "lo"], capture_output=True, check=False
+            [tools.program("ip"), "address", "add", f"{FAR}/32", "dev", "lo"], capture_output=True, check=False
         )
         if given.returncode:
             pytest.skip(f"a distant address needs a network of one's own, and so root: {given.stderr.decode()}")

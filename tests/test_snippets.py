@@ -6,7 +6,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from world.real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, SnippetShell, tool
+from world import tools
+from world.real_shells import BASH, FISH, PWSH, WITH_SNIPPET, ZSH, Call, Programs, RealShell, SnippetShell
 
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells import emission
@@ -243,6 +244,7 @@ def test_what_had_that_name_and_cannot_call_us_gives_way(
     assert programs.calls() == [Call(TOOL, ["a"])]
 
 
+@pytest.mark.needs("pwsh")
 def test_pwsh_evaluates_it_from_within_a_function(tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL)
     script = "function start { " + init(PWSH, tmp_path) + " }\nstart\nopencode a\n"
@@ -284,15 +286,19 @@ def test_no_option_of_the_shell_disturbs_it(shell: RealShell, tmp_path: Path, pr
     assert programs.calls() == [Call(TOOL, [option, "two words", "*", ""]) for option in options]
 
 
-LINTERS = [(shell.name, linter) for shell in WITH_SNIPPET for linter in shell.linters]
+LINTERS = [
+    pytest.param(shell.name, linter, id=linter[0], marks=pytest.mark.needs(linter[0]))
+    for shell in WITH_SNIPPET
+    for linter in shell.linters
+]
 
 
 @every_command
-@pytest.mark.parametrize(("name", "linter"), [pytest.param(*row, id=row[1][0]) for row in LINTERS])
+@pytest.mark.parametrize(("name", "linter"), LINTERS)
 def test_linters_have_nothing_to_say(name: str, linter: tuple[str, ...], command: str, tmp_path: Path) -> None:
     path = tmp_path / f"snippet.{name}"
     path.write_text(emission.snippet(name, command, {"HOME": str(tmp_path)}))
-    process = subprocess.run([tool(linter[0]), *linter[1:], str(path)], capture_output=True, check=False)
+    process = subprocess.run([tools.program(linter[0]), *linter[1:], str(path)], capture_output=True, check=False)
     assert outcome(process) == (0, b"", b"")
 
 

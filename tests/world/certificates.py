@@ -17,7 +17,7 @@ def certified(folder: Path, *names: str) -> ssl.SSLContext:
 
     A name is written as OpenSSL wants it: ``IP:127.0.0.1``, ``DNS:localhost``.
     """
-    new = [str(tools.program("openssl")), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    new = [tools.program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     new += ["-nodes", "-days", "2"]
     authority = [*new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Authority of the tests"]
     server = [
