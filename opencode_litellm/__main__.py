@@ -1,48 +1,33 @@
-"""The two console scripts: launches and snippets take short ways of their own, all else is up to ``cli``."""
+"""The two console scripts: launches and snippets take short ways of their own, all else is up to ``cli``.
 
-from __future__ import annotations
+Only ``os`` and ``sys`` are imported here, which Python itself has loaded by now: whatever is wrong with the rest of us,
+with the machine or with a folder on PYTHONPATH, opencode starts.
+"""
 
 import os
 import sys
 
-from opencode_litellm.errors import Failure
+_LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"  # as in ``program``, which may be what is broken
+_TAKE_A_VALUE = ("--url", "--timeout", "--delivery")
 
 
 def main() -> int:
     """Run ``opencode-litellm``, and return its exit status."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["exec"]:
-        command = arguments[2:] if arguments[1:2] == ["--"] else arguments[1:]
-        if command and (arguments[1] == "--" or not command[0].startswith("-")):
-            return _launch(command)
-    from opencode_litellm import terminal  # what a launch loads by itself
-
+    command = _command(arguments)
+    if command and arguments[1:] in (command, ["--", *command]):
+        return _launch(command)
+    _put_the_standard_library_first()
     try:
         return _run(arguments)
     except KeyboardInterrupt:
         return 130
-    except Failure as failure:
-        terminal.failure(str(failure), os.environ)
-        return failure.exit_status
-    except Exception as error:  # noqa: BLE001 - nobody is helped by a traceback on the terminal
-        from opencode_litellm import log  # only after a fault
-
-        terminal.failure(log.fault(os.environ, error), os.environ)
-        return Failure.exit_status
-
-
-def _run(arguments: list[str]) -> int:
-    if arguments[:1] == ["init"]:
-        from opencode_litellm import terminal  # only for init
-        from opencode_litellm.shells import replay
-
-        snippet = replay.replayed(arguments[1:], os.environ)
-        if snippet is not None:
-            terminal.emit(snippet)
-            return 0
-    from opencode_litellm import cli  # what the short ways do not pay for
-
-    return cli.run(arguments)
+    except BaseException as error:
+        if command:
+            return _start_plainly(command, error)
+        if isinstance(error, SystemExit):
+            raise
+        return _told(error)
 
 
 def opencode() -> int:
@@ -50,25 +35,105 @@ def opencode() -> int:
     return _launch(["opencode", *sys.argv[1:]])
 
 
+def _command(arguments: list[str]) -> list[str]:
+    """Return the program that ``exec`` is to start, and its arguments; empty without one."""
+    if arguments[:1] != ["exec"]:
+        return []
+    rest = arguments[1:]
+    while rest and rest[0].startswith("-"):
+        option = rest.pop(0)
+        if option == "--":
+            break
+        if option in _TAKE_A_VALUE:
+            del rest[:1]
+    return rest
+
+
 def _launch(command: list[str]) -> int:
+    _put_the_standard_library_first()
     try:
-        try:
-            from opencode_litellm.launch import warm  # only for launches
-        except (ImportError, SyntaxError) as error:
-            return _start_plainly(command, error)
+        from opencode_litellm.launch import warm  # only for launches
+
         return warm.run(command, os.environ)
     except KeyboardInterrupt:
         return 130
+    except BaseException as error:  # noqa: BLE001 - what guarantees that opencode starts
+        return _start_plainly(command, error)
 
 
-def _start_plainly(command: list[str], error: Exception) -> int:
-    """Start the program although our own modules cannot be imported; return a status only when that fails."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"opencode-litellm: the installation is damaged ({type(error).__name__}): install it again\n")
+def _run(arguments: list[str]) -> int:
+    from opencode_litellm import terminal  # what a launch loads by itself
+    from opencode_litellm.errors import Failure
+
     try:
+        if arguments[:1] == ["init"]:
+            from opencode_litellm.shells import replay
+
+            snippet = replay.replayed(arguments[1:], os.environ)
+            if snippet is not None:
+                terminal.emit(snippet)
+                return 0
+        from opencode_litellm import cli  # what the short ways do not pay for
+
+        return cli.run(arguments)
+    except Failure as failure:
+        terminal.failure(str(failure), os.environ)
+        return failure.exit_status
+
+
+def _put_the_standard_library_first() -> None:
+    """A ``token.py`` in a folder on PYTHONPATH, often somebody's project, must not take the place of Python's own."""
+    library = os.path.dirname(os.__file__)
+    own = (library, os.path.join(library, "lib-dynload"), os.path.join(os.path.dirname(library), "DLLs"))
+    sys.path.sort(key=lambda folder: folder not in own)
+
+
+def _start_plainly(command: list[str], error: BaseException) -> int:
+    """Start the program with as little as possible; return a status only when that fails."""
+    if isinstance(error, (ImportError, SyntaxError)):
+        _say(f"the installation is damaged ({type(error).__name__}): install it again")
+    else:
+        _say(f"internal error ({type(error).__name__}): {command[0]} starts without LiteLLM's models")
+    if os.name == "nt":
         os.execvp(command[0], command)  # noqa: S606 - what a launcher is for
-    except OSError:
-        return 127
+    import _signal  # type: ignore[import-not-found]  # part of the interpreter, so it cannot be missing
+
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+    folder, name = os.path.split(command[0])
+    folders = [folder] if folder else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    inside, *passed = os.environ.get(_LAUNCHED, "").split(os.pathsep)
+    here = os.environ.get("OPENCODE_PID", "")
+    passed = passed if inside == here else []
+    for program in (os.path.join(folder or os.curdir, name) for folder in folders):
+        # One that was started before and led back here is a wrapper of ours.
+        if program in passed or not os.path.isfile(program):
+            continue
+        try:
+            os.execve(program, command, {**os.environ, _LAUNCHED: os.pathsep.join([here, *passed, program])})  # noqa: S606
+        except OSError:
+            continue
+    _say(f"{command[0]} cannot be started: install it, or add its folder to PATH")
+    return 127
+
+
+def _told(error: BaseException) -> int:
+    """Tell of a fault of our own, and return the exit status; nobody is helped by a traceback on the terminal."""
+    try:
+        from opencode_litellm import log, terminal  # only after a fault
+
+        terminal.failure(log.fault(os.environ, error), os.environ)
+    except Exception:  # noqa: BLE001 - what is broken may be just that
+        _say(f"internal error ({type(error).__name__}): install it again")
+    return 70
+
+
+def _say(text: str) -> None:
+    try:  # noqa: SIM105 - contextlib would be one more module that can be broken
+        os.write(sys.stderr.fileno(), f"opencode-litellm: {text}\n".encode("ascii", "backslashreplace"))
+    except (AttributeError, OSError, ValueError):
+        pass  # standard error is closed or gone: there is nobody to tell
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 
-from opencode_litellm import terminal
+from opencode_litellm import terminal, variables
+from opencode_litellm.opencode import commandline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
+_OPENCODE_PID = "OPENCODE_PID"
+_MOST_ROUNDS = 8  # launches of one program in each other, where no other is to be found
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:
@@ -25,11 +28,16 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
     Returns an exit status only when the program cannot be found (127) or started (126), and on Windows, where it
     returns the program's own.
     """
-    program = find(command[0], environment)
+    is_opencode = commandline.is_opencode(command[0])
+    wrappers = _led_back(environment) if is_opencode else []
+    program = find(command[0], environment, wrappers)
     if program is None:
-        terminal.failure(f"{command[0]} is not on PATH: install it, or add its folder to PATH", environment)
+        which = f" (except {', '.join(dict.fromkeys(wrappers))}, which starts us again)" if wrappers else ""
+        terminal.failure(f"{command[0]} is not on PATH{which}: install it, or add its folder to PATH", environment)
         return NOT_FOUND
     merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
+    if is_opencode:
+        merged[variables.LAUNCHED] = os.pathsep.join([environment.get(_OPENCODE_PID, ""), *wrappers, program])
     if _is_python_s_locale(environment):
         del merged["LC_CTYPE"]
     try:
@@ -40,6 +48,16 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
             return start(command, environment, {})
         terminal.failure(f"{program} cannot be started ({error.strerror})", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
+
+
+def _led_back(environment: Mapping[str, str]) -> list[str]:
+    """Return the programs that earlier launches started as opencode and that led here: wrappers that call us.
+
+    opencode 1.18 sets OPENCODE_PID for what it starts. Where that has changed, opencode itself has started us, so what
+    the last launch started was no wrapper.
+    """
+    inside, *programs = environment.get(variables.LAUNCHED, "").split(os.pathsep)
+    return programs if inside == environment.get(_OPENCODE_PID, "") else []
 
 
 def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
@@ -84,16 +102,27 @@ def _run_on_windows(program: str, command: Sequence[str], environment: dict[str,
                 continue  # the program got the interrupt as well, and decides
 
 
-def find(name: str, environment: Mapping[str, str]) -> str | None:
-    """Return the path of the program that a shell would start for ``name``, without our shims; None without one."""
-    if os.path.dirname(name):
+def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()) -> str | None:
+    """Return the path of the program that a shell would start for ``name``, without our shims; None without one.
+
+    Without ``wrappers`` too, unless there is nothing else: an opencode before OPENCODE_PID looks like one of them when
+    it is started inside of itself. A wrapper only comes back a few times, and then None is returned.
+    """
+    if os.path.dirname(name) and name not in wrappers:
         return name
+    program = _on_path(os.path.basename(name), environment, wrappers)
+    if program is None and wrappers and wrappers.count(wrappers[-1]) < _MOST_ROUNDS:
+        return wrappers[-1]
+    return program
+
+
+def _on_path(name: str, environment: Mapping[str, str], wrappers: Sequence[str]) -> str | None:
     extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
     not_executable = None
     for folder in environment.get("PATH", os.defpath).split(os.pathsep):
         for extension in extensions:
             candidate = os.path.join(folder or os.curdir, name + extension)
-            if not os.path.isfile(candidate) or _is_ourselves(candidate):
+            if candidate in wrappers or not os.path.isfile(candidate) or _is_ourselves(candidate):
                 continue
             if os.access(candidate, os.X_OK):
                 return candidate

@@ -18,6 +18,9 @@ KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY
 
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
 
+# What launches started in place of opencode so far, a path list: OPENCODE_PID as it was, then the programs.
+LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"
+
 # What a delivery leaves in opencode's environment beside the payload.
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content, which `env --unset` restores
 USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery took the place of
@@ -32,7 +35,7 @@ def switched_on(environment: Mapping[str, str], name: str) -> bool:
 
 def own_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of our own settings: the user's templates."""
-    return xdg(environment, "XDG_CONFIG_HOME", ".config", "opencode-litellm")
+    return _own(environment, "XDG_CONFIG_HOME", ".config")
 
 
 def override_folder(environment: Mapping[str, str]) -> str:
@@ -42,18 +45,35 @@ def override_folder(environment: Mapping[str, str]) -> str:
 
 def cache_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of our cache."""
-    return xdg(environment, "XDG_CACHE_HOME", ".cache", "opencode-litellm")
+    return _own(environment, "XDG_CACHE_HOME", ".cache")
 
 
 def state_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of our log."""
-    return xdg(environment, "XDG_STATE_HOME", os.path.join(".local", "state"), "opencode-litellm")
+    return _own(environment, "XDG_STATE_HOME", os.path.join(".local", "state"))
+
+
+def _own(environment: Mapping[str, str], variable: str, default: str) -> str:
+    """Return a folder of ours, the same one from every working folder.
+
+    A relative path would be another folder in each project. The XDG specification says to ignore one.
+    """
+    base = environment.get(variable) or ""
+    if not os.path.isabs(base):
+        folder = home(environment)
+        base = os.path.join(folder if os.path.isabs(folder) else _account_home(), default)
+    return os.path.join(base, "opencode-litellm")
 
 
 def home(environment: Mapping[str, str]) -> str:
     """Return the folder that ``~`` stands for in opencode's configuration."""
     if folder := environment.get("USERPROFILE" if sys.platform == "win32" else "HOME"):
         return folder
+    return _account_home()
+
+
+def _account_home() -> str:
+    """Return the home that the system has for this user, whatever the environment says."""
     if sys.platform == "win32":
         return os.path.expanduser("~")
     import pwd  # hardly ever needed, and not there on Windows

@@ -1,0 +1,129 @@
+"""Half an installation, a folder on PYTHONPATH, too few descriptors: opencode starts whatever is wrong with us."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+from world import tools
+from world.opencode import run
+from world.server import free_port
+
+PACKAGE = tools.PROJECT / "opencode_litellm"
+# What comes before anything of ours can be done about it.
+FIRST = {"opencode_litellm", "opencode_litellm.__main__"}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name != "__init__.py"
+}
+ENTRIES = (
+    ["opencode-with-litellm", "started"],
+    ["opencode-litellm", "exec", "--", "opencode", "started"],
+    ["opencode-litellm", "exec", "--quiet", "--timeout", "1", "--", "opencode", "started"],
+    ["opencode-litellm", "exec", "--verbose", "opencode", "started"],
+)
+MESSAGE = "opencode-litellm: "
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="launches are forks here")
+
+
+def damages(source: str) -> dict[str, str]:
+    """Return what can have become of a module."""
+    return {
+        "empty": "",
+        "cut off": source[: len(source) // 2],
+        "raising": "raise RuntimeError('broken')",
+    }
+
+
+@pytest.fixture
+def user(home: dict[str, str]) -> dict[str, str]:
+    """Return the environment of somebody whose opencode prints its arguments, and whose proxy is away."""
+    program = Path(home["HOME"], "bin", "opencode")
+    program.unlink(missing_ok=True)
+    program.symlink_to("/bin/echo")
+    return home | {"OPENCODE_LITELLM_URL": f"http://127.0.0.1:{free_port()}", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def test_every_damaged_installation_starts_opencode(user: dict[str, str]) -> None:
+    """Every module, empty, cut off and raising. EVERY_ENTRY=1 tries each at all entries, not only at one in turn."""
+    turns = cycle(ENTRIES)
+    cases = [
+        (module, kind, source, entry)
+        for module, path in MODULES.items()
+        if module not in FIRST
+        for kind, source in damages(path.read_text()).items()
+        for entry in (ENTRIES if os.environ.get("EVERY_ENTRY") else [next(turns)])
+    ]
+    done = subprocess.run(
+        [sys.executable, tools.PROJECT / "tests/world/damage.py"],
+        input=json.dumps([[module, source, entry] for module, _, source, entry in cases]),
+        env=user, cwd=user["HOME"], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    results = json.loads(done.stdout)
+    assert len(results) == len(cases) >= 3 * 39
+    bad = [
+        (module, kind, entry, result)
+        for (module, kind, _, entry), result in zip(cases, results, strict=True)
+        if tuple(result[:2]) != (0, "started\n")
+        or not all(line.startswith(MESSAGE) for line in result[2].splitlines())
+    ]
+    assert bad == []
+
+
+def plainly(code: str, *arguments: str) -> list[str]:
+    """Return a command that runs our entry point as an installation of its own, without site-packages."""
+    start = "import sys; sys.path.insert(0, sys.argv.pop(1)); from opencode_litellm.__main__ import opencode"
+    return [sys.executable, "-S", "-c", f"{start}; {code}sys.exit(opencode())", str(PACKAGE.parent), *arguments]
+
+
+@pytest.mark.parametrize(
+    "name", ["token", "re", "json", "time", "_socket", "errno", "traceback", "dataclasses", "requests", "jinja2"]
+)
+def test_a_module_on_pythonpath_keeps_nobody_from_starting(user: dict[str, str], name: str) -> None:
+    folder = Path(user["HOME"], "project")
+    folder.mkdir()
+    (folder / f"{name}.py").write_text("raise SystemExit('not the module that you want')\n")
+    done = run(plainly("", "started"), user | {"PYTHONPATH": str(folder)})
+    assert (done.status, done.stdout) == (0, "started\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("limit", ["-n 4", "-n 5", "-n 6", "-u 1", "-v 22000", "-v 30000", "-v 60000"])
+def test_a_limit_may_cost_the_models_but_never_the_program(user: dict[str, str], limit: str) -> None:
+    script = f'ulimit {limit} || exit 99; exec "$@"'
+    for command in (plainly("", "started"), ["opencode-with-litellm", "started"]):
+        if limit == "-n 4" and command[0] == "opencode-with-litellm":
+            continue  # an editable installation needs more to be found at all
+        done = run(["bash", "-c", script, "bash", *command], user)
+        assert (done.status, done.stdout) == (0, "started\n"), done
+        assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_installation_does_not_turn_in_a_circle_behind_its_own_shim(user: dict[str, str]) -> None:
+    shims = Path(user["HOME"], "shims")
+    shims.mkdir()
+    (shims / "opencode").write_text(f"#!/bin/sh\nexec {sys.executable} -S {shims}/us.py \"$@\"\n")
+    (shims / "opencode").chmod(0o755)
+    (shims / "us.py").write_text(
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); sys.modules['opencode_litellm.errors'] = None\n"
+        "from opencode_litellm.__main__ import opencode; sys.exit(opencode())\n"
+    )
+    done = run(["opencode", "started"], user | {"PATH": f"{shims}:{user['PATH']}"}, timeout=30)
+    line = f"{MESSAGE}the installation is damaged (ModuleNotFoundError): install it again\n"
+    assert (done.status, done.stdout, done.stderr) == (0, "started\n", line * 2)
+
+
+@pytest.mark.parametrize("command", [["env", "bash"], ["models"], ["doctor"], ["init", "bash"], ["--version"]])
+def test_a_damaged_installation_says_so_where_nothing_is_started(user: dict[str, str], command: list[str]) -> None:
+    damaged = "import sys; sys.modules['opencode_litellm.errors'] = None; from opencode_litellm.__main__ import main"
+    done = run([sys.executable, "-c", f"{damaged}; sys.exit(main())", *command], user)
+    assert (done.status, done.stdout) == (70, "")
+    assert done.stderr.startswith(MESSAGE)
+    assert len(done.stderr.splitlines()) == 1

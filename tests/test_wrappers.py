@@ -1,0 +1,94 @@
+"""Programs named opencode that start us: however they do it, the real opencode is found behind them."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from pathlib import Path
+
+import pytest
+from world import tools
+from world.opencode import Opencode, run
+
+PADDING = "# padding\n" * 200  # beyond what is read of a script to recognise it
+WRAPPERS = {
+    "long": f'#!/bin/sh\n{PADDING}exec opencode-with-litellm "$@"\n',
+    "as a child": f'#!/bin/sh\n{PADDING}opencode-with-litellm "$@"\n',
+    "through a variable": '#!/bin/sh\nus=opencode-litellm\nexec $us exec -- opencode "$@"\n',
+    "with more arguments": '#!/bin/sh\nus=opencode-litellm\nexec $us exec -- opencode "$@" more\n',
+    "by its own path": '#!/bin/sh\nus=opencode-litellm\nexec $us exec -- "$0" "$@"\n',
+    "as a module": f'#!/bin/sh\nexec {sys.executable} -m opencode_litellm exec -- opencode "$@"\n',
+    "with flags": '#!/bin/sh\nus=opencode-litellm\nexec $us exec --quiet -- opencode "$@"\n',
+}
+
+
+@pytest.fixture
+def user(home: dict[str, str]) -> dict[str, str]:
+    """Return the environment of somebody whose first opencode is a wrapper, and whose last is real."""
+    folder = Path(home["HOME"], "wrappers")
+    folder.mkdir()
+    script(Path(home["HOME"], "bin", "opencode"), '#!/bin/sh\necho "real: $*"\n')
+    return home | {"PATH": f"{folder}:{home['PATH']}", "OPENCODE_LITELLM_DISABLE": "1"}
+
+
+def script(path: Path, text: str) -> Path:
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("text", WRAPPERS.values(), ids=WRAPPERS)
+def test_a_wrapper_that_calls_us_leads_to_the_real_opencode(user: dict[str, str], text: str) -> None:
+    script(Path(user["HOME"], "wrappers", "opencode"), text)
+    done = run(["opencode", "-v"], user, timeout=30)
+    more = " more" * text.count("more\n")
+    assert (done.status, done.stdout, done.stderr) == (0, f"real: -v{more * 2}\n", "")
+
+
+def test_so_does_a_link_to_a_wrapper_of_another_name(user: dict[str, str]) -> None:
+    target = script(Path(user["HOME"], "oc"), WRAPPERS["long"])
+    Path(user["HOME"], "wrappers", "opencode").symlink_to(target)
+    done = run(["opencode", "-v"], user, timeout=30)
+    assert (done.status, done.stdout, done.stderr) == (0, "real: -v\n", "")
+
+
+def test_two_wrappers_that_call_each_other_do_too(user: dict[str, str]) -> None:
+    script(Path(user["HOME"], "wrappers", "opencode"), WRAPPERS["long"])
+    other = Path(user["HOME"], "others")
+    other.mkdir()
+    script(other / "opencode", WRAPPERS["through a variable"])
+    done = run(["opencode", "-v"], {**user, "PATH": f"{other}:{user['PATH']}"}, timeout=30)
+    assert (done.status, done.stdout, done.stderr) == (0, "real: -v\n", "")
+
+
+def test_with_nothing_but_a_wrapper_it_ends_and_names_it(user: dict[str, str]) -> None:
+    Path(user["HOME"], "bin", "opencode").unlink()
+    wrapper = script(Path(user["HOME"], "wrappers", "opencode"), WRAPPERS["through a variable"])
+    done = run(["opencode", "-v"], user, timeout=60)
+    assert (done.status, done.stdout, done.stderr) == (
+        127,
+        "",
+        f"opencode-litellm: opencode is not on PATH (except {wrapper}, which starts us again): install it, or add its"
+        " folder to PATH\n",
+    )
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["OPENCODE_PID", "before OPENCODE_PID"])
+def test_an_opencode_that_starts_itself_is_no_wrapper(user: dict[str, str], tells: bool) -> None:
+    said = "export OPENCODE_PID=$$\n" if tells else ""
+    again = 'case "$1" in more) opencode-with-litellm -v;; *) opencode-with-litellm more;; esac\n'
+    first = script(
+        Path(user["HOME"], "wrappers", "opencode"),
+        f'#!/bin/sh\n{PADDING}{said}echo first; [ "$1" = -v ] || {{\n{again}}}\n',
+    )
+    if not tells:
+        Path(user["HOME"], "bin", "opencode").unlink()
+    done = run(["opencode"], user, timeout=30)
+    assert (done.status, done.stdout, done.stderr) == (0, "first\n" * 3, ""), first
+
+
+def test_the_real_opencode_sets_the_variable_that_tells(opencode: Opencode) -> None:
+    assert opencode
+    with tools.OPENCODE.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
+        assert program.find(b"process.env.OPENCODE_PID=String(process.pid)") > 0
