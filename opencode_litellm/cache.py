@@ -125,10 +125,10 @@ def put(path: str, content: bytes) -> str | None:
     return path
 
 
-def is_writable(environment: Mapping[str, str]) -> bool:
-    """Tell whether a file can be kept here, by trying it."""
+def is_writable(environment: Mapping[str, str], size: int) -> bool:
+    """Tell whether a file of ``size`` bytes can be kept here, by trying it."""
     name = PROBE.name(digest([]))
-    written = write(environment, name, b"") is not None
+    written = write(environment, name, bytes(size)) is not None
     remove(environment, name)
     return written
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 
 _PLUGIN = "opencode-plugin-litellm"
 _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
+_ROOM = 2**20  # bytes; a launch keeps that much of about 2,000 models
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def _startup(environment: Mapping[str, str]) -> Check:
 def _templates(environment: Mapping[str, str]) -> Check:
     """Render the user's own templates: a broken snippet leaves a shell without its function."""
     folder = Path(variables.override_folder(environment))
-    replaced = [name for name in FORMATS if (folder / f"{name}.j2").exists()]
+    # Path.exists raises an error for a folder that nobody may look into.
+    replaced = [name for name in FORMATS if os.path.exists(folder / f"{name}.j2")]
     try:
         for name in replaced:
             if name in SHELLS:
@@ -133,9 +136,12 @@ def _disabled(environment: Mapping[str, str]) -> Check:
 
 def _cache(environment: Mapping[str, str]) -> Check:
     folder = variables.cache_folder(environment)
-    if not cache.is_writable(environment):
+    if not cache.is_writable(environment, 0):
         finding = f"{folder} is not writable, or not only for you, so every launch asks for everything"
         return Check("cache", WARNING, finding, "own it and give it mode 0700, or set XDG_CACHE_HOME to another folder")
+    if not cache.is_writable(environment, _ROOM):
+        finding = f"there is no room left for {folder}, so every launch asks for everything"
+        return Check("cache", WARNING, finding, "make room on that disk, or set XDG_CACHE_HOME to a folder on another")
     return Check("cache", OK, folder)
 
 

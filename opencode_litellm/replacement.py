@@ -9,10 +9,15 @@ import time
 from contextlib import suppress
 
 
+class OwnerLost(OSError):
+    """A new file in the place of the old one could not have its owner or group."""
+
+
 def replace(path: str, content: bytes, mode: int) -> None:
     """Write a file beside ``path`` and put it in its place: through symbolic links, with the owner and mode it had.
 
-    ``mode`` is that of a new file, as far as the umask lets it. Raises OSError, and then all is as it was.
+    ``mode`` is that of a new file, as far as the umask lets it. Raises OSError, or OwnerLost where only the owner or
+    the group stands in the way; then all is as it was.
     """
     target = os.path.realpath(path)
     if os.path.islink(target):
@@ -35,8 +40,12 @@ def replace(path: str, content: bytes, mode: int) -> None:
 
 
 def _resemble(copy: str, original: str) -> None:
-    status = os.stat(original)
-    if hasattr(os, "chown"):
-        os.chown(copy, status.st_uid, status.st_gid)
+    status, made = os.stat(original), os.stat(copy)
+    if hasattr(os, "chown") and (status.st_uid, status.st_gid) != (made.st_uid, made.st_gid):
+        try:
+            os.chown(copy, status.st_uid, status.st_gid)
+        except OSError as error:
+            whose = "another user" if status.st_uid != made.st_uid else f"a group that you are not in, {status.st_gid}"
+            raise OwnerLost(error.errno, f"it belongs to {whose}") from error
     shutil.copystat(original, copy)
     os.utime(copy)

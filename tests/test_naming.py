@@ -283,6 +283,17 @@ def test_any_text_gives_an_owner_of_one_printable_line_or_none(model_id: str, pr
     assert found is None or (found.isprintable() and found.strip() and len(found) <= 68)
 
 
+@pytest.mark.parametrize("blank", ["\u3164", "\u2800", "\u115f", "\u1160", "\uffa0", "\ufe0f", "\U000e0100"])
+def test_letters_that_show_nothing_hide_no_model_behind_another(blank: str) -> None:
+    escaped = ascii(blank)[1:-1]
+    assert display_names(["gpt-4o", f"gpt-4o{blank}", blank]) == {
+        "gpt-4o": "GPT-4o [gpt-4o]",
+        f"gpt-4o{blank}": f"GPT-4o [gpt-4o{escaped}]",
+        blank: "Unnamed",
+    }
+    assert owner("gpt-4o", blank) is None
+
+
 if __name__ == "__main__":
     for line in sorted(set(sys.stdin.read().splitlines())):
         sys.stdout.write(f"{line}\t{name(line)}\n")

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 68
 _LONGEST_ID = 120
 _LONGEST_OWNER = 68
+# Characters that Python calls printable and that show nothing: Hangul's fillers, Braille's blank, Khmer's inherent
+# vowels, joiners and variation selectors.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159"
+    "\U000e0100-\U000e01ef]"
+)
 # An id that is longer than any real one is read no further than this.
 _READ = 500
 
@@ -247,14 +253,16 @@ def _spelled(word: str) -> str:
 
 def _printable(text: str) -> str:
     """Put a space for each control, format or otherwise invisible character."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
+    if text.isascii() and text.isprintable():
+        return text
+    return _BLANK.sub(" ", "".join(char if char.isprintable() else " " for char in text))
 
 
 def _legible(model_id: str) -> str:
     """Write an id so that what can't be seen in it shows."""
     text = model_id if len(model_id) <= 2 * _READ else model_id[:_READ] + model_id[-_READ:]
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    if not text.isascii() or not text.isprintable():
+        text = "".join(char if char.isprintable() and not _BLANK.match(char) else ascii(char)[1:-1] for char in text)
     half = _LONGEST_ID // 2
     return text if len(text) <= _LONGEST_ID else f"{text[:half]}…{text[1 - half:]}"
 

@@ -26,6 +26,7 @@ MANAGED = "managed"
 # Variables that make git use another repository than the `.git` in the folder.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 _GIT_PATIENCE = 2.0  # seconds; where git hangs, opencode hangs too
+_LARGEST_LINK = 2**20  # characters; git refuses a larger `.git` file as well
 _NAMES = ("opencode.json", "opencode.jsonc")
 
 
@@ -143,7 +144,7 @@ def _linked(git: str) -> str:
     """Return the repository that the `.git` file of a worktree or submodule names, the file itself for none."""
     try:
         with open(git, encoding="utf-8", errors="surrogateescape") as file:
-            label, _, path = file.read().rstrip("\r\n").partition(": ")
+            label, _, path = file.read(_LARGEST_LINK).rstrip("\r\n").partition(": ")
     except OSError:
         return git
     return os.path.join(os.path.dirname(git), path) if label == "gitdir" else git

@@ -5,6 +5,7 @@ It is rendered from ``templates/``; a user's template replaces ours for snippets
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,9 @@ def _override(folder: Path, name: str) -> Source | None:
     try:
         return source(path)
     except (OSError, ValueError) as error:
+        # A folder that nobody may look into has nothing for us; only a template that is there can be corrected.
+        if isinstance(error, PermissionError) and not os.path.exists(path):
+            return None
         raise UsageFailure(f"{path}: {error}", _REMEDY) from error
 
 

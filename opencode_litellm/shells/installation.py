@@ -247,6 +247,9 @@ def _explained(path: str, remedy: str) -> Iterator[None]:
     """Turn an error of the system, or a file that is unsafe to change, into a failure that names ``path``."""
     try:
         yield
+    except replacement.OwnerLost as error:
+        remedy = "make it yours with chown and chgrp, or change it by hand"
+        raise UsageFailure(f"{path} cannot be changed ({error.strerror})", remedy) from error
     except startup.UnsafeToChange as error:
         raise UsageFailure(f"{path} {error.problem}", error.remedy) from error
     except OSError as error:

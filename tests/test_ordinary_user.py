@@ -1,0 +1,235 @@
+"""What only somebody without root's powers meets: permissions, owners, shared folders, limits.
+
+Root would get past all of it, so in a container these run as user 1000 of a user namespace.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from world.launches import SHOW, cache
+from world.opencode import Finished, run
+
+from opencode_litellm import log
+from opencode_litellm.opencode import layers
+from opencode_litellm.variables import cache_folder, own_folder, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from world.stub import StubProxy
+
+_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+_IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+OTHER = 12345  # somebody else, also a group that nobody is in
+
+
+def _possible() -> bool:
+    return not _IS_ROOT or (
+        shutil.which("unshare") is not None
+        and subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="users and modes are POSIX"),
+    pytest.mark.skipif(not _possible(), reason="root cannot become somebody else here"),
+]
+with_others = pytest.mark.skipif(not _IS_ROOT, reason="only root can give a file to somebody else")
+
+
+@pytest.fixture
+def user(home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> dict[str, str]:
+    return home | {"OPENCODE_LITELLM_URL": stub_proxy(["alpha", "beta"]).url}
+
+
+def as_user(environment: dict[str, str], *command: str) -> Finished:
+    """Run a command without root's powers."""
+    return run([*(_NAMESPACE if _IS_ROOT else ()), *command], environment)
+
+
+def launched(environment: dict[str, str], *, before: str = ":") -> tuple[list[str], str]:
+    """Return the models of a launch after some words of a shell's, and what was said on standard error."""
+    done = as_user(environment, "sh", "-c", f"{before}\nexec opencode-litellm exec -- sh -c '{SHOW}'")
+    assert done.status == 7, done
+    return list(json.loads(done.stdout)["provider"]["litellm"]["models"]), done.stderr
+
+
+def test_without_permission_for_the_configuration_all_else_works(user: dict[str, str]) -> None:
+    program = Path(user["HOME"], "bin", "opencode")
+    program.unlink(missing_ok=True)
+    program.write_text("#!/bin/sh\necho 1.18.33\n")  # the real one does not start without its configuration's folder
+    program.chmod(0o755)
+    config = Path(user["XDG_CONFIG_HOME"])
+    config.chmod(0)
+    try:
+        done = as_user(user, "opencode-litellm", "doctor", "--json")
+        checks = {check["check"]: check["status"] for check in json.loads(done.stdout)}
+        snippet = as_user(user, "opencode-litellm", "init", "bash")
+        models = launched(user)
+    finally:
+        config.chmod(0o700)
+    assert (done.status, done.stderr) == (0, "")
+    assert (checks["templates"], checks["configuration"], checks["proxy litellm"]) == ("ok", "ok", "ok")
+    assert (snippet.status, snippet.stderr) == (0, "")
+    assert "opencode-with-litellm" in snippet.stdout
+    assert models == (["alpha", "beta"], "")
+
+
+@with_others
+@pytest.mark.parametrize(
+    ("owner", "group", "whose"),
+    [(0, OTHER, "a group that you are not in, 65534"), (OTHER, 0, "another user")],
+    ids=["group", "owner"],
+)
+def test_a_startup_file_that_cannot_keep_its_owner_is_left_alone(
+    user: dict[str, str], owner: int, group: int, whose: str
+) -> None:
+    file = Path(user["HOME"], ".bashrc")
+    file.write_text("one\n")
+    file.chmod(0o666)
+    os.chown(file, owner, group)
+    done = as_user(user, "opencode-litellm", "install", "bash")
+    assert (done.status, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"opencode-litellm: {file} cannot be changed (it belongs to {whose}): make it yours with chown and chgrp, or"
+        " change it by hand\n",
+    )
+    assert (file.read_text(), file.stat().st_uid, file.stat().st_gid) == ("one\n", owner, group)
+    assert [path.name for path in file.parent.glob(".*.tmp")] == []
+
+
+@with_others
+def test_a_cache_that_somebody_else_planted_is_not_used(user: dict[str, str]) -> None:
+    shared, victim = Path(user["HOME"], "shared"), Path(user["HOME"], "victim")
+    shared.mkdir()
+    shared.chmod(0o1777)
+    victim.mkdir(mode=0o700)
+    theirs = shared / "opencode-litellm"
+    environment = user | {"XDG_CACHE_HOME": str(shared)}
+    theirs.mkdir()
+    theirs.chmod(0o777)
+    os.chown(theirs, OTHER, OTHER)
+    assert launched(environment) == (["alpha", "beta"], "")
+    assert list(theirs.iterdir()) == []
+    theirs.rmdir()
+    theirs.symlink_to(victim)
+    os.chown(theirs, OTHER, OTHER, follow_symlinks=False)
+    assert launched(environment) == (["alpha", "beta"], "")
+
+
+@with_others
+def test_a_link_in_a_shared_temporary_folder_is_not_written_through(
+    user: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    models = [f"model-{index:04}" for index in range(2000)]
+    shared, victim = Path(user["HOME"], "shared"), Path(user["HOME"], "victim")
+    shared.mkdir()
+    shared.chmod(0o1777)
+    os.chown(shared, OTHER, OTHER)
+    victim.write_text("mine\n")
+    cache(user).write_text("a file where the cache would be")
+    environment = user | {
+        "TMPDIR": str(shared), "OPENCODE_LITELLM_URL": stub_proxy(models).url, "OPENCODE_LITELLM_QUIET": "1",
+    }  # fmt: skip
+    assert launched(environment) == (models, "")
+    (made,) = shared.iterdir()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    made.unlink()
+    made.symlink_to(victim)
+    os.chown(made, OTHER, OTHER, follow_symlinks=False)
+    assert launched(environment) == (models, "")
+    assert victim.read_text() == "mine\n"
+    assert made.is_symlink()
+
+
+@pytest.mark.parametrize("umask", ["000", "077", "777"])
+def test_an_odd_umask_opens_nothing_and_stops_nothing(user: dict[str, str], umask: str) -> None:
+    for _ in range(2):
+        assert launched(user, before=f"umask {umask}") == (["alpha", "beta"], "")
+    if cache(user).exists():
+        made = [cache(user), *(cache(user).iterdir() if umask != "777" else ())]
+        assert [path.name for path in made if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize(
+    "hindrance",
+    [
+        "exec <&-", "exec 2>&-", "exec <&- 2>&-",
+        'cd "$(mktemp -d)" && rmdir "$PWD"',
+        "export LC_ALL=C", "unset LANG HOME",
+        "ulimit -s 256",
+    ],
+)  # fmt: skip
+def test_nothing_that_a_caller_lacks_keeps_the_models_away(user: dict[str, str], hindrance: str) -> None:
+    models, said = launched(user, before=hindrance)
+    assert models == ["alpha", "beta"]
+    assert "opencode-litellm" not in said  # the shell may complain of a folder that is gone
+
+
+def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
+    program = Path(user["HOME"], "bin", "opencode")
+    program.unlink(missing_ok=True)
+    script = 'mount -t tmpfs -o size=64k none "$XDG_CACHE_HOME" || exit 99; exec opencode-litellm doctor --json'
+    done = run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], user)
+    if done.status == 99:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    (cached,) = [check for check in json.loads(done.stdout) if check["check"] == "cache"]
+    assert (cached["status"], cached["finding"]) == (
+        "warning",
+        f"there is no room left for {cache(user)}, so every launch asks for everything",
+    )
+
+
+# Paths that mean another place in each folder, and files that are not what they seem.
+
+
+@pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"])
+def test_a_relative_folder_of_ours_is_that_of_the_home(variable: str) -> None:
+    environment = {"HOME": "/home/ann", variable: "cache"}
+    folders = (cache_folder, state_folder, own_folder)
+    assert [each(environment) for each in folders] == [each({"HOME": "/home/ann"}) for each in folders]
+
+
+def test_with_a_relative_home_our_folders_are_those_of_the_account() -> None:
+    account = pwd.getpwuid(os.getuid()).pw_dir
+    assert cache_folder({"HOME": "here"}) == os.path.join(account, ".cache", "opencode-litellm")
+    assert cache_folder({"HOME": "here", "XDG_CACHE_HOME": "/c"}) == "/c/opencode-litellm"
+
+
+def test_a_pipe_in_place_of_the_log_is_neither_waited_for_nor_written_to(tmp_path: Path) -> None:
+    folder = tmp_path / "opencode-litellm"
+    folder.mkdir()
+    os.mkfifo(folder / "log")
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    log.write(environment, "nobody reads")
+    reader = os.open(folder / "log", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        log.write(environment, "somebody reads")
+        assert os.read(reader, 100) == b""
+    finally:
+        os.close(reader)
+
+
+def test_a_huge_git_file_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / ".git").open("wb") as file:
+        file.write(b"gitdir: /nowhere")
+        file.truncate(3 * 2**30)
+    tracemalloc.start()
+    try:
+        found = layers.files({"HOME": str(tmp_path), "PATH": os.defpath}, str(tmp_path))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (layers.PROJECT, str(tmp_path / "opencode.json")) in found
+    assert peak < 16 * 2**20
