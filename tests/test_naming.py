@@ -245,11 +245,12 @@ def test_ten_thousand_models_are_named_in_a_tenth_of_a_second() -> None:
     display_names(ids[:100])
     spent = []
     for _ in range(5):
-        started = time.perf_counter()
+        # The process's own time: others may keep the processor busy.
+        started = time.process_time()
         names = display_names(ids)
-        spent.append(time.perf_counter() - started)
+        spent.append(time.process_time() - started)
     assert len(names) == 10_000
-    # Design: under 0.1 s on the reference machine, where this takes 0.08; twice that for a busy one.
+    # Design: under 0.1 s on the reference machine, where this takes 0.08; twice that where two share a core.
     assert min(spent) < 0.2
 
 
