@@ -40,11 +40,12 @@ setup:
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
 
+# What shares a server or a build goes to one worker: tests/conftest.py says what does.
 test: setup
-	@.venv/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 quick: $(TESTS)
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not real" $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not real" $(ARGS)
 
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)

@@ -31,11 +31,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo"}
 
 
+# Before xdist's, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a real program."""
+    """Mark the tests that start a real program, and let one worker run those that share a server or a build."""
     for item in items:
-        if needed(item) or REAL.intersection(getattr(item, "fixturenames", ())):
+        names = set(getattr(item, "fixturenames", ()))
+        if needed(item) or REAL & names:
             item.add_marker("real")
+        if "litellm" in names:
+            item.add_marker(pytest.mark.xdist_group("litellm"))
+        elif any(shared(item, name) for name in names):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def shared(item: pytest.Item, name: str) -> bool:
+    """Tell whether a fixture is one of the test's own file, and made once for it."""
+    fixtures = item._fixtureinfo.name2fixturedefs.get(name, ())
+    return any(each.scope in ("module", "session") and each.baseid.endswith(item.path.name) for each in fixtures)
 
 
 def needed(item: pytest.Item) -> list[str]:
@@ -109,6 +122,19 @@ def stub_proxy() -> Iterator[Callable[..., StubProxy]]:
             return proxy
 
         yield make
+
+
+@pytest.fixture
+def proxy(request: pytest.FixtureRequest, stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+    """Return the proxy that the file describes: ``pytestmark = pytest.mark.serves("gpt-4o", "o3", key="sk-right")``."""
+    (described,) = request.node.iter_markers("serves")
+    return stub_proxy(list(described.args), **described.kwargs)
+
+
+@pytest.fixture
+def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    """Return the environment of somebody whose proxy is known by a variable."""
+    return {**home, "OPENCODE_LITELLM_URL": proxy.url}
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from world.home import configure, provided, write
 from world.launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.opencode import run
 from world.stub import MODEL_INFO, MODELS, StubProxy
@@ -20,18 +21,15 @@ from world.stub import MODEL_INFO, MODELS, StubProxy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.serves("alpha", "beta")
+
 KEY = "sk-right-and-secret"
 DAY = 24 * 3600
 
 
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    return stub_proxy(["alpha", "beta"])
-
-
-@pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY}
+def user(user: dict[str, str]) -> dict[str, str]:
+    return {**user, "LITELLM_API_KEY": KEY}
 
 
 def is_warm(user: dict[str, str], proxy: StubProxy, folder: Path | None = None, **environment: str) -> bool:
@@ -41,11 +39,6 @@ def is_warm(user: dict[str, str], proxy: StubProxy, folder: Path | None = None, 
     assert shown.models == ["alpha", "beta"]
     assert MODELS in proxy.paths()[before:]
     return "opencode_litellm.launch.cold" not in shown.stderr
-
-
-def configure(file: Path, options: dict[str, Any] | None = None) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"provider": {"litellm": {"options": options or {}}}}))
 
 
 def files(home: dict[str, str]) -> list[Path]:
@@ -63,10 +56,8 @@ def test_the_folder_is_0700_and_every_file_0600_whatever_the_umask(user: dict[st
 
 
 def test_no_key_and_no_secret_header_is_written_anywhere(user: dict[str, str]) -> None:
-    configure(
-        Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json"),
-        {"baseURL": user.pop("OPENCODE_LITELLM_URL"), "headers": {"X-Auth-Token": "hush-hush"}, "apiKey": "sk-literal"},
-    )
+    url = user.pop("OPENCODE_LITELLM_URL")
+    configure(user, baseURL=url, headers={"X-Auth-Token": "hush-hush"}, apiKey="sk-literal")
     launch(user)
     launch(user)
     launch(user, LITELLM_API_KEY="sk-another")
@@ -92,12 +83,12 @@ def test_a_configuration_file_that_appears_changes_or_goes_is_noticed(
     file = Path(user["HOME"], place[2:]) if place.startswith("~/") else folder / place
     launch(user, folder)
     assert is_warm(user, proxy, folder)
-    configure(file)
+    write(file, provided())
     assert not is_warm(user, proxy, folder)
     assert is_warm(user, proxy, folder)
-    configure(file, {"timeout": 5})
+    write(file, provided(timeout=5))
     assert not is_warm(user, proxy, folder)
-    configure(file, {"timeout": 6})  # as many bytes
+    write(file, provided(timeout=6))  # as many bytes
     assert not is_warm(user, proxy, folder)
     file.unlink()
     assert is_warm(user, proxy, folder)  # as it was in the beginning
@@ -142,10 +133,8 @@ def test_a_key_that_opencode_stores_is_noticed(user: dict[str, str], proxy: Stub
 def test_what_the_configuration_refers_to_is_noticed(user: dict[str, str], proxy: StubProxy) -> None:
     secret = Path(user["HOME"], "secret")
     secret.write_text("sk-one")
-    configure(
-        Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json"),
-        {"baseURL": user.pop("OPENCODE_LITELLM_URL"), "apiKey": "{file:~/secret}", "headers": {"x-team": "{env:TEAM}"}},
-    )
+    url = user.pop("OPENCODE_LITELLM_URL")
+    configure(user, baseURL=url, apiKey="{file:~/secret}", headers={"x-team": "{env:TEAM}"})
     user["TEAM"] = "red"
     launch(user)
     assert is_warm(user, proxy)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world.home import write
 from world.opencode import Finished, Opencode, run
 from world.real_shells import WITH_SNIPPET
 from world.server import free_port
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from world.litellm import LiteLLM
 
+pytestmark = pytest.mark.serves("gpt-4o", "gpt-5")
+
 USAGE = 2
 COMMANDS = [
     "completion", "config", "doctor", "env", "exec", "init", "install", "models", "refresh", "uninstall"
@@ -32,18 +35,6 @@ DISCOVERING = ["config", "doctor", "env", "exec", "models", "refresh"]
 OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
 NOT_A_FORMAT = f"'tcsh' is not one of {', '.join(map(repr, FORMATS))}"
 NOT_A_SHELL = f"'tcsh' is not one of {', '.join(map(repr, SHELLS))}"
-
-
-@pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    stub: StubProxy = stub_proxy(["gpt-4o", "gpt-5"])
-    return stub
-
-
-@pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody whose proxy is known by a variable."""
-    return home | {"OPENCODE_LITELLM_URL": proxy.url}
 
 
 def tool(environment: Mapping[str, str], *arguments: str, folder: Path | None = None) -> Finished:
@@ -61,12 +52,6 @@ def models(payload: str) -> list[str]:
     value = json.loads(payload)
     assert value["$schema"] == MARKER
     return sorted(model for provider in value["provider"].values() for model in provider["models"])
-
-
-def write(path: Path, value: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-    return path
 
 
 def launched(finished: Finished) -> dict[str, str]:
@@ -180,10 +165,10 @@ def test_managed_delivery_says_that_it_is_not_there_yet_and_falls_back(user: dic
     done = tool(user, "exec", "--delivery", "managed", "--", "env", "-0")
     assert {"OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"} & launched(done).keys()
     (line,) = done.stderr.splitlines()
-    assert "delivery 'managed', for opencode 2, is not built yet" in line
+    assert "delivery 'managed', which is for opencode 2, is not available yet" in line
     printed = tool(user, "env", "json", "--delivery", "managed")
     assert models(json.loads(printed.stdout)["OPENCODE_CONFIG_CONTENT"]) == ["gpt-4o", "gpt-5"]
-    assert "not built yet" in printed.stderr
+    assert "not available yet" in printed.stderr
 
 
 # exec.

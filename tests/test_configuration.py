@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world import tools
 from world.config_endpoint import ConfigEndpoint, Refused
-from world.home import make_home
+from world.home import make_home, write
 
 from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable
@@ -33,11 +33,9 @@ def text(**options: Any) -> str:
     return json.dumps({"$schema": "x", "provider": {"litellm": {"options": options}}})
 
 
-def write(home: Path, files: dict[str, str]) -> None:
+def lay_out(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
-        path = home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+        write(folder / name, content)
 
 
 def spare_installs(home: Path) -> None:
@@ -46,7 +44,7 @@ def spare_installs(home: Path) -> None:
     for folder in (".config/opencode", *(path.removesuffix("/") for path in FOLDERS)):
         if (home / folder).is_dir():
             (home / folder / "node_modules").mkdir()
-            write(home, {f"{folder}/package-lock.json": json.dumps(lock)})
+            lay_out(home, {f"{folder}/package-lock.json": json.dumps(lock)})
 
 
 def options(merged: dict[str, Any]) -> Any:
@@ -169,7 +167,7 @@ def test_what_stops_opencode_is_refused(opencode: Opencode, environment: dict[st
 def _prepared(environment: dict[str, str], scene: Scene) -> Path:
     home = Path(environment["HOME"])
     files, variables = scene
-    write(home, files)
+    lay_out(home, files)
     environment.update({name: value.replace("@", str(home)) for name, value in variables.items()})
     folder = home / "work"
     folder.mkdir(exist_ok=True)
@@ -214,7 +212,7 @@ def endpoint(opencode: Opencode, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_a_text_is_resolved_as_opencode_resolves_it(
     endpoint: ConfigEndpoint, tmp_path: Path, content: str, key: str, accepted: bool
 ) -> None:
-    write(tmp_path, {"opencode.json": content, "key": key})
+    lay_out(tmp_path, {"opencode.json": content, "key": key})
     theirs = endpoint.read(tmp_path)
     assert isinstance(theirs, Refused) is not accepted
     environment = {"HOME": str(endpoint.home)}
@@ -252,7 +250,7 @@ def _assert_alike_within(endpoint: ConfigEndpoint, tmp_path: Path, repository: s
     folders = [tmp_path, *(tmp_path / name for name in ("outer", "outer/inner", "outer/inner/work"))]
     for number, folder in enumerate(folders):
         for name in (f"{folder}/opencode.json", f"{folder}/.opencode/opencode.json"):
-            write(folder, {name: text(**{f"{number}{'.opencode' in name}": 1, "last": f"{number}"})})
+            lay_out(folder, {name: text(**{f"{number}{'.opencode' in name}": 1, "last": f"{number}"})})
     subprocess.run(["/bin/sh", "-ec", repository], cwd=tmp_path, check=True, capture_output=True)
     theirs = endpoint.read(folders[-1])
     assert not isinstance(theirs, Refused)
@@ -291,7 +289,7 @@ def test_variables_of_git_have_their_say(
 ) -> None:
     home = Path(environment["HOME"])
     names = ("opencode.json", "repo/opencode.json", "repo/sub/opencode.json")
-    write(home, {name: text(**{name: 1}) for name in names})
+    lay_out(home, {name: text(**{name: 1}) for name in names})
     subprocess.run(["/usr/bin/env", "git", "init", "-q", home / "repo"], check=True)
     environment |= {name: value.replace("@", str(home)) for name, value in variables.items()}
     ours = configuration.read(environment, str(home / "repo" / "sub"))
@@ -313,15 +311,15 @@ def test_a_reference_from_a_folder_with_an_odd_name_means_the_same_elsewhere(
     endpoint: ConfigEndpoint, tmp_path: Path, name: str
 ) -> None:
     content = text(a="{file:key}", b="{file:key} {env:ENV}", c="{file:~/key}")
-    write(tmp_path / name, {"opencode.json": content, "key": "kk"})
-    write(endpoint.home, {"key": KEY})
+    lay_out(tmp_path / name, {"opencode.json": content, "key": "kk"})
+    lay_out(endpoint.home, {"key": KEY})
     environment = {"HOME": str(endpoint.home), **VARIABLES}
     written = configuration.read(environment, str(tmp_path / name)).written
     kinds = {option: type(value) for option, value in options(written).items()}
     assert kinds == {"a": ODD_FOLDERS[name], "b": ODD_FOLDERS[name], "c": jsonc.Live}
 
     (tmp_path / "elsewhere").mkdir()
-    write(tmp_path / "elsewhere", {"opencode.json": jsonc.dump({"$schema": "x", **written})})
+    lay_out(tmp_path / "elsewhere", {"opencode.json": jsonc.dump({"$schema": "x", **written})})
     here, there = (endpoint.read(tmp_path / folder) for folder in (name, "elsewhere"))
     assert not isinstance(here, Refused)
     assert not isinstance(there, Refused)
@@ -329,7 +327,7 @@ def test_a_reference_from_a_folder_with_an_odd_name_means_the_same_elsewhere(
 
 
 def test_a_reference_from_a_folder_whose_name_is_no_utf_8_is_none(tmp_path: Path) -> None:
-    write(tmp_path / "\udcff", {"opencode.json": text(a="{file:key}"), "key": "kk"})
+    lay_out(tmp_path / "\udcff", {"opencode.json": text(a="{file:key}"), "key": "kk"})
     written = configuration.read({"HOME": str(tmp_path)}, str(tmp_path / "\udcff")).written
     assert options(written) == {"a": "kk"}
     assert type(options(written)["a"]) is jsonc.Bound
@@ -346,7 +344,7 @@ BEYOND_PYTHON = {
 def test_what_opencode_takes_and_we_cannot_is_not_called_its_fault(
     endpoint: ConfigEndpoint, tmp_path: Path, value: str
 ) -> None:
-    write(tmp_path, {"opencode.json": text(a="VALUE").replace('"VALUE"', value)})
+    lay_out(tmp_path, {"opencode.json": text(a="VALUE").replace('"VALUE"', value)})
     assert not isinstance(endpoint.read(tmp_path), Refused)
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read({"HOME": str(endpoint.home), **VARIABLES}, str(tmp_path))
@@ -375,13 +373,13 @@ def test_random_layers_merge_as_in_opencode(
     for name in ("objects", "refs"):
         (home / "repo" / ".git" / name).mkdir()
     environment |= VARIABLES
-    write(home, {"key": KEY, "repo/key": "of-repo", "repo/sub/key": "of-sub"})
+    lay_out(home, {"key": KEY, "repo/key": "of-repo", "repo/sub/key": "of-sub"})
     for place in draw.sample(PLACES, draw.randrange(3, len(PLACES))):
         content = _drawn_configuration(draw, place)
         if place == "OPENCODE_CONFIG_CONTENT":
             environment[place] = content
         else:
-            write(home, {place: content})
+            lay_out(home, {place: content})
     spare_installs(home)
     if draw.random() < 0.7:
         environment["OPENCODE_CONFIG"] = str(home / "custom.json")
@@ -398,9 +396,9 @@ def test_random_layers_merge_as_in_opencode(
     assert ours.resolved.get("instructions") == theirs.get("instructions")
 
     # What was written means the same again, in another folder and with nothing else there.
-    write(endpoint.home, {"key": KEY})
+    lay_out(endpoint.home, {"key": KEY})
     (tmp_path / "elsewhere").mkdir()
-    write(tmp_path / "elsewhere", {"opencode.json": jsonc.dump({"$schema": "x", **ours.written})})
+    lay_out(tmp_path / "elsewhere", {"opencode.json": jsonc.dump({"$schema": "x", **ours.written})})
     again = endpoint.read(tmp_path / "elsewhere")
     assert not isinstance(again, Refused)
     assert again.get("provider") == theirs.get("provider")
@@ -436,7 +434,7 @@ def _drawn_configuration(draw: random.Random, place: str) -> str:
 def test_each_reading_of_one_home(environment: dict[str, str]) -> None:
     home = Path(environment["HOME"])
     environment |= {"TOKEN": "sk-1", "T": "300", "OPENCODE_CONFIG": str(home / "custom.json")}
-    write(
+    lay_out(
         home,
         {
             GLOBAL: '{"provider": {"litellm": {"options": {"apiKey": "{env:TOKEN}", "timeout": {env:T}}}}}',
@@ -472,7 +470,7 @@ def test_each_reading_of_one_home(environment: dict[str, str]) -> None:
 
 def test_without_the_project_only_what_is_the_users_own_counts(environment: dict[str, str]) -> None:
     home = Path(environment["HOME"])
-    write(
+    lay_out(
         home,
         {
             GLOBAL: text(g=1),
@@ -489,7 +487,7 @@ def test_without_the_project_only_what_is_the_users_own_counts(environment: dict
 def test_our_own_deliveries_are_not_the_users(environment: dict[str, str]) -> None:
     home = Path(environment["HOME"])
     ours = jsonc.dump({"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"ours": 1}}}})
-    write(home, {GLOBAL: ours, "handed-over.json": ours, PROJECT: text(users=1)})
+    lay_out(home, {GLOBAL: ours, "handed-over.json": ours, PROJECT: text(users=1)})
     environment |= {
         "OPENCODE_CONFIG": str(home / "handed-over.json"),
         "OPENCODE_CONFIG_CONTENT": ours,
@@ -504,7 +502,7 @@ def test_our_own_deliveries_are_not_the_users(environment: dict[str, str]) -> No
 
 def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment: dict[str, str]) -> None:
     path = Path(environment["HOME"]) / GLOBAL
-    write(path.parent, {path.name: '{\n  "model": litellm\n}'})
+    lay_out(path.parent, {path.name: '{\n  "model": litellm\n}'})
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read(environment, environment["HOME"])
     assert str(caught.value) == (
@@ -525,7 +523,7 @@ def test_what_can_be_read_only_once_is_left_to_opencode(environment: dict[str, s
 
 def test_an_unreadable_file_counts_as_missing(environment: dict[str, str]) -> None:
     path = Path(environment["HOME"]) / GLOBAL
-    write(path.parent, {path.name: text(a=1)})
+    lay_out(path.parent, {path.name: text(a=1)})
     path.chmod(0)
     me = os.geteuid()
     if me == 0:
@@ -574,7 +572,7 @@ MODELS = {
 
 def test_every_model_that_anything_names_is_known(opencode: Opencode, environment: dict[str, str]) -> None:
     home = Path(environment["HOME"])
-    write(home, MODELS)
+    lay_out(home, MODELS)
     loop = home / "work/.opencode/agent/loop.md"
     loop.symlink_to(loop)
     environment["OPENCODE_CONFIG_DIR"] = str(home / "dir")

@@ -27,16 +27,13 @@ if TYPE_CHECKING:
 FILE, INLINE = variables.CONFIG, variables.CONFIG_CONTENT
 LONGEST = 131_072  # bytes of one NAME=value and its final zero, on Linux
 
-
-@pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    """Return a proxy with two models, one with a hostile name."""
-    return stub_proxy(["gpt-4o", "{env:HOME}-{file:~/.bashrc}"])
+# The second name is a hostile one.
+pytestmark = pytest.mark.serves("gpt-4o", "{env:HOME}-{file:~/.bashrc}")
 
 
 @pytest.fixture
-def environment(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url}
+def environment(user: dict[str, str]) -> dict[str, str]:
+    return user
 
 
 def folder(environment: dict[str, str]) -> Path:

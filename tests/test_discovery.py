@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from world.home import global_configuration, write
 from world.litellm import CATALOGUE, LiteLLM
 from world.network import own_loopback
 from world.opencode import Finished, run
@@ -41,11 +42,6 @@ def project(home: dict[str, str]) -> Path:
     return folder
 
 
-def write(path: Path, content: Mapping[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
 def section(url: str, **options: object) -> dict[str, object]:
     return {"options": {"baseURL": url, **options}}
 
@@ -53,7 +49,7 @@ def section(url: str, **options: object) -> dict[str, object]:
 def globally(home: Mapping[str, str], **providers: object) -> None:
     """Write the user's global configuration."""
     names = {name.replace("_", "-"): provider for name, provider in providers.items()}
-    write(Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json"), {"provider": names})
+    write(global_configuration(home), {"provider": names})
 
 
 def discover(environment: Mapping[str, str], folder: Path | str | None = None) -> Discovery:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from world.home import configure, global_configuration, write
 from world.launches import launch
 from world.opencode import Opencode, run
 from world.server import free_port
@@ -27,12 +28,13 @@ WITHOUT_CONFIGURATION = [*STEPS[:7], "settings", "proxy", "delivery", "opencode"
 REPAIR = "correct this template, or delete it to use the built-in one"
 SKIPPED = ("skipped", "skipped because of the failure above", None)
 
+pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", "openai/*", key=KEY)
+
 
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    stub: StubProxy = stub_proxy(["gpt-4o", "gpt-5", "openai/*"], key=KEY)
-    stub.answer(MODEL_INFO, {"data": [{"model_name": "gpt-4o", "model_info": {"max_input_tokens": 128000}}]})
-    return stub
+def proxy(proxy: StubProxy) -> StubProxy:
+    proxy.answer(MODEL_INFO, {"data": [{"model_name": "gpt-4o", "model_info": {"max_input_tokens": 128000}}]})
+    return proxy
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
     """Return the environment of somebody for whom all is well, with a program that says it is opencode 1."""
     evaluate(home)
     stand_in(home, "echo 1.18.33")
-    configure(home, {"provider": {"litellm": {"options": {"baseURL": proxy.url}}}})
+    configure(home, baseURL=proxy.url)
     return home | {"LITELLM_API_KEY": KEY}
 
 
@@ -60,17 +62,10 @@ def stand_in(home: Mapping[str, str], script: str) -> Path:
     return path
 
 
-def configure(home: Mapping[str, str], value: object) -> Path:
-    path = Path(home["XDG_CONFIG_HOME"], "opencode", "opencode.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
-    return path
-
-
 def add(home: Mapping[str, str], **sections: object) -> Path:
     """Add to the configuration, or replace what is there under these names."""
-    path = Path(home["XDG_CONFIG_HOME"], "opencode", "opencode.json")
-    return configure(home, {**json.loads(path.read_text()), **sections})
+    path = global_configuration(home)
+    return write(path, {**json.loads(path.read_text()), **sections})
 
 
 def doctor(environment: Mapping[str, str], *arguments: str) -> tuple[int, dict[str, tuple[str, str, str | None]]]:
@@ -153,7 +148,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(user: dict[str, 
 def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
     text: str, place: str, user: dict[str, str], proxy: StubProxy
 ) -> None:
-    file = configure(user, text)
+    file = write(global_configuration(user), text)
     status, found = doctor(user)
     finding = f"{file}{place.replace('{folder}', str(file.parent))}"
     assert (status, list(found)) == (6, WITHOUT_CONFIGURATION)

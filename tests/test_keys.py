@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world.config_endpoint import ConfigEndpoint
 from world.handover import ENV, EXEC, handed_over
+from world.home import write
 from world.opencode import run
 from world.stub import StubProxy
 
@@ -41,11 +42,6 @@ def proxies() -> Iterator[dict[str, StubProxy]]:
                 return self[name]
 
         yield Proxies()
-
-
-def write(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 def configuration(providers: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -29,18 +29,20 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 KEY = "sk-right"
 
 
+pytestmark = pytest.mark.serves("alpha", "beta", key=KEY)
+
+
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+def proxy(proxy: StubProxy) -> StubProxy:
     """Return a proxy that knows the context size of its models, which a thin answer does not."""
-    made = stub_proxy(["alpha", "beta"], key=KEY)
-    inform(made, "alpha", "beta")
-    return made
+    inform(proxy, "alpha", "beta")
+    return proxy
 
 
 @pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+def user(user: dict[str, str]) -> dict[str, str]:
     """Return the environment of somebody who uses ``proxy``."""
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY}
+    return {**user, "LITELLM_API_KEY": KEY}
 
 
 def inform(proxy: StubProxy, *models: str, size: int = 4000) -> None:

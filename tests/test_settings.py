@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world.config_endpoint import ConfigEndpoint
 from world.handover import ENV, EXEC, asked, handed_over
+from world.home import configure, global_configuration, write
 from world.litellm import LiteLLM
 from world.opencode import run
 from world.server import free_port
@@ -22,27 +23,12 @@ if TYPE_CHECKING:
     from world.opencode import Opencode
     from world.upstream import Upstream
 
-
-@pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    return stub_proxy(["gpt-4o", "o3"])
+pytestmark = pytest.mark.serves("gpt-4o", "o3")
 
 
 @pytest.fixture
 def environment(home: dict[str, str]) -> dict[str, str]:
     return {**home, "OPENAI_API_KEY": "sk-of-openai"}
-
-
-def write(path: Path, content: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def configure(environment: dict[str, str], provider: str = "litellm", **options: Any) -> Path:
-    """Give the global configuration one provider with these options."""
-    section = {"$schema": "x", "provider": {provider: {"options": options}}}
-    return write(Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json"), section)
 
 
 def payload(environment: dict[str, str], *flags: str) -> dict[str, Any]:
@@ -162,7 +148,7 @@ def test_two_providers_never_share_a_variable(
         provider: {"options": {"baseURL": proxies[provider].url, "customHeaders": {name: secret}}}
         for provider, (name, secret) in secrets.items()
     }
-    write(Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json"), {"$schema": "x", "provider": sections})
+    write(global_configuration(environment), {"$schema": "x", "provider": sections})
     after = handed_over(EXEC, environment, Path(environment["HOME"]))
     for provider, section in json.loads(Path(after["OPENCODE_CONFIG"]).read_text())["provider"].items():
         name, secret = secrets[provider]
@@ -179,7 +165,7 @@ def test_a_sibling_whose_models_are_all_the_user_s_own_is_connected(
         "litellm": {"name": "{env:TEAM} of ours", "options": options},
         "litellm-responses": {"models": {"o3": {"name": "Mine"}}},
     }
-    write(Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json"), {"$schema": "x", "provider": sections})
+    write(global_configuration(environment), {"$schema": "x", "provider": sections})
     home = Path(environment["HOME"])
     after = handed_over(EXEC, {**environment, "KEY": "sk-key", "TEAM": "Blue"}, home)
     sibling = opencode.debug_config(after, home)["provider"]["litellm-responses"]
@@ -422,7 +408,7 @@ def test_an_address_may_be_made_of_variables_as_in_opencode(
 def test_a_configuration_that_cannot_be_read_starts_opencode_plainly(
     environment: dict[str, str], proxy: StubProxy
 ) -> None:
-    file = write(Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json"), '{\n  "provider": {,}\n}')
+    file = write(global_configuration(environment), '{\n  "provider": {,}\n}')
     environment["OPENCODE_LITELLM_URL"] = proxy.url
     for command in (["config"], ["env", "json"], ["models"]):
         finished = run(["opencode-litellm", *command], environment)

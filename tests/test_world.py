@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world.home import global_configuration, provided, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +23,10 @@ if TYPE_CHECKING:
     from world.upstream import Upstream
 
 
-def configure(
-    home: dict[str, str], base_url: str, key: str, *models: str, npm: str = "@ai-sdk/openai-compatible"
-) -> None:
-    folder = Path(home["XDG_CONFIG_HOME"], "opencode")
-    folder.mkdir()
-    provider = {
-        "npm": npm,
-        "options": {"baseURL": base_url, "apiKey": key},
-        "models": {model: {} for model in models},
-    }
-    (folder / "opencode.json").write_text(
-        json.dumps({"$schema": "https://opencode.ai/config.json", "provider": {"litellm": provider}})
-    )
+def offer(home: dict[str, str], base_url: str, key: str, model: str, npm: str = "@ai-sdk/openai-compatible") -> None:
+    content = provided(baseURL=base_url, apiKey=key)
+    content["provider"]["litellm"] |= {"npm": npm, "models": {model: {}}}
+    write(global_configuration(home), content)
 
 
 def test_litellm_serves_every_mode_of_the_catalogue(litellm: LiteLLM) -> None:
@@ -70,7 +62,7 @@ def test_opencode_knows_nothing_in_an_empty_home(opencode: Opencode, home: dict[
 def test_a_mocked_model_answers_opencode_through_litellm(
     litellm: LiteLLM, opencode: Opencode, home: dict[str, str]
 ) -> None:
-    configure(home, f"{litellm.url}/v1", litellm.key, "gpt-4o")
+    offer(home, f"{litellm.url}/v1", litellm.key, "gpt-4o")
     finished = opencode.run(home, "litellm/gpt-4o", "hi")
     assert (finished.status, finished.stdout.strip()) == (0, "hello")
 
@@ -91,7 +83,7 @@ def test_a_tool_call_of_the_stand_in_is_carried_out_and_answered(
     npm: str,
     path: str,
 ) -> None:
-    configure(home, f"{litellm.url}/v1", litellm.key, model, npm=npm)
+    offer(home, f"{litellm.url}/v1", litellm.key, model, npm=npm)
     note = Path(home["HOME"], "note.txt")
     note.write_text("the-content-of-the-note\n")
     before = len(upstream.requests)

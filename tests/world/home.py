@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import tools
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 # opencode asks nobody for a newer self or for a newer list of the world's models.
 QUIET_OPENCODE = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+# A start of opencode 1.18 costs half as much processor time when it does not read its list of all the world's models
+# and does not compile what runs once: 1.8 s in place of 3.3 s, measured side by side.
+QUICK_OPENCODE = {"OPENCODE_MODELS_PATH": str(Path(__file__).with_name("models.json")), "BUN_JSC_useDFGJIT": "0"}
 _FOLDERS = {
     "XDG_CONFIG_HOME": ".config",
     "XDG_CACHE_HOME": ".cache",
@@ -49,7 +53,31 @@ def make_home(folder: Path, *, shells: Iterable[Path] = ()) -> dict[str, str]:
         "TERM": "xterm-256color",
         **{variable: str(folder / name) for variable, name in _FOLDERS.items()},
         **QUIET_OPENCODE,
+        **QUICK_OPENCODE,
     }
+
+
+def write(path: Path, content: Any) -> Path:
+    """Write a file and the folders above it: text as it is, anything else as JSON. Return the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    return path
+
+
+def global_configuration(home: Mapping[str, str]) -> Path:
+    """Return where a home's global configuration of opencode is, or would be."""
+    return Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json")
+
+
+def provided(provider: str = "litellm", **options: Any) -> dict[str, Any]:
+    """Return a configuration of one provider with these options; with `$schema`, or opencode rewrites it."""
+    return {"$schema": "x", "provider": {provider: {"options": options}}}
+
+
+def configure(home: Mapping[str, str], provider: str = "litellm", **options: Any) -> Path:
+    """Give the global configuration one provider with these options, and return its file."""
+    return write(global_configuration(home), provided(provider, **options))
 
 
 def end_inhabitants(home: Mapping[str, str]) -> None:
