@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
-from opencode_litellm.litellm import answers, client
+from opencode_litellm.litellm import answers, client, connection
 from opencode_litellm.litellm.answers import Remembered
 from opencode_litellm.models import catalog
 from opencode_litellm.opencode import payload
@@ -86,7 +86,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
 
 def consult(settings: Settings, environment: Mapping[str, str], patience: Patience) -> list[Served | Failure]:
     """Ask all proxies of ``settings`` and return what each one serves, or why it does not, in their order."""
-    results = client.at_once(
+    results = connection.at_once(
         [partial(_consult, proxy, environment, patience) for proxy in settings.proxies],
         None,  # each keeps to its patience by itself
         ProxyUnreachable("no answer in time"),

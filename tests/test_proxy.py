@@ -67,7 +67,7 @@ CASES = [
     Case("a body a byte at a time", UNREACHABLE, IN_TIME, models(A_LIST, dribble=0.3), QUICK),
     Case("endless, slowly", UNREACHABLE, IN_TIME, models(b"[", dribble=0.3, endless=True), QUICK),
     # Size.
-    Case("endless", NOT_LITELLM, ("more than 33554432 bytes",), models(b" " * 2**16, endless=True)),
+    Case("endless", NOT_LITELLM, ("more than 8388608 bytes",), models(b" " * 2**16, endless=True)),
     # Not HTTP, not JSON, not a list.
     Case("not HTTP", NOT_LITELLM, ("does not speak HTTP",), everywhere(b"SSH-2.0-OpenSSH_9.2\r\n", raw=True)),
     Case("hangs up", UNREACHABLE, ("cannot be reached", "check that the proxy is running"), everywhere(b"", raw=True)),

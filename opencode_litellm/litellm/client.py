@@ -6,10 +6,8 @@ All endpoints are asked at once. ``/v1/models`` decides what exists; those of ``
 from __future__ import annotations
 
 import errno
-import queue
 import re
 import socket
-import threading
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -24,14 +22,14 @@ from opencode_litellm.litellm.question import LARGEST_LIST, LIVELINESS, MODELS
 from opencode_litellm.proxies import NO_KEY, ProxyURL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from opencode_litellm.proxies import Proxy
 
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
 
 _LARGEST_IDENTITY = 1024  # bytes
-_LARGEST_INFO = 256 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
+_LARGEST_INFO = 128 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
 _DETECTION_PATIENCE = 1.0  # seconds for all ports together; a refused one answers at once
 _ERROR_TYPE = re.compile(r"\w{1,40}", re.ASCII)
 
@@ -65,7 +63,7 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
         return next((answer for port in range(len(urls)) if (answer := found.get(port)) is not False), None) is True
 
     calls = [partial(_identifies_plainly, url, environment, deadline) for url in urls]
-    found = at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
+    found = connection.at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
     for url, identified in zip(urls, found, strict=True):
         if identified is True:
             return url
@@ -127,7 +125,7 @@ def ask(
         reply = connection.get(Request(url, path, headers, environment, info_deadline, _LARGEST_INFO))
         return parse(reply.json) if reply.status == 200 else None
 
-    first, *rest = at_once(
+    first, *rest = connection.at_once(
         [listing, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
         max(deadline, info_deadline or deadline),
         connection.late(url),
@@ -154,40 +152,6 @@ def request_headers(proxy: Proxy) -> dict[str, str]:
             del headers[name]
         headers[header.name] = header.value
     return headers
-
-
-def at_once(
-    calls: Sequence[Callable[[], Any]],
-    deadline: float | None,
-    late: Failure,
-    *,
-    enough: Callable[[Mapping[int, Any]], bool] = lambda _: False,
-) -> list[Any]:
-    """Run ``calls`` beside each other and return their results or failures in order, at ``deadline`` at the latest.
-
-    What is not done by then is ``late``; its thread is left behind and ends with the process. ``enough`` can end
-    the wait before: it looks at the results so far, by their place in ``calls``. Any other error is raised.
-    """
-    done: queue.SimpleQueue[tuple[int, object]] = queue.SimpleQueue()
-
-    def run(index: int, call: Callable[[], Any]) -> None:
-        try:
-            done.put((index, call()))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
-            done.put((index, error))
-
-    for index, call in enumerate(calls):
-        threading.Thread(target=run, args=(index, call), daemon=True).start()
-    results: dict[int, object] = {}
-    while len(results) < len(calls) and not enough(results):
-        try:
-            index, result = done.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            break
-        if isinstance(result, BaseException) and not isinstance(result, Failure):
-            raise result
-        results[index] = result
-    return [results.get(index, late) for index in range(len(calls))]
 
 
 def _refusal(

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import queue
 import re
+import threading
 import time
+import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opencode_litellm import __version__
-from opencode_litellm.errors import NotLiteLLM, ProxyUnreachable
+from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
 from opencode_litellm.litellm import question, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import requests
 
     from opencode_litellm.proxies import ProxyURL
 
 _MOST_REDIRECTS = 3
+# A few bytes of JSON can become a hundred in memory. 10,000 deployments have 2.2 million of these marks.
+_MOST_VALUES = 4_000_000
+_BEFORE_VALUES = (b",", b"[", b"{")
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,18 @@ class Reply:
 
     @property
     def json(self) -> object:
-        """What the body holds, or None for anything that is not JSON: broken, nested too deep, not UTF-8."""
+        """What the body holds, or None for anything that is not JSON: broken, nested too deep, too much, not UTF-8."""
+        if sum(self.body.count(mark) for mark in _BEFORE_VALUES) > _MOST_VALUES:
+            return None
+        collects = gc.isenabled()
+        gc.disable()  # looking for circles, of which JSON has none, would take five times as long as parsing
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
+        finally:
+            if collects:
+                gc.enable()
 
 
 def get(request: Request) -> Reply:
@@ -58,7 +73,13 @@ def get(request: Request) -> Reply:
     Raises ProxyUnreachable or NotLiteLLM when nothing came that could be read, in time and within the limit.
     """
     started = time.monotonic()
-    status, body = get_plainly(request) or _get_by_requests(request)
+    answered = get_plainly(request)
+    if answered is None:
+        # requests begins to count anew with each piece that comes, and does not count at all while it looks up a name.
+        (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, late(request.url))
+    if isinstance(answered, Failure):
+        raise answered
+    status, body = answered
     return Reply(status, body, time.monotonic() - started)
 
 
@@ -66,12 +87,13 @@ def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
     """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, failures too."""
     url = request.url
     parts = urlsplit(url.root)
-    if parts.scheme != "http" or not (url.is_loopback or not trust.may_use_http_proxy(request.environment)):
+    if not url.is_loopback and trust.may_use_http_proxy(request.environment):
         return None
+    tls = parts.scheme == "https"
     asked = question.Question(
-        tls=False,
+        tls=tls,
         host=url.host,
-        port=parts.port or 80,
+        port=parts.port or (443 if tls else 80),
         prefix=parts.path,
         via="",
         headers=request.headers,
@@ -79,7 +101,8 @@ def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
         patience=0.0,
     )
     try:
-        status, body = question.get(asked, request.path, request.deadline, request.limit)
+        context = trust.ssl_context(request.environment) if tls else None
+        status, body = question.get(asked, request.path, context, request.deadline, request.limit)
     except (OSError, question.Late, question.Unusual):
         return None
     return None if 300 <= status < 400 else (status, body)
@@ -89,6 +112,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
     import requests  # 80 ms that only what is not plain pays
+    import urllib3
 
     url, headers = request.url, request.headers
     target = f"{url.root}{request.path}"
@@ -101,6 +125,8 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                 with session.get(
                     target, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
                 ) as response:
+                    if response.status_code < 200:  # http.client takes 103 Early Hints for an answer
+                        raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL")
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
                         return response.status_code, _body(response, request)
@@ -110,9 +136,9 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
             f"{url.root} has a certificate that is not trusted ({_text_of(_cause(error), headers)})",
             "name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS",
         ) from error
-    except requests.exceptions.Timeout as error:
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise late(url) from error
-    except (requests.exceptions.RequestException, OSError, ValueError) as error:
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _cause(error)
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
             raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
@@ -120,6 +146,40 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
             f"{url.root} cannot be reached ({_text_of(cause, headers)})", "check that the proxy is running, and the URL"
         ) from error
     raise NotLiteLLM(f"{url.root} redirects in a circle", "give the URL of the proxy itself")
+
+
+def at_once(
+    calls: Sequence[Callable[[], Any]],
+    deadline: float | None,
+    late: Failure,
+    *,
+    enough: Callable[[Mapping[int, Any]], bool] = lambda _: False,
+) -> list[Any]:
+    """Run ``calls`` beside each other and return their results or failures in order, at ``deadline`` at the latest.
+
+    What is not done by then is ``late``; its thread is left behind and ends with the process. ``enough`` can end
+    the wait before: it looks at the results so far, by their place in ``calls``. Any other error is raised.
+    """
+    done: queue.SimpleQueue[tuple[int, object]] = queue.SimpleQueue()
+
+    def run(index: int, call: Callable[[], Any]) -> None:
+        try:
+            done.put((index, call()))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            done.put((index, error))
+
+    for index, call in enumerate(calls):
+        threading.Thread(target=run, args=(index, call), daemon=True).start()
+    results: dict[int, object] = {}
+    while len(results) < len(calls) and not enough(results):
+        try:
+            index, result = done.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        if isinstance(result, BaseException) and not isinstance(result, Failure):
+            raise result
+        results[index] = result
+    return [results.get(index, late) for index in range(len(calls))]
 
 
 def late(url: ProxyURL) -> ProxyUnreachable:
@@ -183,18 +243,25 @@ def _followed(target: str, onward: str) -> str:
 
 
 def _body(response: requests.Response, request: Request) -> bytes:
-    """Read a body piece by piece, so that neither a slow nor an endless one is read for ever."""
-    pieces = bytearray()
-    for piece in response.iter_content(2**16):
-        pieces += piece
-        if len(pieces) > request.limit:
+    """Read a body piece by piece, so that one that is endless, or unpacks to far more than it was, is given up."""
+    url = request.url
+    packed = response.headers.get("Content-Encoding", "identity").lower()
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed in ("gzip", "x-gzip", "deflate") else None
+    if unpacker is None and packed != "identity":
+        raise NotLiteLLM(f"{url.root} packs its answers in a way that was not asked for", "check the URL")
+    body = bytearray()
+    for piece in response.raw.stream(2**16, decode_content=False):
+        try:
+            body += unpacker.decompress(piece, request.limit + 1 - len(body)) if unpacker else piece
+        except zlib.error as error:
+            raise NotLiteLLM(f"{url.root} answered with what cannot be unpacked", "check the URL") from error
+        if len(body) > request.limit:
             raise NotLiteLLM(
-                f"{request.url.root} answered with more than {request.limit} bytes, which LiteLLM does not",
-                "check the URL",
+                f"{url.root} answered with more than {request.limit} bytes, which LiteLLM does not", "check the URL"
             )
         if time.monotonic() > request.deadline:
-            raise late(request.url)
-    return bytes(pieces)
+            raise late(url)
+    return bytes(body)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from opencode_litellm.jsonc import mapping
@@ -18,8 +19,10 @@ from opencode_litellm.litellm.prices import Prices
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_MOST_MODELS = 50_000
+_MOST_ROWS = 20_000
+_MOST_LETTERS = 2**20  # characters of all ids together; 10,000 real ones have 300,000
 _LONGEST_ID = 500  # characters
+_MOST_EFFORTS = 16
 _LARGEST_LIMIT = 2**40  # tokens
 _EFFORT = re.compile(r"[a-z]{1,20}")
 _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
@@ -54,7 +57,11 @@ class Facts:
 
 def listed(answer: object) -> tuple[Facts, ...] | None:
     """Parse the answer of ``/v1/models``; None, here and below, when LiteLLM would not answer like that."""
-    return _rows(answer, lambda row: _facts(row.get("id"), row, {}))
+    rows = _rows(answer, lambda row: _facts(row.get("id"), row, {}))
+    if rows is None:
+        return None
+    lengths = accumulate(len(row.model) for row in rows)
+    return tuple(row for row, length in zip(rows, lengths, strict=True) if length <= _MOST_LETTERS)
 
 
 def deployments(answer: object) -> tuple[Facts, ...] | None:
@@ -85,7 +92,7 @@ def _rows(answer: object, parse: Callable[[Mapping[str, Any]], Facts | None]) ->
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list):
         return None
-    parsed = (parse(row) for row in rows[:_MOST_MODELS] if isinstance(row, dict))
+    parsed = (parse(row) for row in rows[:_MOST_ROWS] if isinstance(row, dict))
     return tuple(facts for facts in parsed if facts is not None)
 
 
@@ -144,7 +151,8 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
 def _efforts(listed: object) -> tuple[str, ...] | None:
     if not isinstance(listed, list):
         return None
-    return tuple(sorted({effort for effort in listed if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))
+    named = listed[:_MOST_EFFORTS]
+    return tuple(sorted({effort for effort in named if isinstance(effort, str) and _EFFORT.fullmatch(effort)}))
 
 
 def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
@@ -156,7 +164,7 @@ def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
 def _effort_fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the fields that are flags of efforts, with the effort: 10,000 rows have the same 200 fields."""
     matches = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
-    return tuple((name, match[1]) for name, match in matches if match)
+    return tuple((name, match[1]) for name, match in matches if match)[:_MOST_EFFORTS]
 
 
 def _text(value: object) -> str | None:

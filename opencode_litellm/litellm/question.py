@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MODELS = "/v1/models"
 LIVELINESS = "/health/liveliness"
-LARGEST_LIST = 32 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
+LARGEST_LIST = 8 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
 
 _LARGEST_HEAD = 64 * 2**10  # bytes
 _PIECE = 2**18  # bytes
@@ -76,12 +76,14 @@ def ask_all(
     return [inquiry.wait() for inquiry in inquiries]
 
 
-def get(question: Question, path: str, deadline: float, largest: int) -> tuple[int, bytearray]:
-    """Ask for another path of a proxy over plain HTTP, and return status and body of at most ``largest`` bytes.
+def get(
+    question: Question, path: str, context: ssl.SSLContext | None, deadline: float, largest: int
+) -> tuple[int, bytearray]:
+    """Ask for another path of a proxy, and return status and body of at most ``largest`` bytes.
 
-    ``deadline`` is a reading of ``time.monotonic``. Raises OSError, Late or Unusual.
+    ``context`` is for TLS, ``deadline`` a reading of ``time.monotonic``. Raises OSError, Late or Unusual.
     """
-    conversation = _begun(question, None, deadline)
+    conversation = _begun(question, context, deadline)
     try:
         return conversation.get(path, question.headers, largest)
     finally:
@@ -191,8 +193,11 @@ class _Conversation:
         self._connection.sendall(_request(self._question, path, {**headers, **self._login}))
         self._received.clear()
         self._most = largest + _LARGEST_HEAD
-        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-        return _status(first), self._body(_fields(lines), largest)
+        status = 100
+        while 100 <= status < 200:  # what a server says beforehand, such as 103 Early Hints, is no answer yet
+            first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+            status = _status(first)
+        return status, self._body(_fields(lines), largest)
 
     def close(self) -> None:
         """End it."""
