@@ -9,6 +9,7 @@ PRODUCT := .venv/.product
 TESTS := .venv/.tests
 LITELLM := .tools/litellm/.made
 NODE := .tools/node/.made
+OPENCODES := .tools/opencodes/.made
 
 # As variables: the pip that builds our own package is started by another one, and takes no flags of ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,13 +21,14 @@ NPM := --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-au
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick bench lint types check setup setup-demo clean pins
+.PHONY: help demo test quick bench matrix lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
 	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
 	@echo "make quick  the tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make bench  measure what a launch costs"
+	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
 	@echo "make check  lint, types and test"
 	@echo "make clean  remove all that make has put into this folder"
 
@@ -35,7 +37,7 @@ setup-demo:
 	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(LITELLM) $(NODE)
 
 setup:
-	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE)
+	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES)
 
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
@@ -49,6 +51,9 @@ quick: $(TESTS)
 
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)
+
+matrix: setup
+	@.venv/bin/python tests/matrix.py $(ARGS)
 
 lint: $(TESTS)
 	@.venv/bin/ruff check .
@@ -88,6 +93,13 @@ $(NODE): tests/world/package.json
 	@cp tests/world/package.json .tools/node/
 	@$(NO_TRACES) npm install $(NPM) >/dev/null
 	@rm -rf .tools/node/.cache
+	@touch $@
+
+$(OPENCODES): $(VENV) tests/world/opencodes.py
+	@echo "Setting up: an old opencode, and the preview of opencode 2's server"
+	@mkdir -p .tools/opencodes
+	@cd tests && ../.venv/bin/python -m world.opencodes
+	@rm -rf .tools/opencodes/.cache
 	@touch $@
 
 # Chooses the newest versions again that the .in files allow; for every Python from 3.10 at once.

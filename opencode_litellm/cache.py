@@ -47,7 +47,9 @@ KINDS = (
     ANSWERS := Kind("answers", ".json"),
     SNIPPET := Kind("init", middle="[a-z]+-[A-Za-z0-9_.-]+"),
     PROBE := Kind("probe"),
+    VERSION := Kind("version"),  # what a program said that it is
 )
+SHARED = "opencode2.json"  # the payload for opencode 2's server, under a name that its settings may hold
 
 _GROUP_OR_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _LARGEST = 512 * 2**20  # bytes
@@ -68,7 +70,7 @@ def is_name(name: str) -> bool:
     import re  # only for uninstall
 
     kinds = "|".join(f"{kind.begin}-{kind.middle}{re.escape(kind.end)}" for kind in KINDS)
-    return re.fullmatch(rf"({kinds})(\.[0-9]+-[0-9]+{re.escape(_TEMPORARY)})?", name) is not None
+    return re.fullmatch(rf"({kinds}|{re.escape(SHARED)})(\.[0-9]+-[0-9]+{re.escape(_TEMPORARY)})?", name) is not None
 
 
 def path(environment: Mapping[str, str], name: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.opencode.configuration import Configuration
+    from opencode_litellm.opencode.versions import Version
     from opencode_litellm.settings.sections import Settings
     from opencode_litellm.shells.installation import Outcome
 
@@ -113,7 +114,7 @@ def init(shell: str | None, command: str) -> None:
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     """Print assignments that give opencode fresh models."""
     from opencode_litellm.launch.handover import carried, hand_over
-    from opencode_litellm.opencode import delivery
+    from opencode_litellm.opencode import delivery, versions
     from opencode_litellm.shells import emission
 
     environment = _environment(**flags)
@@ -121,8 +122,13 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     if unset:
         terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
         return
+    version, recipient = _recipient(environment)
+    if recipient == versions.SERVER:
+        _hand_to_server(delivery.shared(environment), f"{version}'s server")
+        terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
+        return
     settings, discovery = _discovered(environment, _configuration(environment))
-    handover = hand_over(discovery.payload, settings, environment, launch=False)
+    handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
     _notes(environment, settings, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
     secrets = carried(discovery)
     # What somebody set as we asked for stays.
@@ -199,6 +205,7 @@ def refresh(**flags: Any) -> None:
     from opencode_litellm.discovery import shown
     from opencode_litellm.launch import cold
     from opencode_litellm.litellm import answers
+    from opencode_litellm.opencode import versions
     from opencode_litellm.settings import sections
 
     environment = _environment(**flags)
@@ -208,8 +215,9 @@ def refresh(**flags: Any) -> None:
     for proxy in settings.proxies:
         old = answers.recall(environment, proxy)
         before |= {(proxy.provider, model.id) for model in (shown(proxy, old) if old else ())}
+    server = _recipient(environment)[1] == versions.SERVER
     with _progress(environment):
-        discovery = cold.renew(environment, _folder(), configuration, settings)
+        discovery = cold.renew(environment, _folder(), configuration, settings, server=server)
     _notes(environment, settings, discovery, ())
     terminal.emit(listing.as_changes(before, discovery))
 
@@ -314,6 +322,31 @@ def _discovered(environment: Environment, configuration: Configuration) -> tuple
     settings = sections.parse(environment, configuration)
     with _progress(environment):
         return settings, discover(settings, environment, Patience.of(settings.timeout))
+
+
+def _recipient(environment: Environment) -> tuple[Version, str]:
+    """Return the version of the opencode on PATH, and what a payload for it is made for."""
+    from opencode_litellm import program
+    from opencode_litellm.opencode import versions
+    from opencode_litellm.settings import sections
+
+    path = program.find("opencode", environment)
+    version = versions.of(path, environment) if path else versions.UNKNOWN
+    how = sections.delivery(environment)
+    if how == "managed" or (how == "auto" and version.major > 1):
+        return version, versions.SERVER
+    return version, version.recipient
+
+
+def _hand_to_server(environment: Environment, server: str) -> None:
+    """Put fresh models into the file that opencode 2's server reads, because its launches hand it no variables."""
+    from opencode_litellm.launch.handover import hand_over
+    from opencode_litellm.opencode import versions
+
+    settings, discovery = _discovered(environment, _configuration(environment, project=False))
+    handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
+    said = f"{server} reads a file, not the variables of this shell: its models are there, and no variable is set"
+    _notes(environment, settings, discovery, (*handover.notes, said))
 
 
 def _notes(environment: Environment, settings: Settings, discovery: Discovery, more: Sequence[str]) -> None:

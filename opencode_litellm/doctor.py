@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,9 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, discovery, program, variables
+from opencode_litellm.discovery import Discovery
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
+from opencode_litellm.jsonc import JsoncError, mapping
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
+from opencode_litellm.opencode import delivery, server, slot, versions
 from opencode_litellm.opencode.configuration import read as read_configuration
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.settings import sections
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from opencode_litellm.discovery import Served
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.opencode.payload import Payload
+    from opencode_litellm.opencode.versions import Version
     from opencode_litellm.proxies import Proxy
     from opencode_litellm.settings.sections import Settings
 
@@ -39,6 +42,7 @@ OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 _PLUGIN = "opencode-plugin-litellm"
 _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
 _ROOM = 2**20  # bytes; a launch keeps that much of about 2,000 models
+_LONGEST = 300  # characters of what a program says
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,21 @@ class Check:
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     """Check what a launch from ``folder`` would do, in the order in which it does it. This asks the proxies."""
     checks = [_startup(environment), _templates(environment), _command(environment), _disabled(environment)]
-    checks += [_cache(environment), _last_launch(environment, folder)]
+    found, version = _opencode(environment)
+    checks += [_cache(environment), _last_launch(environment, folder, version)]
     try:
         configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
         checks += [_failed("configuration", failure), *_skipped("settings", "proxy", "delivery")]
     else:
-        checks += [_configuration(configuration), _plugin(configuration), *_with_settings(environment, configuration)]
-    return [*checks, _opencode(environment)]
+        checks += [_configuration(configuration), _plugin(configuration)]
+        checks += _with_settings(environment, configuration, version)
+    return [*checks, found, *_second(environment, folder, version)]
 
 
-def _with_settings(environment: Mapping[str, str], configuration: Configuration) -> Iterator[Check]:
+def _with_settings(
+    environment: Mapping[str, str], configuration: Configuration, version: Version | None
+) -> Iterator[Check]:
     try:
         settings = sections.parse(environment, configuration)
     except UsageFailure as failure:
@@ -84,9 +92,9 @@ def _with_settings(environment: Mapping[str, str], configuration: Configuration)
     if not served:
         yield from _skipped("delivery")
         return
-    payload = discovery.payload_of(served)
-    yield from _models_named(configuration, served, payload)
-    yield _delivery(payload, settings, environment)
+    found = Discovery(tuple(served), (), discovery.payload_of(served))
+    yield from _models_named(configuration, served, found.payload)
+    yield _delivery(found, settings, environment, version)
 
 
 def _startup(environment: Mapping[str, str]) -> Check:
@@ -145,9 +153,13 @@ def _cache(environment: Mapping[str, str]) -> Check:
     return Check("cache", OK, folder)
 
 
-def _last_launch(environment: Mapping[str, str], folder: str) -> Check:
+def _last_launch(environment: Mapping[str, str], folder: str, version: Version | None) -> Check:
     name = "last launch"
-    last = record.load(environment, record.fingerprint(environment, folder))
+    if version is not None and version.major > 1:
+        environment, recipient = delivery.shared(environment), versions.SERVER
+    else:
+        recipient = version.recipient if version is not None else versions.ONE
+    last = record.load(environment, record.fingerprint(environment, folder, recipient))
     if last is None:
         return Check(name, OK, "none with these settings, so the next one from this folder asks for everything")
     minutes = max(0.0, time.time() - last.confirmed) / 60
@@ -219,35 +231,125 @@ def _models_named(configuration: Configuration, served: Sequence[Served], payloa
             yield Check("model", WARNING, f"the configuration names {name}, which is not among the models", remedy)
 
 
-def _delivery(payload: Payload, settings: Settings, environment: Mapping[str, str]) -> Check:
+def _delivery(
+    found: Discovery, settings: Settings, environment: Mapping[str, str], version: Version | None
+) -> Check:
+    recipient = _recipient(version, settings)
+    if recipient == versions.SERVER:
+        return Check("delivery", OK, "in the file that opencode 2's server reads")
     try:
-        handover = hand_over(payload, settings, environment, launch=True)
+        handover = hand_over(found, settings, environment, launch=True, recipient=recipient)
     except UsageFailure as failure:
         return _failed("delivery", failure)
     notes = "; ".join(handover.notes)
     used = [name for name in (variables.CONFIG, variables.CONFIG_CONTENT) if handover.changes.get(name) is not None]
-    finding = f"{payload.model_count} models in {' and '.join(used)}"
+    finding = f"{found.payload.model_count} models in {' and '.join(used)}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)
 
 
-def _opencode(environment: Mapping[str, str]) -> Check:
+def _recipient(version: Version | None, settings: Settings) -> str:
+    if settings.delivery == "managed" or (version is not None and version.major > 1):
+        return versions.SERVER
+    return version.recipient if version is not None else versions.ONE
+
+
+def _opencode(environment: Mapping[str, str]) -> tuple[Check, Version | None]:
+    """Start opencode for its version, and return that as well: None where it does not start."""
     name = "opencode"
     remedy = "install it (npm install -g opencode-ai), and put its folder on PATH"
     path = program.find(name, environment)
     if path is None:
-        return Check(name, FAILED, "not found on PATH", remedy, program.NOT_FOUND)
+        return Check(name, FAILED, "not found on PATH", remedy, program.NOT_FOUND), None
+    trouble, status = _trouble(path, environment)
+    if trouble:
+        return Check(name, FAILED, f"{path} {trouble}", remedy, status), None
+    version = versions.of(path, environment)
+    if not version.known_by:
+        finding = f"{path} does not tell its version, so it is taken for the opencode 1 of today"
+        return Check(name, WARNING, finding, "check what it is: it should print one for --version"), version
+    finding = f"{version.text}, {path}, as {version.known_by} says"
+    lacks = [change.before for change in versions.CHANGES if not version.has(change)]
+    if lacks:
+        newest = ".".join(str(number) for number in max(change.since for change in versions.CHANGES))
+        return Check(name, WARNING, f"{finding}: {'; '.join(lacks)}", f"update it to {newest} or newer"), version
+    return Check(name, OK, finding), version
+
+
+def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
+    """Return why opencode does not start, with what it says itself, and a launch's exit status; empty when it does."""
     try:
         done = subprocess.run(  # noqa: S603 - what a launch would start
-            [path, "--version"],
-            env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, timeout=_VERSION_PATIENCE, check=True,
+            ["/bin/sh", path, "--version"] if program.is_script(path) else [path, "--version"],
+            env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=_VERSION_PATIENCE, check=False,
         )  # fmt: skip
-    except (OSError, subprocess.SubprocessError) as error:
-        return Check(name, FAILED, f"{path} does not start: {error}", remedy, program.NOT_EXECUTABLE)
-    version = done.stdout.decode(errors="replace").strip()
-    if re.match(r"1\.\d", version):
-        return Check(name, OK, f"{version}, {path}")
-    remedy = "use opencode 1: opencode 2 reads its configuration in a background server, out of a launch's reach"
-    return Check(name, WARNING, f"{version}, {path}: only opencode 1 uses what a launch hands over", remedy)
+    except OSError as error:
+        status = program.NOT_FOUND if isinstance(error, FileNotFoundError) else program.NOT_EXECUTABLE
+        return f"does not start: {program.why_not(path, error)}", status
+    except subprocess.SubprocessError as error:
+        return f"does not start: {error}", program.NOT_EXECUTABLE
+    if not done.returncode:
+        return "", 0
+    said = " ".join(done.stdout.decode(errors="replace").split())[:_LONGEST] or "it says nothing"
+    how = f"ends with status {done.returncode}" if done.returncode > 0 else f"is killed by signal {-done.returncode}"
+    return f"--version {how}: {said}", program.NOT_EXECUTABLE
+
+
+def _second(environment: Mapping[str, str], folder: str, version: Version | None) -> Iterator[Check]:
+    """Check what opencode 2 needs beside: the file that its server reads, the server, and its key."""
+    written = slot.paths(environment)
+    if version is None or version.major == 1:
+        if written:
+            finding = f"{', '.join(written)}: launches of opencode 1 keep it current for opencode 2"
+            yield Check("slot", OK, finding)
+        return
+    copy = cache.path(environment, cache.SHARED)
+    try:
+        path = slot.find(environment)
+        foreign = slot.foreign(path, environment) if path in written else []
+    except slot.Unusable as error:
+        advice = f"opencode service set env {variables.CONFIG} {copy}"
+        named = slot.names_copy(environment)
+        finding = f"{error}; the server reads {copy}" if named else f"{error}: opencode 2 gets no models"
+        yield Check("slot", OK if named else WARNING, finding, "" if named else f"run {advice}")
+    except (OSError, JsoncError) as error:
+        yield Check("slot", WARNING, f"{path} cannot be read: {error}", "correct it there")
+    else:
+        others = f"; not ours in it: {', '.join(foreign)}" if foreign else ""
+        addresses = ", ".join(dict.fromkeys(_addresses(environment).values()))
+        finding = f"{path}, for {addresses}{others}" if path in written else f"{path}, from the next launch on"
+        yield Check("slot", OK, finding)
+    yield _server(environment, folder)
+
+
+def _server(environment: Mapping[str, str], folder: str) -> Check:
+    name = "server"
+    there = server.running(environment)
+    if there is None:
+        return Check(name, OK, "it is not running: the next launch of opencode 2 starts it")
+    finding = f"opencode {there.version} at {there.url}"
+    path = program.find("opencode", environment)
+    known = server.known(path, delivery.undone(environment), folder) if path else None
+    if known is None:
+        return Check(name, WARNING, f"{finding} does not say which providers it has", "opencode service restart")
+    expected = _addresses(environment).keys()
+    missing = sorted(expected - known.providers)
+    if missing:
+        remedy = (
+            "opencode auth login litellm, or start it from a shell that has the key: opencode service restart"
+        )
+        return Check(name, WARNING, f"{finding} has no {', '.join(missing)}: it has not read it, or no key", remedy)
+    return Check(name, OK, f"{finding} has {', '.join(sorted(expected))}")
+
+
+def _addresses(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the providers that opencode 2's server was given last, and where they are."""
+    text = (cache.read(environment, cache.SHARED) or b"{}").decode()
+    sections = mapping(json.loads(text).get("provider"))
+    return {
+        name: str(mapping(section.get("options")).get("baseURL", "the configuration's own address"))
+        for name, section in sections.items()
+    }
 
 
 def _failed(name: str, failure: Failure) -> Check:

@@ -131,7 +131,7 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
         parts[1::2] = [tokens[int(number)] for number in parts[1::2]]
         return Live("".join(parts), parts)
 
-    return _mapped(value, alive)
+    return mapped(value, alive)
 
 
 def joined(separator: str, strings: Iterable[str]) -> str:
@@ -163,6 +163,17 @@ def uncommented(text: str) -> str:
 def is_commented(text: str, offset: int) -> bool:
     """Whether opencode leaves the ``{file:}`` at `offset` alone: its line begins with ``//``."""
     return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("//")
+
+
+def mapped(value: JSON, change: Callable[[str], str]) -> JSON:
+    """Return `value` with `change` applied to every string and key."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mapped(item, change) for item in value]
+    return value
 
 
 def merged(lower: dict[str, JSON], upper: dict[str, JSON]) -> dict[str, JSON]:
@@ -205,7 +216,7 @@ def dump(value: JSON) -> str:
         tokens.extend(string.parts[1::2])
         return place.join(part.replace("{", brace) for part in string.parts[::2])
 
-    text = json.dumps(_mapped(value, marked), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(mapped(value, marked), separators=(",", ":"), allow_nan=False)
     for written, replacement in _ESCAPES:
         text = text.replace(written, replacement)
     text = text.replace(brace, r"\u007b")
@@ -241,14 +252,3 @@ def _blank(match: re.Match[str]) -> str:
     if match.group(1) is not None or (text.startswith("/*") and not text.endswith("*/", 2)):
         return text
     return _NOT_NEWLINE.sub(" ", text)
-
-
-def _mapped(value: JSON, change: Callable[[str], str]) -> JSON:
-    """Return `value` with `change` applied to every string and key."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {change(key): _mapped(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mapped(item, change) for item in value]
-    return value

@@ -46,7 +46,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
         if error.errno == errno.E2BIG and changes:
             terminal.note("the models do not fit into the environment, so opencode starts without them", environment)
             return start(command, environment, {})
-        terminal.failure(f"{program} cannot be started ({error.strerror})", environment)
+        terminal.failure(f"{program} cannot be started: {why_not(program, error)}", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
 
 
@@ -58,6 +58,34 @@ def _led_back(environment: Mapping[str, str]) -> list[str]:
     """
     inside, *programs = environment.get(variables.LAUNCHED, "").split(os.pathsep)
     return programs if inside == environment.get(_OPENCODE_PID, "") else []
+
+
+def why_not(program: str, error: OSError) -> str:
+    """Return why a program cannot be started, in more words than the system has for it."""
+    begin = _begin(program)
+    if error.errno == errno.ENOENT and begin.startswith(b"#!"):
+        interpreter = os.fsdecode(begin[2:].split(b"\n")[0].strip().split(b" ")[0])
+        return f"its first line asks for {interpreter}, which is not there. Install that, or opencode again"
+    if error.errno == errno.ENOENT and os.path.exists(program):
+        return "the system has no loader for it, as where it is made for musl or for glibc alone. Install another build"
+    if error.errno == errno.ENOEXEC:
+        what = "it is empty" if not begin else "it is neither a script nor a program for this machine"
+        return f"{what}. Install it again"
+    return error.strerror or str(error)
+
+
+def is_script(program: str) -> bool:
+    """Tell whether shells run ``program`` themselves, as they do what has no ``#!`` and is text."""
+    begin = _begin(program)
+    return bool(begin) and b"\0" not in begin.partition(b"\n")[0] and not begin.startswith((b"#!", b"\x7fELF"))
+
+
+def _begin(program: str) -> bytes:
+    try:
+        with open(program, "rb", 0) as file:
+            return file.read(1024)
+    except OSError:
+        return b""
 
 
 def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
@@ -84,9 +112,8 @@ def _replace(program: str, command: Sequence[str], environment: dict[str, str]) 
     try:
         os.execve(program, list(command), environment)  # noqa: S606 - what a launcher is for
     except OSError as error:
-        if error.errno != errno.ENOEXEC:
+        if error.errno != errno.ENOEXEC or not is_script(program):
             raise
-        # A script without #!, which shells run themselves.
         os.execve("/bin/sh", ["/bin/sh", program, *command[1:]], environment)  # noqa: S606
     return NOT_EXECUTABLE  # not reached
 
@@ -116,6 +143,11 @@ def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()
     return program
 
 
+def find_opencode(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return the path of the opencode that `start` would start for ``name``, None without one."""
+    return find(name, environment, _led_back(environment))
+
+
 def _on_path(name: str, environment: Mapping[str, str], wrappers: Sequence[str]) -> str | None:
     extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
     not_executable = None
@@ -135,8 +167,7 @@ def _is_ourselves(candidate: str) -> bool:
     try:
         if os.path.samefile(candidate, sys.argv[0]):
             return True
-        with open(candidate, "rb", 0) as file:
-            begin = file.read(1024)
     except OSError:
         return False
+    begin = _begin(candidate)
     return begin.startswith(b"#!") and any(name in begin for name in _OUR_NAMES)

@@ -161,14 +161,14 @@ def test_a_launch_delivers_as_it_is_told(delivery: str, variable: str | None, us
     assert models(text) == ["gpt-4o", "gpt-5"]
 
 
-def test_managed_delivery_says_that_it_is_not_there_yet_and_falls_back(user: dict[str, str]) -> None:
+def test_managed_delivery_writes_the_file_of_opencode_2_and_sets_no_variable(user: dict[str, str]) -> None:
+    slot = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.jsonc")
     done = tool(user, "exec", "--delivery", "managed", "--", "env", "-0")
-    assert {"OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"} & launched(done).keys()
-    (line,) = done.stderr.splitlines()
-    assert "delivery 'managed', which is for opencode 2, is not available yet" in line
-    printed = tool(user, "env", "json", "--delivery", "managed")
-    assert models(json.loads(printed.stdout)["OPENCODE_CONFIG_CONTENT"]) == ["gpt-4o", "gpt-5"]
-    assert "not available yet" in printed.stderr
+    assert not {"OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"} & launched(done).keys()
+    assert "gpt-4o" in slot.read_text()
+    slot.unlink()
+    assert json.loads(tool(user, "env", "json", "--delivery", "managed").stdout) == {}
+    assert "gpt-4o" in slot.read_text()
 
 
 # exec.

@@ -133,7 +133,7 @@ def test_every_subcommand_and_option_of_the_real_opencode_was_thought_of(
 @pytest.mark.parametrize("program", ["opencode", "/usr/local/bin/opencode", "OpenCode.exe", "opencode.cmd"])
 def test_only_opencode_s_own_command_line_is_understood(program: str) -> None:
     assert commandline.is_opencode(program)
-    assert not commandline.is_opencode(f"{program}2")
+    assert not commandline.is_opencode(f"{program}3")
 
 
 @pytest.mark.parametrize(

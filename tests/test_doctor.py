@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from world import tools
 from world.home import configure, global_configuration, write
 from world.launches import launch
 from world.opencode import Opencode, run
@@ -93,6 +94,7 @@ def test_all_is_well_with_the_real_programs(
     assert [line.split("  ")[0].strip() for line in done.stdout.splitlines()] == ["ok"] * len(STEPS)
     status, found = doctor(environment)
     programs = Path(home["HOME"], "bin")
+    package = tools.OPENCODE.resolve().parents[1] / "package.json"
     took = found["proxy litellm"][1].rpartition(" answered in ")[2]
     assert status == 0
     assert found == {
@@ -109,7 +111,7 @@ def test_all_is_well_with_the_real_programs(
         "key litellm": ("ok", "LITELLM_API_KEY", None),
         "models litellm": ("ok", "opencode can use 40 of 52", None),
         "delivery": ("ok", "40 models in OPENCODE_CONFIG", None),
-        "opencode": ("ok", f"1.18.33, {programs}/opencode", None),
+        "opencode": ("ok", f"1.18.33, {programs}/opencode, as {package} says", None),
     }
     assert opencode.models(environment, program="opencode-with-litellm")
 
@@ -229,8 +231,9 @@ def test_a_proxy_without_anything_for_opencode_is_named(
     ("script", "status", "finding"),
     [
         (None, 127, "not found on PATH"),
-        ("exit 3", 126, "returned non-zero exit status 3."),
-        ("kill -9 $$", 126, "died with <Signals.SIGKILL: 9>."),
+        ("exit 3", 126, "--version ends with status 3: it says nothing"),
+        ("echo run its postinstall script >&2; exit 1", 126, "ends with status 1: run its postinstall script"),
+        ("kill -9 $$", 126, "--version is killed by signal 9: it says nothing"),
     ],
 )
 def test_an_opencode_that_cannot_start_is_named(
@@ -346,12 +349,42 @@ def test_a_model_that_the_configuration_names_in_vain_is_told(user: dict[str, st
     assert others(found, "model") == {"ok"}
 
 
-def test_an_opencode_that_no_launch_reaches_is_told(user: dict[str, str]) -> None:
-    path = stand_in(user, "echo 2.0.12")
+@pytest.mark.parametrize(
+    ("content", "status", "finding"),
+    [
+        (b"echo run its postinstall script; exit 1\n", 126, "--version ends with status 1: run its postinstall script"),
+        (b"", 126, "does not start: it is empty. Install it again"),
+        (bytes(range(256)), 126, "does not start: it is neither a script nor a program for this machine."
+         " Install it again"),
+        (b"#!/no/where\n", 127, "does not start: its first line asks for /no/where, which is not there."
+         " Install that, or opencode again"),
+    ],
+    ids=["without #!", "empty", "binary", "interpreter"],
+)  # fmt: skip
+def test_a_program_that_the_system_cannot_start_is_explained(
+    content: bytes, status: int, finding: str, user: dict[str, str]
+) -> None:
+    path = stand_in(user, "")
+    path.write_bytes(content)
+    ended, found = doctor(user)
+    assert (ended, found["opencode"][:2]) == (status, ("failed", f"{path} {finding}"))
+    launched = run(["opencode-with-litellm"], user)
+    if content.startswith(b"echo"):
+        assert (launched.status, launched.stdout) == (1, "run its postinstall script\n")
+    else:
+        said = finding.removeprefix("does not start: ")
+        assert (launched.status, launched.stdout) == (status, "")
+        assert f"{path} cannot be started: {said}" in launched.stderr
+
+
+def test_version_2_is_told_with_its_file_and_its_server(user: dict[str, str]) -> None:
+    path = stand_in(user, "echo opencode v2.0.12")
     status, found = doctor(user)
-    finding = f"2.0.12, {path}: only opencode 1 uses what a launch hands over"
-    remedy = "use opencode 1: opencode 2 reads its configuration in a background server, out of a launch's reach"
-    assert (status, found["opencode"]) == (0, ("warning", finding, remedy))
+    assert (status, found["opencode"]) == (0, ("ok", f"2.0.12, {path}, as --version says", None))
+    assert found["delivery"][1] == "in the file that opencode 2's server reads"
+    slot = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.jsonc")
+    assert found["slot"] == ("ok", f"{slot}, from the next launch on", None)
+    assert found["server"][1].startswith("it is not running")
 
 
 # What it says to whom.

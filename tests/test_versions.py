@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world import tools
 
 from opencode_litellm.opencode import versions
 
@@ -154,6 +155,12 @@ def test_opencode2_is_version_2_also_when_it_does_not_say_so(home: dict[str, str
     assert (known.major, known.known_by) == (2, "its name")
 
 
+def test_the_documentation_says_what_versions_differ_in_in_the_same_words() -> None:
+    page = " ".join((tools.PROJECT / "docs/compatibility.md").read_text().split())
+    for change in versions.CHANGES:
+        assert f"**before {'.'.join(map(str, change.since))}**: {change.before}" in page
+
+
 def test_the_real_one_is_recognised(home: dict[str, str], opencode: Opencode) -> None:
     known = versions.of(str(Path(home["HOME"], "bin/opencode")), home)
     assert f"{known.text}\n" == opencode(home, "--version").stdout
@@ -165,7 +172,7 @@ def test_the_real_one_is_recognised(home: dict[str, str], opencode: Opencode) ->
     [
         ("0.5.29", set(versions.CHANGES)),
         ("1.0.0", {versions.FILE_BELOW_PROJECT, versions.CHATS, versions.SHORT_HELP, versions.LIVE_INLINE}),
-        ("1.0.98", {versions.FILE_BELOW_PROJECT, versions.CHATS, versions.LIVE_INLINE}),
+        ("1.0.98", {versions.CHATS, versions.LIVE_INLINE}),
         ("1.0.152", {versions.LIVE_INLINE}),
         ("1.2.10", {versions.LIVE_INLINE}),
         ("1.2.11", set()),

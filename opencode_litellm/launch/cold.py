@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_litellm import cache
+from opencode_litellm import cache, log
 from opencode_litellm.discovery import NothingUsable, Patience, discover
-from opencode_litellm.errors import KeyRefused
+from opencode_litellm.errors import Failure, KeyRefused
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import carried, hand_over
 from opencode_litellm.launch.record import Record, RecordedProxy
 from opencode_litellm.litellm import trust
 from opencode_litellm.opencode import configuration as configurations
-from opencode_litellm.opencode import layers
+from opencode_litellm.opencode import delivery, layers, slot, versions
 from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ class Preparation:
     complete: bool
 
 
-def prepare(environment: Mapping[str, str], folder: str, fingerprint: str, began: float) -> Preparation:
-    """Discover for a launch, and keep a record of it under ``fingerprint``.
+def prepare(
+    environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str, began: float
+) -> Preparation:
+    """Discover for a launch of ``recipient``, and keep a record of it under ``fingerprint``.
 
     ``began`` is when the launch did (``time.monotonic``). Raises Failure when no proxy serves anything, and when what
     they serve cannot be delivered.
@@ -55,54 +57,71 @@ def prepare(environment: Mapping[str, str], folder: str, fingerprint: str, began
     seconds = sections.timeout(environment)
     deadline = began + seconds
     patience = Patience(deadline, deadline - min(_RESERVE, seconds / 2), economical=True)
-    return _prepared(environment, folder, fingerprint, patience)
+    return _prepared(environment, folder, fingerprint, recipient, patience)
 
 
-def refresh(environment: Mapping[str, str], folder: str, fingerprint: str) -> None:
+def refresh(environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str) -> None:
     """Do, detached, what a launch did not wait for."""
     deadline = time.monotonic() + DETACHED_PATIENCE
     try:
-        _prepared(environment, folder, fingerprint, Patience(deadline, deadline))
+        _prepared(environment, folder, fingerprint, recipient, Patience(deadline, deadline))
     finally:
         cache.sweep(environment)
 
 
 def renew(
-    environment: Mapping[str, str], folder: str, configuration: Configuration, settings: Settings
+    environment: Mapping[str, str], folder: str, configuration: Configuration, settings: Settings, *, server: bool
 ) -> Discovery:
-    """Discover now, while somebody waits, and keep a record for the launches from ``folder``.
+    """Discover now, while somebody waits, and keep a record for the launches of opencode 1 from ``folder``.
 
-    ``configuration`` is that of ``folder``, and ``settings`` are read from it.
+    ``configuration`` is that of ``folder``, and ``settings`` are read from it. With ``server``, opencode 2's server
+    gets the models as well.
     """
-    fingerprint = record.fingerprint(environment, folder)
+    place = _Place(environment, folder, versions.ONE)
     patience = Patience.of(settings.timeout)
-    discovery, _ = _recorded(environment, folder, fingerprint, configuration, settings, patience)
+    discovery, _ = _recorded(place, record.fingerprint(environment, folder), configuration, settings, patience)
+    if server and not slot.present(environment):
+        _keep_slot(place, discovery, settings, patience)
     cache.sweep(environment)
     return discovery
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a launch happens, and of which opencode."""
+
+    environment: Mapping[str, str]
+    folder: str
+    recipient: str
+
+    def read(self) -> tuple[Configuration, Settings]:
+        """Return the configuration that counts, and what it says."""
+        project = self.recipient != versions.SERVER
+        configuration = configurations.read(self.environment, self.folder, project=project)
+        return configuration, sections.parse(self.environment, configuration)
+
+
 def _prepared(
-    environment: Mapping[str, str], folder: str, fingerprint: str, patience: Patience
+    environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str, patience: Patience
 ) -> Preparation:
-    configuration = configurations.read(environment, folder)
-    settings = sections.parse(environment, configuration)
-    return _recorded(environment, folder, fingerprint, configuration, settings, patience)[1]
+    place = _Place(environment, folder, recipient)
+    configuration, settings = place.read()
+    return _recorded(place, fingerprint, configuration, settings, patience)[1]
 
 
-def _recorded(  # noqa: PLR0913, PLR0917 - all that a record depends on
-    environment: Mapping[str, str],
-    folder: str,
-    fingerprint: str,
-    configuration: Configuration,
-    settings: Settings,
-    patience: Patience,
+def _recorded(
+    place: _Place, fingerprint: str, configuration: Configuration, settings: Settings, patience: Patience
 ) -> tuple[Discovery, Preparation]:
+    environment, folder, recipient = place.environment, place.folder, place.recipient
     try:
         discovery = discover(settings, environment, patience)
     except KeyRefused:
         record.withdraw(environment, fingerprint)
         raise
-    handover = hand_over(discovery.payload, settings, environment, launch=True)
+    handover = hand_over(discovery, settings, environment, launch=True, recipient=recipient)
+    shared = recipient == versions.SERVER
+    if not shared and slot.present(environment):
+        _keep_slot(place, discovery, settings, patience)
     refreshed = min(served.remembered.informed for served in discovery.served)
     new = Record(
         refreshed=refreshed,
@@ -111,16 +130,30 @@ def _recorded(  # noqa: PLR0913, PLR0917 - all that a record depends on
         payload_file=handover.payload_file,
         head_file=handover.head_file,
         proxies=_recorded_proxies(discovery, settings, environment),
-        variables=_variables(discovery),
-        watched_files=_watched(configuration, environment, folder),
+        variables={} if shared else _variables(discovery),
+        watched_files=_watched(configuration, environment, folder, project=not shared),
         watched_variables=sorted(configuration.environment_names | settings.variables),
         stamp="",
     )
-    record.save(environment, fingerprint, new)
+    # Anew, because a file that was written on the way is one of those that count.
+    record.save(environment, record.fingerprint(environment, folder, recipient), new)
     stale = [f"{served.stale}; its last known models are shown" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
     notes = (*settings.warnings, *failures, *stale, *handover.notes)
-    return discovery, Preparation({**handover.changes, **carried(discovery)}, notes, complete=refreshed > 0)
+    changes = {} if shared else {**handover.changes, **carried(discovery)}
+    return discovery, Preparation(changes, notes, complete=refreshed > 0)
+
+
+def _keep_slot(place: _Place, discovery: Discovery, settings: Settings, patience: Patience) -> None:
+    """Keep the file of opencode 2's server current, which this opencode reads as well."""
+    environment = delivery.shared(place.environment)
+    try:
+        _, without_project = _Place(environment, place.folder, versions.SERVER).read()
+        if without_project.proxies != settings.proxies:
+            discovery = discover(without_project, environment, patience)
+        hand_over(discovery, without_project, environment, launch=True, recipient=versions.SERVER)
+    except Failure as failure:
+        log.write(environment, f"opencode 2: {failure}")
 
 
 def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
@@ -132,12 +165,14 @@ def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def _watched(configuration: Configuration, environment: Mapping[str, str], folder: str) -> list[str]:
+def _watched(
+    configuration: Configuration, environment: Mapping[str, str], folder: str, *, project: bool
+) -> list[str]:
     """Return what names models or holds keys beside the configuration's own files, and where more may appear."""
     parents = [os.path.dirname(path) for path in configuration.markdown_files]
     places = [
         os.path.join(folder, base, name)
-        for base in layers.folders(environment, folder)
+        for base in layers.folders(environment, folder, project=project)
         for name in configurations.MARKDOWN_FOLDERS
     ]
     return sorted({*configuration.referenced_files, *configuration.markdown_files, *parents, *places})

@@ -23,12 +23,12 @@ detached.refresh(*sys.argv[2:])
 """
 
 
-def start(fingerprint: str, environment: Mapping[str, str], folder: str) -> None:
+def start(fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str) -> None:
     """Refresh the record of launches from ``folder`` in the background, with one process at a time."""
     if not sys.executable or not cache.claim(environment, cache.CLAIM.name(fingerprint), LIFE):
         return
     home = os.path.abspath(os.path.join(__file__, *[os.pardir] * 3))
-    command = [sys.executable, "-c", _PROGRAM, home, fingerprint, folder]
+    command = [sys.executable, "-c", _PROGRAM, home, fingerprint, folder, recipient]
     try:
         if hasattr(os, "fork"):
             _fork(command, environment)
@@ -73,8 +73,8 @@ def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> Non
     )
 
 
-def refresh(fingerprint: str, folder: str) -> None:
-    """Do, detached, what a launch did not wait for: ``folder`` is where it started."""
+def refresh(fingerprint: str, folder: str, recipient: str) -> None:
+    """Do, detached, what a launch of ``recipient`` did not wait for: ``folder`` is where it started."""
     from opencode_litellm import log
 
     environment = os.environ
@@ -83,7 +83,7 @@ def refresh(fingerprint: str, folder: str) -> None:
             _be_modest()
         from opencode_litellm.launch import cold
 
-        cold.refresh(environment, folder, fingerprint)
+        cold.refresh(environment, folder, fingerprint, recipient)
     except Failure as failure:
         log.write(environment, f"refresh: {failure}")
     except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log

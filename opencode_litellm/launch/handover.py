@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, rendering, variables
-from opencode_litellm.launch.record import FILE, HEAD, INLINE
-from opencode_litellm.opencode import delivery
+from opencode_litellm.launch.record import FILE, HEAD, INLINE, SLOT
+from opencode_litellm.opencode import delivery, server_payload, slot, versions
 from opencode_litellm.opencode.delivery import Undeliverable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opencode_litellm.discovery import Discovery
+    from opencode_litellm.models.catalog import Model
     from opencode_litellm.opencode.delivery import Changes
-    from opencode_litellm.opencode.payload import Payload
+    from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.settings.sections import Settings
 
 
@@ -35,32 +36,35 @@ class Handover:
     notes: tuple[str, ...] = ()
 
 
-def hand_over(payload: Payload, settings: Settings, environment: Mapping[str, str], *, launch: bool) -> Handover:
+def hand_over(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
+) -> Handover:
     """Return how a payload gets to opencode: for a ``launch`` from this folder, or for any folder that comes later.
 
-    Raises Undeliverable when neither a variable nor a file can hold it.
+    ``recipient`` is which opencode that is, in the words of :mod:`opencode_litellm.opencode.versions`. Raises
+    Undeliverable when neither a variable nor a file can hold the payload.
     """
-    # A file stands below the project's configuration, so it is enough only where that was read.
-    above = not launch or any(proxy.beats_project for proxy in settings.proxies)
-    users_file = delivery.users_file(environment) is not None
-    by_file = not users_file and (settings.delivery == "file" or (settings.delivery != "inline" and not above))
+    if recipient == versions.SERVER:
+        return _in_slot(discovery, environment)
+    second = recipient == versions.TWO
+    payload = server_payload.build(_triples(discovery)) if second else discovery.payload
+    literal = recipient == versions.ONE_LITERALLY
+    if literal:
+        environment = {**environment, **_header_values(discovery)}
+    above, by_file = _place(discovery, settings, environment, launch=launch, recipient=recipient)
     text = rendering.payload(payload.below_project if by_file and not above else payload)
     # The name follows from the payload, so a file that was handed out never changes.
     name = cache.PAYLOAD.name(cache.digest([text]))
     file = _cached(environment, name, text) if by_file else None
+    if file is None and recipient == versions.ONE_BY_FILE:
+        file = _temporary(name, text)
     notes: tuple[str, ...] = ()
     if file is None:
         try:
-            changes = delivery.inline(text, environment, launch=launch)
+            changes = delivery.inline(text, environment, launch=launch, literal=literal)
         except Undeliverable as failure:
             problem = f"{variables.CONFIG_CONTENT} cannot hold {payload.model_count} models ({failure.problem})"
-            if users_file:
-                remedy = f"unset {variables.CONFIG}, or {failure.remedy}"
-                raise Undeliverable(f"{problem}, and {variables.CONFIG} names a file of your own", remedy) from failure
-            file = (None if by_file else _cached(environment, name, text)) or _temporary(name, text)
-            if file is None:
-                remedy = "set XDG_CACHE_HOME to a folder that you can write to"
-                raise Undeliverable(f"{problem}, and no file can be written", remedy) from failure
+            file = _file_instead(problem, failure, name, text, environment, cached=not by_file)
             notes = (f"{problem}, so they are handed over in {file}",)
         else:
             if launch and not by_file:
@@ -73,13 +77,75 @@ def hand_over(payload: Payload, settings: Settings, environment: Mapping[str, st
     head = rendering.payload(payload.head)
     head_name = cache.HEAD.name(cache.digest([head]))
     try:
-        changes |= delivery.inline(head, environment, launch=launch)
+        changes |= delivery.inline(head, environment, launch=launch, literal=literal)
     except Undeliverable as failure:
         problem = f"{variables.CONFIG_CONTENT} cannot hold the addresses of the proxies ({failure.problem})"
         raise Undeliverable(problem, failure.remedy) from failure
     changes |= {variables.CONFIG: file, variables.NO_KEY: "none"}
     _cached(environment, head_name, head)
     return Handover(changes, HEAD, name, head_name, notes=notes)
+
+
+def _place(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
+) -> tuple[bool, bool]:
+    """Return whether something has to stand above the project's configuration, and whether the models go in a file."""
+    # A file stands below the project's configuration, so it is enough only where that was read.
+    above = not launch or any(proxy.beats_project for proxy in settings.proxies)
+    users_file = delivery.users_file(environment) is not None
+    if recipient == versions.ONE_BY_FILE or (recipient == versions.ONE_LITERALLY and not launch):
+        _refuse_unless_safe(discovery, above=above, users_file=users_file)
+        return False, True
+    return above, not users_file and (settings.delivery == "file" or (settings.delivery != "inline" and not above))
+
+
+def _file_instead(  # noqa: PLR0913 - what a file and a failure say
+    problem: str, failure: Undeliverable, name: str, text: str, environment: Mapping[str, str], *, cached: bool
+) -> str:
+    """Return a file for a payload that is too much for a variable."""
+    if delivery.users_file(environment) is not None:
+        remedy = f"unset {variables.CONFIG}, or {failure.remedy}"
+        raise Undeliverable(f"{problem}, and {variables.CONFIG} names a file of your own", remedy) from failure
+    file = (_cached(environment, name, text) if cached else None) or _temporary(name, text)
+    if file is None:
+        remedy = "set XDG_CACHE_HOME to a folder that you can write to"
+        raise Undeliverable(f"{problem}, and no file can be written", remedy) from failure
+    return file
+
+
+def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) -> None:
+    """Raise Undeliverable where a file alone, below every project's configuration, is not safe or not to be had.
+
+    There our key would go to the address that a project has for the same provider.
+    """
+    remedy = "update opencode to 1.2.11 or newer"
+    old = "opencode before 1.2.11 does not replace {env:…} in " + variables.CONFIG_CONTENT
+    if users_file:
+        raise Undeliverable(f"{old}, and {variables.CONFIG} names a file of your own", f"{remedy}, or unset it")
+    keys = any(served.proxy.key.secret or served.proxy.headers for served in discovery.served)
+    if above and keys:
+        raise Undeliverable(
+            f"{old}, and from a file the key could go to the address that another project has for the same provider",
+            f"{remedy}, or start opencode-with-litellm in place of opencode",
+        )
+
+
+def _in_slot(discovery: Discovery, environment: Mapping[str, str]) -> Handover:
+    """Return that the payload is in the file which opencode 2's server watches."""
+    triples = _triples(discovery)
+    text = rendering.payload(server_payload.build(triples))
+    said = slot.keep(text, environment)
+    notes = (*server_payload.left_out(triples), *([said] if said else []))
+    return Handover({}, SLOT, cache.SHARED, notes=notes)
+
+
+def _triples(discovery: Discovery) -> list[tuple[Proxy, ProxyURL, Sequence[Model]]]:
+    return [(served.proxy, served.remembered.answers.url, served.models) for served in discovery.served]
+
+
+def _header_values(discovery: Discovery) -> dict[str, str]:
+    headers = [header for served in discovery.served for header in served.proxy.headers]
+    return {header.variable: header.value for header in headers if header.variable}
 
 
 def carried(discovery: Discovery) -> dict[str, str]:

@@ -11,7 +11,7 @@ import time
 
 from opencode_litellm import __version__, cache, variables
 from opencode_litellm.fields import Fields
-from opencode_litellm.opencode import delivery, layers
+from opencode_litellm.opencode import delivery, layers, versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 FRESH = 600.0  # seconds for which prices and limits are not asked for again
 
-# How a payload is handed over. HEAD: the models by file, and inline the addresses and keys that must win.
-FILE, INLINE, HEAD = "file", "inline", "file+head"
+# How a payload is handed over. HEAD: the models by file, and inline the addresses and keys that must win. SLOT: in the
+# file that opencode 2's server watches.
+FILE, INLINE, HEAD, SLOT = "file", "inline", "file+head", "slot"
 
 
 # Variables whose value, and not only their presence, a payload may depend on.
@@ -84,13 +85,18 @@ class Record(Fields):
     stamp: str
 
 
-def fingerprint(environment: Mapping[str, str], folder: str) -> str:
-    """Return a name for all that a payload depends on and that can be told without opening a file."""
+def fingerprint(environment: Mapping[str, str], folder: str, recipient: str = versions.ONE) -> str:
+    """Return a name for all that a payload depends on and that can be told without opening a file.
+
+    ``recipient`` is what the payload is made for, in the words of :mod:`opencode_litellm.opencode.versions`.
+    """
     environment = delivery.undone(environment)  # a launch inside of a launch is the same one
-    parts = [__version__]
+    project = recipient != versions.SERVER
+    parts = [__version__, recipient]
     parts += [f"{name}={environment.get(name)}" for name in _VARIABLES]
     parts += [name for name in variables.KEY_VARIABLES if environment.get(name, "").strip()]
-    parts += [_file_state(path) for kind, path in layers.files(environment, folder) if kind != layers.INLINE]
+    files = layers.files(environment, folder, project=project)
+    parts += [_file_state(path) for kind, path in files if kind != layers.INLINE]
     parts.append(_file_state(layers.auth_file(environment)))
     return cache.digest(parts)
 

@@ -13,7 +13,7 @@ from opencode_litellm import cache, program, terminal, variables
 from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
 from opencode_litellm.launch import record
 from opencode_litellm.launch.credentials import Credentials
-from opencode_litellm.opencode import commandline
+from opencode_litellm.opencode import commandline, layers, versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +48,8 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     """Return what to change in the environment. The one place that guarantees that opencode starts."""
     if variables.switched_on(environment, "DISABLE"):
         return {}
-    if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
-        return {}
     try:
-        changes = _fresh(_with_model(command, environment), _folder(command, environment))
+        changes = _changes_for(command, environment)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
         from opencode_litellm import log  # only after a fault
 
@@ -62,34 +60,69 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
     return changes
 
 
-def _fresh(environment: Mapping[str, str], folder: str) -> Changes:
-    """Return what hands over the models; after a failure, what withdraws an earlier delivery, or leaves it there."""
-    try:
-        return _delivered(environment, folder)
-    except Failure as failure:
-        from opencode_litellm.opencode import delivery  # there already, for the record
+def _changes_for(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
+    managed = environment.get("OPENCODE_LITELLM_DELIVERY") == "managed"
+    if not commandline.is_opencode(command[0]):
+        recipient = versions.SERVER if managed else versions.ONE
+        return _handed_over(recipient, environment, _folder(""))
+    arguments = command[1:]
+    # To tell the version may take a second, which no `--help` is worth.
+    ask = commandline.uses_models(arguments) or commandline.uses_models(arguments, commandline.SECOND)
+    path = program.find_opencode(command[0], environment)
+    version = versions.of(path, environment, ask=ask) if path else versions.UNKNOWN
+    grammar = commandline.of(version)
+    needed = commandline.uses_models(arguments, grammar)
+    if version.major == 1:
+        if not needed:
+            return {}
+        recipient = versions.SERVER if managed else version.recipient
+    elif not needed or commandline.uses_named_server(arguments):
+        return _withdrawn(environment)
+    else:
+        alone = commandline.uses_own_server(arguments) or layers.is_service_disabled(environment)
+        recipient = versions.TWO if alone else versions.SERVER
+    folder = _folder(commandline.folder(arguments, environment.get("PWD", ""), grammar))
+    return _handed_over(recipient, _with_model(arguments, environment), folder)
 
+
+def _withdrawn(environment: Mapping[str, str]) -> Changes:
+    """Return the changes that take back an earlier delivery: a server of opencode 2 would keep it for its life."""
+    from opencode_litellm.opencode import delivery  # opencode 1 needs nothing of it here
+
+    return delivery.undo(environment)
+
+
+def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) -> Changes:
+    """Return what hands over the models; after a failure, what withdraws an earlier delivery, or leaves it there."""
+    from opencode_litellm.opencode import delivery  # there already, for the record
+
+    server = recipient == versions.SERVER
+    try:
+        changes = _delivered(delivery.shared(environment) if server else environment, folder, recipient)
+    except Failure as failure:
+        if server:
+            terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
+            return delivery.undo(environment)
         # While a proxy is away, the models of an earlier `env` are better than none, although it may have run in
         # another folder. A refused key and a configuration that nobody can read speak against them.
         left = isinstance(failure, (ProxyUnreachable, NotLiteLLM)) and delivery.is_sound(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         return {} if left else delivery.undo(environment)
+    return delivery.undo(environment) if server else changes
 
 
-def _with_model(command: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
+def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment with the model that opencode's command line names, which has to be found there."""
-    named = commandline.model(command[1:]) if commandline.is_opencode(command[0]) else ""
+    named = commandline.model(arguments)
     provider = named.partition("/")[0]
     if not provider.startswith("litellm") or provider.endswith("-responses"):
         return environment
     return {**environment, variables.NAMED_MODEL: named}
 
 
-def _folder(command: Sequence[str], environment: Mapping[str, str]) -> str:
+def _folder(named: str) -> str:
     """Return the folder whose configuration counts: where opencode will work, if that is not where we are."""
-    pwd = environment.get("PWD", "")
-    named = commandline.folder(command[1:], pwd) if commandline.is_opencode(command[0]) else ""
     try:
         here = os.getcwd()
     except FileNotFoundError:
@@ -98,36 +131,38 @@ def _folder(command: Sequence[str], environment: Mapping[str, str]) -> str:
     return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 
 
-def _delivered(environment: Mapping[str, str], folder: str) -> Changes:
-    fingerprint = record.fingerprint(environment, folder)
+def _delivered(environment: Mapping[str, str], folder: str, recipient: str) -> Changes:
+    fingerprint = record.fingerprint(environment, folder, recipient)
     last = record.load(environment, fingerprint)
     if last is not None:
         credentials = Credentials(environment, folder)
-        if _still_holds(last, fingerprint, environment, credentials):
-            changes = _recorded(last, environment, credentials)
+        if _still_holds(last, fingerprint, environment, credentials, recipient):
+            changes = _recorded(last, environment, credentials, recipient)
             if changes is not None:
                 return changes
-    return _prepared(fingerprint, environment, folder, last)
+    return _prepared(fingerprint, environment, folder, recipient, last)
 
 
-def _prepared(fingerprint: str, environment: Mapping[str, str], folder: str, last: Record | None) -> Changes:
+def _prepared(
+    fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str, last: Record | None
+) -> Changes:
     """Take what another launch has just prepared, or go the long way: read the configuration, ask all, render."""
     began = time.monotonic()
     turn = cache.take_turn(environment, cache.TURN.name(fingerprint), _longest_turn(environment))
     try:
         new = record.load(environment, fingerprint)
         if new is not None and (last is None or new.stamp != last.stamp):
-            changes = _recorded(new, environment, Credentials(environment, folder))
+            changes = _recorded(new, environment, Credentials(environment, folder), recipient)
             if changes is not None:
                 return changes
         from opencode_litellm.launch import cold  # what neither a warm launch nor one that waits must import
 
-        preparation = cold.prepare(environment, folder, fingerprint, began)
+        preparation = cold.prepare(environment, folder, fingerprint, recipient, began)
     finally:
         if turn is not None:
             os.close(turn)
     if not preparation.complete:
-        _refresh_detached(fingerprint, environment, folder)
+        _refresh_detached(fingerprint, environment, folder, recipient)
     for note in preparation.notes:
         terminal.note(note, environment)
     return preparation.changes
@@ -142,13 +177,15 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
     return seconds if 0 < seconds <= 3601 else 0.0
 
 
-def _refresh_detached(fingerprint: str, environment: Mapping[str, str], folder: str) -> None:
+def _refresh_detached(fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str) -> None:
     from opencode_litellm.launch import detached  # every ten minutes at most
 
-    detached.start(fingerprint, environment, folder)
+    detached.start(fingerprint, environment, folder, recipient)
 
 
-def _still_holds(last: Record, fingerprint: str, environment: Mapping[str, str], credentials: Credentials) -> bool:
+def _still_holds(
+    last: Record, fingerprint: str, environment: Mapping[str, str], credentials: Credentials, recipient: str
+) -> bool:
     """Ask the cheap question, and tell whether the models of the record can be delivered."""
     from opencode_litellm.litellm import question  # not for a launch without a record
 
@@ -170,7 +207,7 @@ def _still_holds(last: Record, fingerprint: str, environment: Mapping[str, str],
     if not late and not away:
         record.confirm(environment, fingerprint, last)
     if late or (not away and not 0 <= time.time() - last.refreshed < record.FRESH):
-        _refresh_detached(fingerprint, environment, credentials.folder)
+        _refresh_detached(fingerprint, environment, credentials.folder, recipient)
     return True
 
 
@@ -264,10 +301,17 @@ def _age(last: Record) -> str:
     return f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
 
 
-def _recorded(last: Record, environment: Mapping[str, str], credentials: Credentials) -> Changes | None:
+def _recorded(
+    last: Record, environment: Mapping[str, str], credentials: Credentials, recipient: str
+) -> Changes | None:
     """Return the changes that hand over the payload of a record, None when its file is gone or too long by now."""
     from opencode_litellm.opencode import delivery  # there already, for the record
 
+    if last.mode == record.SLOT:
+        return {}  # its file is where it was, or the record would not be valid
+    carried = {name: credentials.option(*place) for name, place in last.variables.items()}
+    literal = recipient == versions.ONE_LITERALLY
+    known = {**environment, **{name: value for name, value in carried.items() if value}} if literal else environment
     file = cache.path(environment, last.payload_file)
     if last.mode == record.FILE:
         changes = delivery.by_file(file, environment)
@@ -276,12 +320,10 @@ def _recorded(last: Record, environment: Mapping[str, str], credentials: Credent
         if not text:
             return None
         try:
-            changes = delivery.inline(text.decode(), environment, launch=True)
+            changes = delivery.inline(text.decode(), known, launch=True, literal=literal)
         except delivery.Undeliverable:
             return None
         if last.mode == record.HEAD:
             changes.update({variables.CONFIG: file, variables.NO_KEY: "none"})
-    for name, place in last.variables.items():
-        value = credentials.option(*place)
-        changes[name] = value and delivery.in_text(value)
+    changes.update({name: value and delivery.in_text(value) for name, value in carried.items()})
     return changes

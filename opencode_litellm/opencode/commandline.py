@@ -1,95 +1,147 @@
 """opencode's own command line, as far as a launch has to understand it.
 
-Which subcommands ever look at providers was seen with strace on opencode 1.18.33.
+Which subcommands ever look at providers was seen with strace on opencode 1.18.33, and read in the source of 2.0.26.
 """
 
 from __future__ import annotations
 
 import os
 
+from opencode_litellm.opencode import versions
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# An entry of one word stands for every form of the subcommand. `debug config` needs no models, but it is launched
-# with a payload because it shows what opencode makes of it.
-_WITHOUT_MODELS = frozenset(
-    {
-        ("agent", "list"),
-        ("attach",),
-        ("auth",),
-        ("completion",),
-        ("console",),
-        ("db",),
-        ("debug", "file"),
-        ("debug", "info"),
-        ("debug", "lsp"),
-        ("debug", "paths"),
-        ("debug", "rg"),
-        ("debug", "scrap"),
-        ("debug", "skill"),
-        ("debug", "snapshot"),
-        ("debug", "startup"),
-        ("export",),
-        ("generate",),
-        ("help",),
-        ("import",),
-        ("mcp",),
-        ("plug",),
-        ("plugin",),
-        ("providers",),
-        ("session",),
-        ("stats",),
-        ("uninstall",),
-        ("upgrade",),
-    }
+    from opencode_litellm.opencode.versions import Version
+
+
+class Grammar:
+    """The command line of some versions of opencode.
+
+    ``without_models``: the subcommands that need none; an entry of one word stands for every form of it, unless
+    ``with_models`` has that form. A first word that is in neither is a folder for the TUI.
+    """
+
+    __slots__ = ("print_and_exit", "takes_a_value", "with_models", "without_models")
+
+    def __init__(
+        self,
+        without_models: frozenset[tuple[str, ...]],
+        with_models: frozenset[tuple[str, ...]],
+        print_and_exit: frozenset[str],
+        takes_a_value: frozenset[str],
+    ) -> None:
+        self.without_models = without_models
+        self.with_models = with_models
+        self.print_and_exit = print_and_exit
+        self.takes_a_value = takes_a_value
+
+
+
+FIRST = Grammar(
+    # `debug config` needs no models, but it is launched with a payload because it shows what opencode makes of it.
+    without_models=frozenset(
+        {
+            ("agent", "list"), ("attach",), ("auth",), ("completion",), ("console",), ("db",), ("debug", "file"),
+            ("debug", "info"), ("debug", "lsp"), ("debug", "paths"), ("debug", "rg"), ("debug", "scrap"),
+            ("debug", "skill"), ("debug", "snapshot"), ("debug", "startup"), ("export",), ("generate",), ("help",),
+            ("import",), ("mcp",), ("plug",), ("plugin",), ("providers",), ("session",), ("stats",), ("uninstall",),
+            ("upgrade",),
+        }
+    ),
+    with_models=frozenset(
+        {("acp",), ("agent",), ("debug",), ("github",), ("models",), ("pr",), ("run",), ("serve",), ("web",)}
+    ),
+    print_and_exit=frozenset({"-h", "--help", "-v", "--version", "--get-yargs-completions"}),
+    takes_a_value=frozenset(
+        {
+            "--agent", "--attach", "--cors", "--cwd", "--dir", "--hostname", "--log-level", "--mdns-domain", "--model",
+            "--port", "--prompt", "--replay-limit", "--session", "-m", "-s",
+        }
+    ),
+)  # fmt: skip
+
+# Seen with 1.0.0.
+WITH_HOSTNAME = Grammar(
+    FIRST.without_models, FIRST.with_models, FIRST.print_and_exit - {"-h"}, FIRST.takes_a_value | {"-h"}
 )
 
-# The other subcommands; a first word that is none of them is a folder for the TUI.
-_WITH_MODELS = frozenset({"acp", "agent", "debug", "github", "models", "pr", "run", "serve", "web"})
-
-_PRINT_AND_EXIT = frozenset({"-h", "--help", "-v", "--version", "--get-yargs-completions"})
-
-_TAKES_A_VALUE = frozenset(
-    {
-        "--agent", "--attach", "--cors", "--cwd", "--dir", "--hostname", "--log-level", "--mdns-domain", "--model",
-        "--port", "--prompt", "--replay-limit", "--session", "-m", "-s",
-    }
+SECOND = Grammar(
+    without_models=frozenset(
+        {
+            ("auth",), ("debug",), ("mcp",), ("pair",), ("plugin",), ("reload",), ("service",), ("session",),
+            ("stats",), ("uninstall",), ("update",), ("upgrade",),
+        }
+    ),
+    with_models=frozenset(
+        {
+            ("acp",), ("api",), ("auth", "list"), ("auth", "login"), ("mini",), ("models",), ("run",), ("serve",),
+            ("service", "restart"), ("service", "start"),
+        }
+    ),
+    print_and_exit=frozenset({"-h", "--help", "-v", "--version", "--completions"}),
+    takes_a_value=frozenset(
+        {
+            "--agent", "--answer", "--completions", "--cors", "--data", "--days", "--directory", "--env", "--file",
+            "--format", "--header", "--hostname", "--limit", "--log-level", "--max-count", "--method", "--model",
+            "--param", "--port", "--project", "--prompt", "--replay-limit", "--server", "--session", "--title", "--url",
+            "--year", "-H", "-d", "-f", "-m", "-n", "-s",
+        }
+    ),
 )  # fmt: skip
 
 
+def of(version: Version) -> Grammar:
+    """Return the command line of a version."""
+    if version.major > 1:
+        return SECOND
+    return FIRST if version.has(versions.SHORT_HELP) else WITH_HOSTNAME
+
+
 def is_opencode(program: str) -> bool:
-    """Tell whether ``program``, a name or a path, is opencode."""
+    """Tell whether ``program``, a name or a path, is opencode; ``opencode2`` is a name of version 2."""
     name = os.path.basename(program).lower()
-    return name.removesuffix(".exe").removesuffix(".cmd") == "opencode"
+    return name.removesuffix(".exe").removesuffix(".cmd") in versions.NAMES
 
 
-def uses_models(arguments: Sequence[str]) -> bool:
+def uses_models(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
     """Tell whether ``opencode ARGUMENTS`` may need a model; when in doubt, yes."""
     before = _before_dashes(arguments)
-    if not _PRINT_AND_EXIT.isdisjoint(before):
+    if not grammar.print_and_exit.isdisjoint(before):
         return False
-    words = list(_words(before))
-    if words[:1] == ["run"]:
-        # With --attach, the server has the models.
-        return not any(argument == "--attach" or argument.startswith("--attach=") for argument in before)
-    return tuple(words[:1]) not in _WITHOUT_MODELS and tuple(words[:2]) not in _WITHOUT_MODELS
+    words = tuple(_words(before, grammar))
+    if words[:1] == ("run",) and _is_given(before, "--attach"):
+        return False  # the server that it attaches to has the models
+    if words[:2] in grammar.with_models:
+        return True
+    return words[:1] not in grammar.without_models and words[:2] not in grammar.without_models
 
 
-def folder(arguments: Sequence[str], pwd: str) -> str:
+def uses_own_server(arguments: Sequence[str]) -> bool:
+    """Tell whether ``opencode ARGUMENTS``, of version 2, starts a server for itself, with its own environment."""
+    return _is_given(_before_dashes(arguments), "--standalone")
+
+
+def uses_named_server(arguments: Sequence[str]) -> bool:
+    """Tell whether ``opencode ARGUMENTS``, of version 2, connects to a server that somebody else runs."""
+    return _is_given(_before_dashes(arguments), "--server")
+
+
+def folder(arguments: Sequence[str], pwd: str, grammar: Grammar = FIRST) -> str:
     """Return the folder that ``opencode ARGUMENTS`` works in, relative to the working directory; empty for itself.
 
     ``pwd`` is the variable PWD, empty when it is not set. opencode 1.18 resolves the folder of ``run`` and of the TUI
     against it, even when it is stale, and no other folder.
     """
     before = _before_dashes(arguments)
-    word = next(_words(before), "")
+    word = next(_words(before, grammar), "")
     if word == "run":
         return os.path.join(pwd, _value(before, "--dir"))
     if word == "acp":
         # opencode 1.18 ignores it: the client names the folder of each session, most likely this one.
         return _value(before, "--cwd")
-    if not word or word in _WITH_MODELS or any(word == subcommand[0] for subcommand in _WITHOUT_MODELS):
+    if not word or any(word == subcommand[0] for subcommand in grammar.with_models | grammar.without_models):
         return ""
     return os.path.join(pwd, word)
 
@@ -114,11 +166,15 @@ def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
-def _words(arguments: Sequence[str]) -> Iterator[str]:
+def _is_given(before: Sequence[str], option: str) -> bool:
+    return any(argument == option or argument.startswith(f"{option}=") for argument in before)
+
+
+def _words(arguments: Sequence[str], grammar: Grammar) -> Iterator[str]:
     """Yield the arguments that are neither options nor values of options."""
     rest = iter(arguments)
     for argument in rest:
-        if argument in _TAKES_A_VALUE:
+        if argument in grammar.takes_a_value:
             next(rest, None)
         elif not argument.startswith("-"):
             yield argument

@@ -12,7 +12,7 @@ import stat
 
 from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable
-from opencode_litellm.opencode import delivery, layers
+from opencode_litellm.opencode import delivery, layers, slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
     references: set[str] = set()
     for kind, path in layers.files(environment, folder, project=project):
         text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
-        if not text or delivery.is_ours(text):
+        if text and delivery.is_ours(text):
+            # opencode 2 and people write into the one that its server watches.
+            text = slot.users_part(path, text, environment) if kind in (layers.GLOBAL, layers.DIRECTORY) else ""
+        if not text:
             continue
         base = folder if kind == layers.INLINE else os.path.dirname(path)
         layer = _Layer(text, path, base, environment)

@@ -35,13 +35,16 @@ def by_file(file: str, environment: Mapping[str, str]) -> Changes:
     return {**undo(environment), **_replaced(environment), variables.CONFIG: file, variables.NO_KEY: "none"}
 
 
-def inline(text: str, environment: Mapping[str, str], *, launch: bool) -> Changes:
+def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: bool = False) -> Changes:
     """Return the changes that hand over a payload, given as ``text``, under the user's own inline content.
 
-    For a ``launch``, a variable that the content refers to outside of a string counts as what it holds now. Raises
-    Undeliverable when the content is not what can be merged, or both together are too long for the system.
+    For a ``launch``, a variable that the content refers to outside of a string counts as what it holds now. With
+    ``literal`` so do all references of the payload, for an opencode that does not replace them. Raises Undeliverable
+    when the content is not what can be merged, or both together are too long for the system.
     """
     content = users_content(environment)
+    if literal:
+        text = _resolved(text, environment)
     values = environment if launch else {}
     value = _above(text, content, values) if content else text.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
     changes: Changes = {**undo(environment), **_replaced(environment), variables.CONFIG_CONTENT: value}
@@ -80,6 +83,36 @@ def _above(text: str, content: str, values: Mapping[str, str]) -> str:
     return jsonc.dump({**merged(ours, users), "$schema": MARKER})
 
 
+def _resolved(text: str, environment: Mapping[str, str]) -> str:
+    """Return a payload with what its references stand for in their place."""
+    from opencode_litellm import jsonc  # for an old opencode
+
+    def plain(string: str) -> str:
+        if not isinstance(string, jsonc.Live):
+            return string
+        parts = list(string.parts)
+        parts[1::2] = [_value(token, environment) for token in parts[1::2]]
+        return "".join(parts)
+
+    return jsonc.dump(jsonc.mapped(jsonc.parse_live(text), plain))
+
+
+def _value(token: str, environment: Mapping[str, str]) -> str:
+    """Return what a reference of a payload stands for; its paths are absolute, or begin in the home."""
+    from opencode_litellm import jsonc
+
+    inner = jsonc.ENV.sub(lambda match: environment.get(match[1], ""), token)
+    if not inner.startswith("{file:"):
+        return inner
+    path = inner[len("{file:") : -1]
+    path = os.path.join(variables.home(environment), path[2:]) if path.startswith("~/") else path
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, ValueError) as error:
+        raise Undeliverable(f"{token} cannot be read", "correct it in the configuration") from error
+
+
 def in_text(value: str) -> str:
     """Return a literal value as a variable has to hold it whose reference stands in JSON.
 
@@ -106,6 +139,11 @@ def undo(environment: Mapping[str, str]) -> Changes:
         if name in left or name.startswith(variables.CARRIED):
             changes[name] = None
     return changes
+
+
+def shared(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what opencode 2's server may be assumed to share with a launch: no delivery, no inline content."""
+    return {name: value for name, value in undone(environment).items() if name != variables.CONFIG_CONTENT}
 
 
 def undone(environment: Mapping[str, str]) -> dict[str, str]:

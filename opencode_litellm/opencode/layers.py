@@ -72,6 +72,30 @@ def config_folder(environment: Mapping[str, str]) -> str:
     return variables.xdg(environment, "XDG_CONFIG_HOME", ".config", "opencode")
 
 
+def server_folder(environment: Mapping[str, str]) -> str:
+    """Return opencode 2's global folder: OPENCODE_CONFIG_DIR takes its place (read in the source of 2.0.26)."""
+    return environment.get("OPENCODE_CONFIG_DIR") or config_folder(environment)
+
+
+def service_file(environment: Mapping[str, str]) -> str:
+    """Return the path of the settings of opencode 2's background service."""
+    return os.path.join(server_folder(environment), "service.json")
+
+
+def is_service_disabled(environment: Mapping[str, str]) -> bool:
+    """Tell whether opencode 2 is told to have no background service, so that every launch is a server of its own."""
+    try:
+        with open(service_file(environment), encoding="utf-8", errors="replace") as file:
+            return '"disabled":true' in "".join(file.read(2**16).split())
+    except OSError:
+        return False
+
+
+def registration_file(environment: Mapping[str, str]) -> str:
+    """Return the path of the file in which a running server of opencode 2 says where it is."""
+    return variables.xdg(environment, "XDG_STATE_HOME", os.path.join(".local", "state"), "opencode", "service.json")
+
+
 def managed_folder(environment: Mapping[str, str]) -> str:
     """Return the folder where administrators put configuration that outranks the user's."""
     if folder := environment.get("OPENCODE_TEST_MANAGED_CONFIG_DIR"):

@@ -88,15 +88,15 @@ def build(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> Payload:
 
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
     new = [model for model in models if model.id not in proxy.section.listed_models]
-    siblings = [model for model in new if _belongs_to_sibling(model, proxy)]
+    siblings = [model for model in new if belongs_to_sibling(model, proxy)]
     moved = {model.id for model in siblings}
     chat = Provider(
         id=proxy.provider,
         settings=_main_settings(proxy, url),
         below=_main_settings(proxy, url, below=True) if proxy.section.local else None,
-        models={model.id: _entry(model, proxy) for model in new if model.id not in moved},
+        models={model.id: entry(model, proxy) for model in new if model.id not in moved},
     )
-    if not siblings and not (_can_have_sibling(proxy) and "models" in proxy.section.sibling):
+    if not siblings and not (can_have_sibling(proxy) and "models" in proxy.section.sibling):
         return [chat]
     return [
         chat,
@@ -104,15 +104,15 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
             id=f"{proxy.provider}{SIBLING_SUFFIX}",
             settings=_sibling_settings(proxy, url),
             below=_sibling_settings(proxy, url, below=True) if proxy.section.local else None,
-            models={model.id: _entry(model, proxy, in_sibling=True) for model in siblings},
+            models={model.id: entry(model, proxy, in_sibling=True) for model in siblings},
         ),
     ]
 
 
-def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
+def belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
-    if not _can_have_sibling(proxy):
+    if not can_have_sibling(proxy):
         return False
     if proxy.options.responses_provider == "sibling":
         return True
@@ -120,7 +120,7 @@ def _belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     return not proxy.section.sibling_hidden and model.id not in proxy.section.named_models
 
 
-def _can_have_sibling(proxy: Proxy) -> bool:
+def can_have_sibling(proxy: Proxy) -> bool:
     """Tell whether a sibling would have a key: a literal one and one in auth.json serve only the id they are under."""
     own_key = not proxy.overrides and "apiKey" in mapping(proxy.section.sibling.get("options"))
     return proxy.key.reaches_sibling or own_key
@@ -133,7 +133,7 @@ def _main_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> dict[
     if "npm" not in written:
         settings["npm"] = CHAT_PACKAGE
     if "name" not in written:
-        settings["name"] = _name(proxy)
+        settings["name"] = shown_name(proxy)
     if proxy.overrides and proxy.key.reference is not None:
         connection: dict[str, JSON] = {"baseURL": url.base_url, "apiKey": proxy.key.reference}
     else:
@@ -141,7 +141,7 @@ def _main_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> dict[
             written, url, proxy.key.reference, local=proxy.section.local, below=below
         )
         settings.update(fields)
-    headers = _added_headers(proxy, options)
+    headers = added_headers(proxy, options)
     if headers:
         connection["headers"] = headers
     if connection:
@@ -159,7 +159,7 @@ def _connection(
     is None, or it stands in the project's configuration above us), opencode finds it by itself, and nothing here may
     get into its way.
     """
-    own = _base_url(users)
+    own = base_url(users)
     stated = mapping(users.get("options")).get("apiKey") == reference
     if reference is not None and not (stated and local and below):
         # An empty key of the user's counts as none.
@@ -177,7 +177,7 @@ def _connection(
     return fields, {}
 
 
-def _added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
+def added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
     """Return the headers beside those in the user's ``options``."""
     users = mapping(options.get("headers"))
     if proxy.overrides:
@@ -191,7 +191,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> di
     written, users = proxy.section.written, proxy.section.sibling
     settings: dict[str, JSON] = {
         "npm": RESPONSES_PACKAGE,
-        "name": joined("", (_users_name(proxy) or _name(proxy), " (Responses)")),
+        "name": joined("", (users_name(proxy) or shown_name(proxy), " (Responses)")),
         **{name: written[name] for name in ("whitelist", "blacklist") if name in written},
     }
     fields, connection = _sibling_connection(proxy, url, below=below)
@@ -205,47 +205,47 @@ def _sibling_connection(proxy: Proxy, url: ProxyURL, *, below: bool) -> tuple[di
     """Return the same as ``_connection`` for the sibling, with the options that it inherits."""
     written, users = proxy.section.written, proxy.section.sibling
     options, users_options = mapping(written.get("options")), mapping(users.get("options"))
-    headers = _added_headers(proxy, users_options)
+    headers = added_headers(proxy, users_options)
     added: dict[str, JSON] = {"headers": headers} if headers else {}
     if proxy.overrides:
         return {}, {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER, **added}
     if proxy.section.sibling_root not in (None, url.root):
         # The user sends it elsewhere: neither the proxy's key nor its headers may go there.
-        return {}, {} if "apiKey" in users_options else {"baseURL": _base_url(users), "apiKey": PLACEHOLDER}
+        return {}, {} if "apiKey" in users_options else {"baseURL": base_url(users), "apiKey": PLACEHOLDER}
     reference = None if users_options.get("apiKey") else proxy.key.reference or PLACEHOLDER
     fields, connection = _connection(users, url, reference, local=proxy.section.local, below=below)
-    if "baseURL" in connection and _base_url(users) is None:
-        connection["baseURL"] = _base_url(written) or url.base_url
+    if "baseURL" in connection and base_url(users) is None:
+        connection["baseURL"] = base_url(written) or url.base_url
     inherited = {
         name: value
         for name, value in options.items()
-        if name not in OUR_OPTIONS and name not in users_options and not _may_be_secret(value)
+        if name not in OUR_OPTIONS and name not in users_options and not may_be_secret(value)
     }
     return fields, {**connection, **inherited, **added}
 
 
-def _may_be_secret(value: object) -> bool:
+def may_be_secret(value: object) -> bool:
     """Anything but a number or a switch could be, and is not repeated."""
     return not isinstance(value, bool | int | float)
 
 
-def _base_url(users: Mapping[str, Any]) -> str | None:
+def base_url(users: Mapping[str, Any]) -> str | None:
     """Return a section's own ``baseURL`` as the user wrote it."""
     text = mapping(users.get("options")).get("baseURL") or users.get("api")
     return text if isinstance(text, str) and text else None
 
 
-def _users_name(proxy: Proxy) -> str:
+def users_name(proxy: Proxy) -> str:
     name = proxy.section.written.get("name")
     return name if isinstance(name, str) else ""
 
 
-def _name(proxy: Proxy) -> str:
+def shown_name(proxy: Proxy) -> str:
     suffix = proxy.provider.removeprefix("litellm").strip("-_")
     return f"LiteLLM ({suffix})" if suffix else "LiteLLM"
 
 
-def _entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, JSON]:
+def entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, JSON]:
     """Return a model as opencode wants it; a field that is not known is absent."""
     entry: dict[str, JSON] = {
         "name": model.name,

@@ -37,11 +37,13 @@ class Change:
 # Tried with the real programs, `make matrix`; docs/compatibility.md has the same words.
 INLINE = Change(
     (1, 0, 0),
-    "it knows neither OPENCODE_CONFIG_CONTENT nor a model's own package: models reach it by file, and none of them"
-    " goes to /v1/responses",
+    "it knows neither OPENCODE_CONFIG_CONTENT nor a package for one model: models reach it by file alone, and those"
+    " for /v1/responses only under a provider of their own",
 )
-FILE_BELOW_PROJECT = Change((1, 0, 99), "it ranks the file of OPENCODE_CONFIG above the project's configuration")
-CHATS = Change((1, 0, 99), "it installs packages at run time that no longer fit it: it starts, but cannot chat")
+FILE_BELOW_PROJECT = Change((1, 0, 61), "it ranks the file of OPENCODE_CONFIG above the project's configuration")
+CHATS = Change(
+    (1, 0, 99), "it installs packages at run time, which may no longer fit it: it starts, but most often cannot chat"
+)
 SHORT_HELP = Change((1, 0, 61), "-h is --hostname")
 LIVE_INLINE = Change(
     (1, 2, 11),
@@ -49,6 +51,13 @@ LIVE_INLINE = Change(
     " environment of that one process, and env cannot hand models over where they have to stand there",
 )
 CHANGES = (INLINE, FILE_BELOW_PROJECT, CHATS, SHORT_HELP, LIVE_INLINE)
+
+# What a payload is made for, and so the ways that it can be handed over.
+ONE = "opencode 1"
+ONE_LITERALLY = "opencode 1, inline without references"
+ONE_BY_FILE = "opencode 1, by file alone"
+TWO = "opencode 2, standalone"
+SERVER = "opencode 2's server"  # which reads one file, whoever launches it from wherever
 
 
 def _numbers(text: str) -> tuple[int, int, int] | None:
@@ -80,6 +89,15 @@ class Version:
     def has(self, change: Change) -> bool:
         """Tell whether a change is in it."""
         return self.numbers >= change.since
+
+    @property
+    def recipient(self) -> str:
+        """What a payload is made for that this version reads from its own environment."""
+        if self.major > 1:
+            return TWO
+        if not self.has(INLINE):
+            return ONE_BY_FILE
+        return ONE if self.has(LIVE_INLINE) else ONE_LITERALLY
 
     def __str__(self) -> str:
         return f"opencode {self.text or 'of an unknown version'}"
@@ -153,7 +171,7 @@ def _kept_as(program: str, real: str) -> str:
         status = os.stat(real)
     except OSError:
         return ""
-    return f"version-{cache.digest([program, real, f'{status.st_size} {status.st_mtime_ns} {status.st_ino}'])}"
+    return cache.VERSION.name(cache.digest([program, real, f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"]))
 
 
 def _kept(name: str, environment: Mapping[str, str]) -> Version | None:

@@ -62,8 +62,6 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     cannot be meant is a warning, because opencode has to start.
     """
     warnings: list[str] = []
-    if delivery(environment) == "managed":
-        warnings.append("delivery 'managed', which is for opencode 2, is not available yet: 'auto' is used instead")
     reader = _Reader(environment, configuration, warnings)
     return Settings(
         proxies=reader.proxies(),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, program, replacement, terminal, variables
 from opencode_litellm.errors import UsageFailure
+from opencode_litellm.jsonc import JsoncError
+from opencode_litellm.opencode import slot
 from opencode_litellm.shells import emission, startup
 from opencode_litellm.shells.formats import STARTUPS
 
@@ -24,7 +26,7 @@ _WOULD = {WROTE: "would write", CLEANED: "would clean", REMOVED: "would remove"}
 
 _FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, before the umask
 
-_LOGS = ("log", "log.1")
+_STATE = ("log", "log.1", slot.MEMORY)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def install(
 
 
 def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
-    """Remove all that is ours: from the startup files of all shells, from PATH, and the cache and log of launches."""
+    """Remove all that is ours: from the startup files of all shells, from PATH and opencode's folder, and our cache."""
     outcomes = []
     for outcome in _remove_all(environment, dry_run):
         outcomes.append(outcome)
@@ -85,8 +87,10 @@ def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | U
     for name in STARTUPS:
         yield from _attempted(_take_out, name, environment, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
+    # Before our memory of what is ours in it.
+    yield from _attempted(_clean_slot, environment, dry_run)
     yield from _attempted(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
-    yield from _attempted(_remove_folder, variables.state_folder(environment), _LOGS.__contains__, dry_run)
+    yield from _attempted(_remove_folder, variables.state_folder(environment), _STATE.__contains__, dry_run)
 
 
 def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> Iterator[Outcome | UsageFailure]:
@@ -172,6 +176,22 @@ def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
             with _explained(path, "remove it yourself"):
                 _remove(path, dry_run)
             yield Outcome(REMOVED, path)
+
+
+def _clean_slot(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    for path in slot.paths(environment):
+        try:
+            left = slot.strip(environment, path)
+        except JsoncError as error:
+            raise UsageFailure(f"{path} cannot be read ({error})", "remove our providers from it yourself") from error
+        with _explained(path, "remove our providers from it yourself"):
+            if left is None:
+                _remove(_writable(path), dry_run)
+            else:
+                _write(path, left.encode(), _FILE, dry_run)
+        yield Outcome(REMOVED if left is None else CLEANED, path)
+    if slot.names_copy(environment):
+        yield Outcome(note="opencode's service still reads our file: opencode service unset env OPENCODE_CONFIG")
 
 
 def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -> Iterator[Outcome]:

@@ -1,0 +1,85 @@
+"""opencode 2's background server, as far as it can be asked what it knows: read-only, and never started for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opencode_litellm.jsonc import mapping
+from opencode_litellm.opencode import layers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PATIENCE = 20.0  # seconds; a folder's first question loads its configuration
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that is there: its address and version, as it registered them."""
+
+    url: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a server says of the providers in a folder: their ids, and the ids of those that it has a key for."""
+
+    providers: frozenset[str]
+    connected: frozenset[str]
+
+
+def running(environment: Mapping[str, str]) -> Running | None:
+    """Return the server that runs for this user, None when there is none."""
+    with suppress(OSError, ValueError):
+        with open(layers.registration_file(environment), encoding="utf-8") as file:
+            said = mapping(json.load(file))
+        pid = said.get("pid")
+        if isinstance(pid, int) and pid > 0 and _lives(pid):
+            return Running(str(said.get("url", "")), str(said.get("version", "")))
+    return None
+
+
+def known(program: str, environment: Mapping[str, str], folder: str) -> Known | None:
+    """Return what the running server knows in ``folder``; None when it does not answer as expected."""
+    providers = _asked(program, "/api/provider", environment, folder)
+    integrations = _asked(program, "/api/integration", environment, folder)
+    if providers is None:
+        return None
+    connected = [each for each in integrations or () if each.get("connections")]
+    return Known(frozenset(_ids(providers)), frozenset(_ids(connected)))
+
+
+def _ids(entries: list[Mapping[str, object]]) -> list[str]:
+    return [str(each.get("id")) for each in entries]
+
+
+def _asked(
+    program: str, path: str, environment: Mapping[str, str], folder: str
+) -> list[Mapping[str, object]] | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - opencode itself
+            [program, "api", "get", path],
+            env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, timeout=_PATIENCE, check=True,
+        )  # fmt: skip
+        said = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    entries = said.get("data") if isinstance(said, dict) else said
+    return [mapping(each) for each in entries] if isinstance(entries, list) else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True

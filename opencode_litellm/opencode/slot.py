@@ -1,0 +1,190 @@
+"""The file in opencode's global folder that its version 2 server watches and we keep: the *slot*.
+
+It is the one of ``opencode.json`` and ``opencode.jsonc`` that the user does not have, never a file of theirs. opencode
+2 reads both (read in the source of 2.0.26, seen on its preview); so does version 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from opencode_litellm import cache, jsonc, variables
+from opencode_litellm.opencode import delivery, layers, managed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAMES = ("opencode.jsonc", "opencode.json")  # the first that is free
+MEMORY = "managed"  # in the folder of our state: the path of the slot, and what we wrote there last
+_ATTEMPTS = 5  # to write while somebody else does
+_TURN = 2.0  # seconds that another launch may take to write
+
+
+class Unusable(Exception):
+    """There is no file that we could keep; ``str()`` of it says why."""
+
+
+def find(environment: Mapping[str, str]) -> str:
+    """Return the path of the slot, which need not exist; raises Unusable when everything there is the user's."""
+    folder = layers.server_folder(environment)
+    if os.path.islink(folder):
+        raise Unusable(f"{folder} is a link, as dotfile managers make them")
+    paths = [os.path.join(folder, name) for name in _NAMES]
+    for path in paths:
+        if _is_ours(path):
+            return _writable(path, folder)
+    free = [path for path in paths if not os.path.lexists(path)]
+    if not free:
+        raise Unusable(f"{' and '.join(reversed(paths))} are both yours")
+    return _writable(free[0], folder)
+
+
+def present(environment: Mapping[str, str]) -> str:
+    """Return the path of the slot when a file of ours is there; empty without one."""
+    folder = layers.server_folder(environment)
+    return next((path for name in _NAMES if _is_ours(path := os.path.join(folder, name))), "")
+
+
+def keep(text: str, environment: Mapping[str, str]) -> str:
+    """Let the slot hold the payload ``text``, beside what others wrote there, and return what there is to say.
+
+    The copy in our cache, for a server that is pointed at it, is kept in every case.
+    """
+    shared = cache.write(environment, cache.SHARED, text.encode())
+    try:
+        path = find(environment)
+        _put(path, text, environment)
+    except (Unusable, OSError) as error:
+        problem = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return "" if shared and names_copy(environment) else f"{problem}. {_remedy(environment)}"
+    except jsonc.JsoncError as error:
+        return f"{path} cannot be read ({error}), so it is left as it is: correct it there"
+    return ""
+
+
+def strip(environment: Mapping[str, str], path: str) -> str | None:
+    """Return what is left of the file at ``path`` without what is ours; None when nothing else is in it.
+
+    Raises OSError and JsoncError.
+    """
+    return managed.stripped(_text(path), _last(path, environment))
+
+
+def paths(environment: Mapping[str, str]) -> list[str]:
+    """Return the files of ours that there are: the slot, and where it was when it was written last."""
+    remembered, _ = _memory(environment)
+    found = [path for path in (present(environment), remembered) if path and _is_ours(path)]
+    return list(dict.fromkeys(found))
+
+
+def users_part(path: str, text: str, environment: Mapping[str, str]) -> str:
+    """Return what in the ``text`` of a file of ours is the user's, as a configuration; empty for nothing."""
+    if os.path.basename(path) not in _NAMES:
+        return ""
+    try:
+        last = _last(path, environment)
+        return managed.users(text, last) if managed.foreign(text, last) else ""
+    except jsonc.JsoncError:
+        return ""
+
+
+def foreign(path: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the keys in the slot that are not ours, as dotted paths; raises OSError and JsoncError."""
+    return managed.foreign(_text(path), _last(path, environment))
+
+
+def names_copy(environment: Mapping[str, str]) -> bool:
+    """Tell whether opencode's service has the copy in our cache for its ``OPENCODE_CONFIG``, as we advise."""
+    with suppress(OSError, ValueError):
+        with open(layers.service_file(environment), encoding="utf-8") as file:
+            value = json.load(file)
+        named = jsonc.mapping(jsonc.mapping(value).get("env")).get(variables.CONFIG)
+        return bool(named == cache.path(environment, cache.SHARED))
+    return False
+
+
+def _remedy(environment: Mapping[str, str]) -> str:
+    copy = cache.path(environment, cache.SHARED)
+    return f"To have the models in opencode 2, run: opencode service set env {variables.CONFIG} {copy}"
+
+
+def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
+    turn = cache.take_turn(environment, cache.TURN.name(cache.digest([path])), _TURN)
+    try:
+        for _ in range(_ATTEMPTS):
+            before = _text(path) if os.path.lexists(path) else ""
+            after = managed.merged(before, _last(path, environment), text)
+            if after == before or _replaced(path, before, after):
+                _remember(path, text, environment)
+                return
+        raise OSError(0, "somebody else keeps writing to it", path)
+    finally:
+        if turn is not None:
+            os.close(turn)
+
+
+def _replaced(path: str, before: str, after: str) -> bool:
+    """Write a file beside ``path`` and put it in its place; False when that is no longer what it was before."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(after.encode())
+        if (_text(path) if os.path.lexists(path) else "") != before:
+            return False
+        os.replace(temporary, path)
+        return True
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def _is_ours(path: str) -> bool:
+    if os.path.islink(path) or not os.path.isfile(path):
+        return False
+    try:
+        return delivery.is_ours(_text(path))
+    except OSError:
+        return False
+
+
+def _writable(path: str, folder: str) -> str:
+    # Root can write everywhere, but the mode says what somebody meant.
+    if os.path.isdir(folder) and not (os.stat(folder).st_mode & 0o222 and os.access(folder, os.W_OK)):
+        raise Unusable(f"{folder} is read-only")
+    return path
+
+
+def _text(path: str) -> str:
+    with open(path, "rb") as file:
+        return jsonc.decode(file.read())
+
+
+def _last(path: str, environment: Mapping[str, str]) -> str | None:
+    """Return what we wrote to ``path`` last; None when that is not known."""
+    remembered, text = _memory(environment)
+    return text if remembered == path else None
+
+
+def _memory(environment: Mapping[str, str]) -> tuple[str, str]:
+    try:
+        with open(os.path.join(variables.state_folder(environment), MEMORY), encoding="utf-8", newline="") as file:
+            path, _, text = file.read().partition("\n")
+    except (OSError, ValueError):
+        return "", ""
+    return path, text
+
+
+def _remember(path: str, text: str, environment: Mapping[str, str]) -> None:
+    if _memory(environment) == (path, text):
+        return
+    folder = variables.state_folder(environment)
+    with suppress(OSError):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    cache.put(os.path.join(folder, MEMORY), f"{path}\n{text}".encode())

@@ -1,0 +1,129 @@
+"""The file that we keep for opencode 2, read by the real preview of its server."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from world.opencode import run
+from world.preview import Preview
+from world.stub import MODEL_GROUP_INFO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from world.server import Request
+    from world.stub import StubProxy
+
+pytestmark = pytest.mark.real
+
+KEY, FOREIGN = "sk-of-the-proxy", "sk-of-somebody-else"
+GROUPS = {
+    "data": [
+        {
+            "model_group": name, "mode": "chat", "max_input_tokens": 100_000, "max_output_tokens": 8_000,
+            "supports_reasoning": True, "supported_reasoning_efforts": ["low", "high"],
+        }
+        for name in ("gpt-4o", "gpt-5")
+    ]
+}  # fmt: skip
+BOTH = ("litellm/gpt-4o", "litellm-responses/gpt-5")
+
+
+@pytest.fixture
+def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+    proxy = stub_proxy(["gpt-4o", "gpt-5"], key=KEY)
+    proxy.answer(MODEL_GROUP_INFO, GROUPS)
+    return proxy
+
+
+@pytest.fixture
+def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    """Return the environment of somebody whose opencode is version 2, and who has another vendor's key as well."""
+    program = Path(home["HOME"], "bin/opencode")
+    program.unlink(missing_ok=True)
+    program.write_text('#!/bin/sh\nif [ "$1" = --version ]; then echo "opencode v2.0.30"; fi\n')
+    program.chmod(0o755)
+    Path(home["XDG_CONFIG_HOME"], "opencode").mkdir()
+    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY, "OPENAI_API_KEY": FOREIGN}
+
+
+def launch(user: dict[str, str]) -> None:
+    finished = run(["opencode-with-litellm", "run", "hi"], user)
+    assert (finished.status, finished.stderr) == (0, "")
+
+
+def folder(user: dict[str, str], name: str) -> Path:
+    path = Path(user["HOME"], name)
+    path.mkdir()
+    return path
+
+
+def inference(proxy: StubProxy, model: str, since: int) -> Request:
+    """Return the first inference request for a model, as soon as it is there."""
+    deadline = time.monotonic() + 60
+    while not (found := [request for request in proxy.requests[since:] if request.method == "POST"]):
+        assert time.monotonic() < deadline, "no request"
+        time.sleep(0.1)
+    assert found[0].json["model"] == model
+    return found[0]
+
+
+def write(user: dict[str, str], name: str, value: object) -> None:
+    (Path(user["XDG_CONFIG_HOME"]) / "opencode" / name).write_text(json.dumps(value))
+
+
+def test_both_kinds_of_models_chat_with_the_right_key_and_no_variant_is_disabled(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    write(user, "opencode.json", {"provider": {"litellm": {"models": {"mine": {"name": "My own"}}}}})
+    launch(user)
+    here = folder(user, "here")
+    with Preview(user, here) as server:
+        models = server.models(here, *BOTH, "litellm/mine")
+        assert server.providers(here) >= {"litellm", "litellm-responses"}
+        for name in BOTH:
+            model = models[name]
+            assert model["capabilities"] == {"tools": True, "input": ["text", "image"], "output": ["text"]}
+            assert model["limit"] == {"context": 100_000, "output": 8_000}
+            assert [variant["id"] for variant in model["variants"]] == ["low", "high"]
+        for name, path, variant, effort in (
+            (BOTH[0], "/v1/chat/completions", None, {}),
+            (BOTH[0], "/v1/chat/completions", "high", {"reasoning_effort": "high"}),
+            (BOTH[1], "/v1/responses", None, {}),
+            (BOTH[1], "/v1/responses", "low", {"reasoning": {"effort": "low"}}),
+        ):
+            since = len(proxy.requests)
+            server.chat(here, name, "hi", variant)
+            request = inference(proxy, name.partition("/")[2], since)
+            assert (request.path, request.key) == (path, KEY)
+            assert "disabled" not in request.json
+            asked = {key: value for key, value in request.json.items() if key.startswith("reasoning")}
+            assert asked == effort
+    assert not any(FOREIGN in str(dict(request.headers)) for request in proxy.requests)
+
+
+def test_the_other_slot_is_read_as_well_and_a_folder_that_is_opened_later_shows_what_is_new(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    write(user, "opencode.jsonc", {"provider": {"other": {"name": "Other", "options": {"baseURL": "http://x/v1"}}}})
+    launch(user)
+    assert (Path(user["XDG_CONFIG_HOME"]) / "opencode/opencode.json").exists()
+    here, later = folder(user, "here"), folder(user, "later")
+    with Preview(user, here) as server:
+        server.models(here, *BOTH)
+        proxy.serve(["gpt-4o", "gpt-4.1"])
+        launch(user)
+        assert set(server.models(later, "litellm/gpt-4.1")) == {"litellm/gpt-4o", "litellm/gpt-4.1"}
+
+
+def test_a_bad_entry_of_the_users_does_not_cost_ours(user: dict[str, str]) -> None:
+    bad = {"provider": {"other": {"models": {"x": {"limit": {"context": "many"}, "cost": "dear"}}}}}
+    write(user, "opencode.json", bad)
+    launch(user)
+    here = folder(user, "here")
+    with Preview(user, here) as server:
+        server.models(here, *BOTH)

@@ -1,0 +1,459 @@
+"""opencode 2 from outside: a stand-in that says so, the real opencode 1 beside it, and what becomes of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from world.launches import cache
+from world.opencode import run
+from world.stub import MODEL_GROUP_INFO, MODELS
+
+from opencode_litellm import jsonc
+from opencode_litellm.opencode import commandline, versions
+from opencode_litellm.opencode.delivery import MARKER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from world.opencode import Finished, Opencode
+    from world.stub import StubProxy
+
+# What stands in for opencode 2: it says its version, and otherwise its variables and arguments.
+SECOND = """#!/bin/sh
+if [ "$1" = --version ]; then echo "opencode v2.0.30"; exit; fi
+env | grep -E '^(OPENCODE_CONFIG|OPENCODE_CONFIG_CONTENT|OPENCODE_LITELLM_(USER|NO|HEADER).*)='
+echo "started $*"
+exit 7
+"""
+KEY, FOREIGN = "sk-of-the-proxy", "sk-of-somebody-else"
+USERS = {
+    "opencode.json": '{\n  "$schema": "https://opencode.ai/config.json", // mine\n  "theme": "one",\n}\n',
+    "opencode.jsonc": '{"theme": "two", "mcp": {}}',
+}
+REASONING = {
+    "data": [
+        {"model_group": name, "mode": "chat", "supports_reasoning": True, "supported_reasoning_efforts": ["low"]}
+        for name in ("gpt-4o", "gpt-5")
+    ]
+}
+
+
+@pytest.fixture
+def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
+    return stub_proxy(["gpt-4o", "gpt-5"], key=KEY)
+
+
+@pytest.fixture
+def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    """Return the environment of somebody whose opencode is version 2, the real version 1 being opencode1."""
+    folder = Path(home["HOME"], "bin")
+    real = folder / "opencode"
+    if real.is_symlink():
+        (folder / "opencode1").mkdir()
+        (folder / "opencode1/opencode").symlink_to(os.readlink(real))
+        real.unlink()
+    real.write_text(SECOND)
+    real.chmod(0o755)
+    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY}
+
+
+def first(user: dict[str, str]) -> dict[str, str]:
+    """Return the environment of the same person with opencode 1 first on PATH."""
+    folder = Path(user["HOME"], "bin/opencode1")
+    return {**user, "PATH": f"{folder}{os.pathsep}{user['PATH']}"}
+
+
+def launch(user: dict[str, str], *arguments: str, name: str = "opencode") -> Finished:
+    finished = run(["opencode-litellm", "exec", "--", name, *arguments], user)
+    assert finished.status == 7, finished
+    return finished
+
+
+def folder_of(user: dict[str, str]) -> Path:
+    return Path(user.get("OPENCODE_CONFIG_DIR") or f"{user['XDG_CONFIG_HOME']}/opencode")
+
+
+def written(user: dict[str, str], *names: str) -> dict[str, bytes]:
+    """Write files of the user's own."""
+    folder_of(user).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder_of(user) / name).write_text(USERS[name])
+    return {name: USERS[name].encode() for name in names}
+
+
+def files(user: dict[str, str]) -> dict[str, bytes]:
+    folder = folder_of(user)
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+
+
+def slot(user: dict[str, str], name: str = "opencode.jsonc") -> Any:
+    return jsonc.parse((folder_of(user) / name).read_text())
+
+
+def models(user: dict[str, str], name: str = "opencode.jsonc") -> dict[str, list[str]]:
+    sections = slot(user, name)["provider"].items()
+    return {provider: list(section["models"]) for provider, section in sections if provider.startswith("litellm")}
+
+
+BOTH = {"litellm": ["gpt-4o"], "litellm-responses": ["gpt-5"]}
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+@pytest.mark.parametrize(
+    ("own", "name"),
+    [((), "opencode.jsonc"), (("opencode.json",), "opencode.jsonc"), (("opencode.jsonc",), "opencode.json")],
+)
+def test_the_models_go_into_the_file_that_the_user_does_not_have(
+    user: dict[str, str], own: tuple[str, ...], name: str, folder: str
+) -> None:
+    if folder:
+        user["OPENCODE_CONFIG_DIR"] = f"{user['HOME']}/{folder}"
+    before = written(user, *own)
+    finished = launch(user, "run", "hi")
+    assert (finished.stdout, finished.stderr) == ("started run hi\n", "")
+    assert slot(user, name)["$schema"] == MARKER
+    assert models(user, name) == BOTH
+    after = files(user)
+    assert {file: after[file] for file in own} == before
+    assert set(after) == {*own, name}
+    assert (folder_of(user) / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_with_both_taken_there_is_one_line_with_the_remedy_and_no_change(user: dict[str, str]) -> None:
+    before = written(user, *USERS)
+    finished = launch(user)
+    copy = cache(user) / "opencode2.json"
+    assert f"opencode service set env OPENCODE_CONFIG {copy}" in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+    assert files(user) == before
+    assert set(json.loads(copy.read_text())["provider"]) == set(BOTH)
+    (folder_of(user) / "service.json").write_text(json.dumps({"env": {"OPENCODE_CONFIG": str(copy)}}))
+    copy.unlink()
+    assert launch(user).stderr == ""
+    assert copy.exists()
+
+
+@pytest.mark.parametrize("case", ["a linked folder", "a read-only folder", "a link in the slot"])
+def test_what_a_dotfile_manager_owns_is_left_alone(user: dict[str, str], case: str, tmp_path: Path) -> None:
+    folder = folder_of(user)
+    if case == "a linked folder":
+        (tmp_path / "dotfiles").mkdir()
+        folder.symlink_to(tmp_path / "dotfiles")
+    elif case == "a link in the slot":
+        written(user, "opencode.json")
+        (folder / "opencode.jsonc").symlink_to(tmp_path / "nowhere")
+    else:
+        folder.mkdir()
+        folder.chmod(0o500)
+    before = sorted(os.listdir(folder))
+    finished = launch(user)
+    assert "opencode service set env OPENCODE_CONFIG" in finished.stderr
+    assert sorted(os.listdir(folder)) == before
+    folder.chmod(0o700)
+
+
+def test_a_launch_gives_the_program_none_of_our_variables_and_takes_back_what_env_left(user: dict[str, str]) -> None:
+    left = run(["opencode-litellm", "env", "json", "--delivery", "inline"], user)
+    assignments = json.loads(left.stdout)
+    assert "OPENCODE_CONFIG_CONTENT" in assignments
+    after = {**user, **assignments}
+    assert launch(after).stdout == "started \n"
+    assert launch(after, "session", "list").stdout == "started session list\n"
+    assert launch(after, "--server", "http://localhost:1", "run", "hi").stdout.startswith("started")
+    assert "OPENCODE_CONFIG=" in launch({**user, "OPENCODE_CONFIG": "/mine.json"}).stdout
+
+
+@pytest.mark.parametrize("how", ["--standalone", "service.json"])
+def test_a_server_of_ones_own_gets_variables(user: dict[str, str], how: str) -> None:
+    arguments = ["--standalone"] if how == "--standalone" else []
+    if not arguments:
+        folder_of(user).mkdir(parents=True)
+        (folder_of(user) / "service.json").write_text('{\n  "disabled": true\n}\n')
+    finished = launch(user, *arguments)
+    (variable,) = [line for line in finished.stdout.splitlines() if line.startswith("OPENCODE_CONFIG=")]
+    payload = json.loads(Path(variable.partition("=")[2]).read_text())
+    assert payload["provider"]["litellm"]["env"] == ["LITELLM_API_KEY"]
+    assert "opencode.jsonc" not in files(user)
+
+
+def test_env_says_that_version_2_reads_no_variables(user: dict[str, str]) -> None:
+    finished = run(["opencode-litellm", "env", "json"], user)
+    assert (finished.status, json.loads(finished.stdout)) == (0, {})
+    assert "opencode 2.0.30" in finished.stderr
+    assert models(user) == BOTH
+
+
+def test_the_second_launch_asks_one_question_and_writes_nothing(user: dict[str, str], proxy: StubProxy) -> None:
+    launch(user)
+    before = (folder_of(user) / "opencode.jsonc").stat()
+    asked = len(proxy.requests)
+    launch(user)
+    launch(user, "run", "hi")
+    assert proxy.paths()[asked:] == [MODELS, MODELS]
+    after = (folder_of(user) / "opencode.jsonc").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_news_come_with_the_next_launch_and_folders_do_not_flip_it(
+    user: dict[str, str], proxy: StubProxy, tmp_path: Path
+) -> None:
+    launch(user)
+    text = files(user)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "opencode.json").write_text('{"provider": {"litellm": {"models": {"gpt-4o": {"name": "Mine"}}}}}')
+    finished = run(["opencode-litellm", "exec", "--", "opencode"], user, project)
+    assert (finished.status, files(user)) == (7, text)
+    proxy.serve(["gpt-4o", "gpt-4.1"])
+    launch(user)
+    assert models(user) == {"litellm": ["gpt-4.1", "gpt-4o"]}
+
+
+def test_what_opencode_and_people_write_into_it_survives(user: dict[str, str], proxy: StubProxy) -> None:
+    launch(user)
+    path = folder_of(user) / "opencode.jsonc"
+    more = '"plugins": ["some-plugin"], /* mine */ "mcp": {"servers": {"x": {"type": "local"}}}'
+    path.write_text(path.read_text().replace('"provider":{', f'{more},\n"provider":{{"other":{{"name":"O"}},', 1))
+    proxy.serve(["gpt-4o", "gpt-4.1"])
+    launch(user)
+    assert more in path.read_text()
+    assert models(user)["litellm"] == ["gpt-4o", "gpt-4.1"]
+    assert slot(user)["provider"]["other"] == {"name": "O"}
+    doctor = run(["opencode-litellm", "doctor"], user).stdout
+    assert "not ours in it: plugins, mcp, provider.other" in doctor
+    assert run(["opencode-litellm", "uninstall"], user).status == 0
+    left = path.read_text()
+    assert more in left
+    assert jsonc.parse(left) == {
+        "$schema": "https://opencode.ai/config.json",
+        "plugins": ["some-plugin"],
+        "mcp": {"servers": {"x": {"type": "local"}}},
+        "provider": {"other": {"name": "O"}},
+    }
+
+
+def test_a_file_that_cannot_be_read_is_left_alone(user: dict[str, str], proxy: StubProxy) -> None:
+    launch(user)
+    path = folder_of(user) / "opencode.jsonc"
+    broken = path.read_text()[:-3]
+    path.write_text(broken)
+    proxy.serve(["gpt-4.1"])
+    assert f"{path} cannot be read" in launch(user).stderr
+    assert path.read_text() == broken
+
+
+def test_launches_at_once_leave_one_whole_file(user: dict[str, str]) -> None:
+    command = ["/usr/bin/env", "opencode-litellm", "exec", "--", "opencode"]
+    several = [subprocess.Popen(command, env=user, stdout=subprocess.DEVNULL) for _ in range(6)]
+    assert [process.wait(60) for process in several] == [7] * 6
+    assert models(user) == BOTH
+    assert set(files(user)) == {"opencode.jsonc"}
+
+
+def test_the_file_stays_when_the_proxy_is_away_or_refuses_the_key(
+    user: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    launch(user)
+    before = files(user)
+    refused = launch({**user, "LITELLM_API_KEY": "sk-wrong"})
+    assert "opencode's server keeps the models that it has" in refused.stderr
+    away = stub_proxy([])
+    away.close()
+    assert launch({**user, "OPENCODE_LITELLM_URL": away.url}).stderr != ""
+    assert launch({**user, "OPENCODE_LITELLM_DISABLE": "1"}).stderr == ""
+    assert files(user) == before
+
+
+def test_uninstall_takes_the_file_away_when_nothing_else_is_in_it(user: dict[str, str]) -> None:
+    before = written(user, "opencode.json")
+    launch(user)
+    path = folder_of(user) / "opencode.jsonc"
+    would = run(["opencode-litellm", "uninstall", "--dry-run"], user)
+    assert f"would remove {path}" in would.stdout
+    assert path.exists()
+    done = run(["opencode-litellm", "uninstall"], user)
+    assert f"removed {path}" in done.stdout
+    assert files(user) == before
+    assert not Path(user["XDG_STATE_HOME"], "opencode-litellm").exists()
+
+
+def test_entries_mean_to_version_2_what_they_should(user: dict[str, str], proxy: StubProxy) -> None:
+    proxy.answer(MODEL_GROUP_INFO, REASONING)
+    written(user, "opencode.json")
+    secret = {"X-Api-Key": "s3cret-0123456789abcdef"}
+    section = {"options": {"baseURL": f"{proxy.url}/v1", "customHeaders": secret}, "blacklist": ["gone"]}
+    (folder_of(user) / "opencode.json").write_text(json.dumps({"provider": {"litellm": section}}))
+    proxy.serve(["gpt-4o", "gpt-5", "gone"])
+    del user["OPENCODE_LITELLM_URL"]
+    finished = launch(user)
+    assert "options.customHeaders.X-Api-Key of provider litellm may be a secret" in finished.stderr
+    text = (folder_of(user) / "opencode.jsonc").read_text()
+    assert "s3cret" not in text + finished.stderr
+    provider = slot(user)["provider"]
+    assert provider["litellm"] == {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "LiteLLM",
+        "env": ["LITELLM_API_KEY"],
+        "models": {
+            "gpt-4o": {
+                "name": "GPT-4o",
+                "tool_call": True,
+                "modalities": {"input": ["text", "image"], "output": ["text"]},
+                "variants": {"low": {"reasoningEffort": "low"}},
+            }
+        },
+    }
+    assert provider["litellm-responses"]["env"] == ["LITELLM_API_KEY"]
+    assert provider["litellm-responses"]["options"]["baseURL"] == f"{proxy.url}/v1"
+    assert "disabled" not in text
+
+
+def test_a_key_that_opencode_stores_is_not_hidden_by_a_variable(user: dict[str, str], proxy: StubProxy) -> None:
+    del user["LITELLM_API_KEY"], user["OPENCODE_LITELLM_URL"]
+    store = Path(user["XDG_DATA_HOME"], "opencode/auth.json")
+    store.parent.mkdir(parents=True)
+    store.write_text(json.dumps({"litellm": {"type": "api", "key": KEY}}))
+    launch({**user, "LITELLM_PROXY_URL": proxy.url})
+    provider = slot(user)["provider"]
+    assert set(provider) == {"litellm"}
+    assert "env" not in provider["litellm"]
+    assert provider["litellm"]["options"] == {"baseURL": f"{proxy.url}/v1"}
+    assert provider["litellm"]["models"]["gpt-5"]["provider"] == {"npm": "@ai-sdk/openai"}
+
+
+def test_a_proxy_without_keys_gets_a_placeholder(
+    user: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    del user["LITELLM_API_KEY"]
+    launch({**user, "OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url})
+    assert slot(user)["provider"]["litellm"]["options"]["apiKey"] == "none"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"baseURL": "http://127.0.0.1:9/v1"}, {"apiKey": "other"}, {"headers": {"X-Api-Key": "other"}}],
+)
+def test_no_key_and_no_header_meets_another_address_of_the_same_provider(
+    user: dict[str, str], options: dict[str, object]
+) -> None:
+    folder_of(user).mkdir(parents=True)
+    (folder_of(user) / "opencode.jsonc").write_text(json.dumps({"provider": {"litellm": {"options": options}}}))
+    finished = launch(user)
+    assert "provider litellm has an address, a key or headers of its own in the configuration" in finished.stderr
+    assert slot(user, "opencode.json")["provider"] == {}
+
+
+def test_what_a_proxy_says_stays_text(user: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> None:
+    hostile = stub_proxy(["{env:HOME}", "{file:/etc/passwd}", "gpt-4o"], key=KEY)
+    launch({**user, "OPENCODE_LITELLM_URL": hostile.url})
+    text = (folder_of(user) / "opencode.jsonc").read_text()
+    assert "{env:HOME}" not in text
+    assert "{file:" not in text
+    assert set(models(user)["litellm"]) == {"{env:HOME}", "{file:/etc/passwd}", "gpt-4o"}
+
+
+def test_version_1_beside_it_keeps_the_file_current_and_lists_nothing_that_is_gone(
+    user: dict[str, str], proxy: StubProxy, opencode: Opencode
+) -> None:
+    written(user, "opencode.json")
+    launch(user)
+    proxy.serve(["gpt-4.1", "gpt-5"])
+    beside = first(user)
+    assert set(opencode.models(beside, program="opencode-with-litellm")) == {"gpt-4.1"}
+    assert models(user) == {"litellm": ["gpt-4.1"], "litellm-responses": ["gpt-5"]}
+    asked = len(proxy.requests)
+    assert set(opencode.models(beside, program="opencode-with-litellm")) == {"gpt-4.1"}
+    assert proxy.paths()[asked:] == [MODELS]
+    assert files(user)["opencode.json"] == USERS["opencode.json"].encode()
+
+
+def test_version_1_without_us_sends_no_other_key_to_the_address_in_the_file(
+    user: dict[str, str], proxy: StubProxy, opencode: Opencode
+) -> None:
+    launch(user)
+    alone = {**first(user), "OPENAI_API_KEY": FOREIGN}
+    opencode.run(alone, "litellm-responses/gpt-5", "hi")
+    asked = {(request.path, request.key) for request in proxy.inferences("gpt-5")}
+    assert asked == {("/v1/responses", KEY)}
+    del alone["LITELLM_API_KEY"]
+    opencode.run(alone, "litellm-responses/gpt-5", "hi")
+    opencode.run(alone, "litellm/gpt-4o", "hi")
+    assert not any(FOREIGN in str(dict(request.headers)) for request in proxy.requests)
+
+
+def test_opencode2_is_a_name_of_it(user: dict[str, str]) -> None:
+    path = Path(user["HOME"], "bin/opencode")
+    path.rename(path.with_name("opencode2"))
+    assert launch(user, name="opencode2").stdout == "started \n"
+    assert models(user) == BOTH
+
+
+def test_doctor_tells_the_version_the_slot_and_the_server(user: dict[str, str]) -> None:
+    launch(user)
+    shown = run(["opencode-litellm", "doctor", "--json"], user)
+    checks = {check["check"]: check for check in json.loads(shown.stdout)}
+    assert checks["opencode"]["finding"].endswith("bin/opencode, as --version says")
+    assert checks["slot"]["finding"].startswith(f"{folder_of(user)}/opencode.jsonc, for {user['OPENCODE_LITELLM_URL']}")
+    assert checks["server"]["finding"].startswith("it is not running")
+    assert KEY not in shown.stdout
+
+
+NEED_MODELS = """
+
+.
+run hi
+run -m litellm/gpt-4o#high hi
+mini
+acp
+models
+serve --port 4096
+service start
+service restart
+api get /api/model
+auth login litellm
+auth list
+--server http://localhost:1
+--session ses_1
+-s auth
+--prompt help
+"""
+NEED_NONE = """
+--version
+-v
+--help
+run --help
+--completions bash
+auth logout litellm
+auth export
+auth switch
+service status
+service stop
+service set env A B
+service get
+mcp list
+mcp add x --global -- command
+plugin add x
+session list
+stats --days 3
+debug config
+reload
+pair
+upgrade
+update 2.0.3
+uninstall
+"""
+
+
+@pytest.mark.parametrize("line", NEED_MODELS.split("\n")[1:-1])
+def test_models_are_needed_by(line: str) -> None:
+    assert commandline.uses_models(line.split(), commandline.of(versions.Version("2.0.30", 2)))
+
+
+@pytest.mark.parametrize("line", NEED_NONE.split("\n")[1:-1])
+def test_no_models_are_needed_by(line: str) -> None:
+    assert not commandline.uses_models(line.split(), commandline.of(versions.Version("2.0.30", 2)))
