@@ -31,7 +31,7 @@ BASES = (tools.PROJECT, PACKAGE, tools.PROJECT / "tests", tools.PROJECT / "templ
 MODULES = {path.stem: path for path in PACKAGE.rglob("*.py") if path.stem != "__init__"}
 COMMANDS = cli.opencode_litellm.commands
 # Options of other programs that a document names alone, after it has said whose they are.
-FOREIGN_OPTIONS = frozenset({"--env-file"})
+FOREIGN_OPTIONS = frozenset({"--env-file", "--server", "--standalone"})
 
 
 def pieces(document: Path) -> Iterator[str]:
