@@ -36,6 +36,15 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 
 @pytest.fixture
+def home(home: dict[str, str]) -> dict[str, str]:
+    """Return a home that has an opencode, if only in name: a shim's place is before it."""
+    program = Path(home["HOME"], "bin/opencode")
+    if not program.exists():
+        program.symlink_to("/bin/true")
+    return home
+
+
+@pytest.fixture
 def programs(tmp_path: Path) -> Programs:
     """A PATH on which nothing is but an opencode that records its calls."""
     programs = Programs(tmp_path)

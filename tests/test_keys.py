@@ -360,9 +360,10 @@ def test_a_key_that_opencode_could_not_read_back_is_never_referred_to(
     proxies["main"].key = "sk-good"
     folder = Path(environment["HOME"])
     write(folder / ".config/opencode/opencode.json", configuration({"litellm": section(proxies["main"].url)}))
-    for key in ("sk-good", odd):  # the second time there is a record of the first
-        finished = run(["opencode-with-litellm", "models"], {**environment, "LITELLM_API_KEY": key}, folder)
-        assert finished.status == 0, finished
+    handed_over(EXEC, {**environment, "LITELLM_API_KEY": "sk-good"}, folder)
+    # Now there is a record of that one.
+    finished = run(["opencode-with-litellm", "models"], {**environment, "LITELLM_API_KEY": odd}, folder)
+    assert finished.status == 0, finished
     assert "sk-odd" not in finished.stdout + finished.stderr
     assert (
         "no key was sent, not that of LITELLM_API_KEY, which has quotes, backslashes, braces, line breaks or space"
