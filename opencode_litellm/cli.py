@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check
+NO_MATCH = 1  # exit status of models, as grep's
 
 Environment = dict[str, str]
 
@@ -183,43 +184,59 @@ def execute(command: tuple[str, ...], **flags: Any) -> int:
 
 
 @opencode_litellm.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Include hidden models, and say why they are hidden.")
+@click.option("--sort", "order", type=click.Choice(("price", "context", "name")), help="Cheapest, largest or A first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @discovering
-def models(as_json: bool, everything: bool, **flags: Any) -> None:
-    """List the models that opencode can use."""
-    from opencode_litellm import listing
+def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_json: bool, **flags: Any) -> int:
+    """List the models that opencode can use.
+
+    PATTERN is a glob such as '*claude*', for ids with or without their provider. The exit status is 1 when there is
+    no such model. Context and output are in tokens, prices in USD per million tokens of input and output. Into a pipe
+    go lines with tabs between the fields.
+    """
+    from opencode_litellm import listing, pager
 
     environment = _environment(**flags)
     settings, discovery = _discovered(environment, _configuration(environment))
     _notes(environment, settings, discovery, ())
-    form = listing.as_json if as_json else listing.as_table
-    terminal.emit(form(discovery, everything=everything))
+    listed = listing.in_order_of(listing.matching(listing.entries(discovery, everything=everything), patterns), order)
+    if as_json:
+        terminal.emit(listing.as_json(listed, everything=everything))
+    elif not terminal.is_terminal(sys.stdout):
+        terminal.emit(listing.as_lines(listed, everything=everything))
+    elif listed:
+        coloured = terminal.is_coloured(sys.stdout, environment)
+        table = listing.as_table(listed, terminal.size().columns, coloured=coloured)
+        summary = listing.summary(listed, discovery, everything=everything, coloured=coloured)
+        pager.show(table + summary, environment)
+    if not listed:
+        remedy = "put * around a part of a name, or look at the hidden ones too with --all"
+        terminal.failure(f"no model matches {' or '.join(patterns)}: {remedy}", environment)
+    return 0 if listed else NO_MATCH
 
 
 @opencode_litellm.command()
 @discovering
 def refresh(**flags: Any) -> None:
     """Ask the proxies now, and say what changed."""
-    from opencode_litellm import listing
-    from opencode_litellm.discovery import shown
+    from opencode_litellm import discovery, listing
     from opencode_litellm.launch import cold
-    from opencode_litellm.litellm import answers
     from opencode_litellm.opencode import versions
     from opencode_litellm.settings import sections
 
     environment = _environment(**flags)
     configuration = _configuration(environment)
     settings = sections.parse(environment, configuration)
-    before = set()
-    for proxy in settings.proxies:
-        old = answers.recall(environment, proxy)
-        before |= {(proxy.provider, model.id) for model in (shown(proxy, old) if old else ())}
+    before = listing.entries(discovery.remembered(settings, environment))
     server = _recipient(environment)[1] == versions.SERVER
     with _progress(environment):
-        discovery = cold.renew(environment, _folder(), configuration, settings, server=server)
-    _notes(environment, settings, discovery, ())
-    terminal.emit(listing.as_changes(before, discovery))
+        new = cold.renew(environment, _folder(), configuration, settings, server=server)
+    _notes(environment, settings, new, ())
+    answered = [served.proxy.provider for served in new.served]
+    coloured = terminal.is_coloured(sys.stdout, environment)
+    terminal.emit(listing.as_changes(before, listing.entries(new), answered, coloured=coloured))
 
 
 @opencode_litellm.command()
@@ -231,15 +248,16 @@ def doctor(as_json: bool, **flags: Any) -> int:
     The exit status is that of the first check that failed.
     """
     from opencode_litellm import doctor as examination
-    from opencode_litellm import listing
+    from opencode_litellm import report
 
     environment = _environment(**flags)
     with _progress(environment, "checking every step of a launch"):
         checks = examination.examine(environment, _folder())
     if as_json:
-        terminal.emit(listing.checks_as_json(checks))
+        terminal.emit(report.as_json(checks))
     else:
-        terminal.emit(listing.checks_as_lines(checks, coloured=terminal.is_coloured(sys.stdout, environment)))
+        width = terminal.size().columns if terminal.is_terminal(sys.stdout) else None
+        terminal.emit(report.as_lines(checks, width, coloured=terminal.is_coloured(sys.stdout, environment)))
     return next((check.exit_status for check in checks if check.status == examination.FAILED), 0)
 
 

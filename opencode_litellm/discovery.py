@@ -94,6 +94,16 @@ def consult(settings: Settings, environment: Mapping[str, str], patience: Patien
     return [_served(proxy, result) for proxy, result in zip(settings.proxies, results, strict=True)]
 
 
+def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
+    """Return what the last discovery of the proxies of ``settings`` came to, without asking anybody."""
+    served = []
+    for proxy in settings.proxies:
+        said = answers.recall(environment, proxy)
+        if said is not None:
+            served.append(Served(proxy, said, shown(proxy, said)))
+    return Discovery(tuple(served), (), payload_of(served))
+
+
 def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
     """Return the models that opencode gets to see of what a proxy said."""
     said = remembered.answers

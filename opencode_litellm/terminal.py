@@ -12,6 +12,7 @@ from opencode_litellm.errors import UsageFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from typing import TextIO
 
@@ -67,11 +68,31 @@ def emit(text: str) -> None:
 def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
     """Tell whether to use colours on a stream: on a terminal that has them, unless ``NO_COLOR`` is set."""
     return (
-        stream is not None
-        and stream.isatty()
+        is_terminal(stream)
         and not environment.get("NO_COLOR")
         and environment.get("TERM") != "dumb"
     )
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether somebody looks at a stream."""
+    return stream is not None and stream.isatty()
+
+
+def size() -> os.terminal_size:
+    """Return how many columns and lines the terminal of standard output has: 80 and 24 where nobody says."""
+    import shutil  # not for launches
+
+    return shutil.get_terminal_size()
+
+
+def can_print(text: str) -> bool:
+    """Tell whether the encoding of standard output has these characters."""
+    try:
+        text.encode((sys.stdout and sys.stdout.encoding) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def painted(text: str, colour: str) -> str:

@@ -73,7 +73,7 @@ def doctor(environment: Mapping[str, str], *arguments: str) -> tuple[int, dict[s
     """Return the exit status, and the status, finding and remedy of each check, in the order of the output."""
     done = run(["opencode-litellm", "doctor", "--json", *arguments], environment)
     assert done.stderr == ""
-    checks = json.loads(done.stdout)
+    checks = json.loads(done.stdout)["checks"]
     found = {check["check"]: (check["status"], check["finding"], check["remedy"]) for check in checks}
     assert len(found) == len(checks)
     return done.status, found
@@ -91,7 +91,9 @@ def test_all_is_well_with_the_real_programs(
     file = evaluate(home)
     done = run(["opencode-litellm", "doctor"], environment)
     assert (done.status, done.stderr) == (0, "")
-    assert [line.split("  ")[0].strip() for line in done.stdout.splitlines()] == ["ok"] * len(STEPS)
+    *lines, blank, total = done.stdout.splitlines()
+    assert ([line[0] for line in lines], blank) == (["✓"] * len(STEPS), "")
+    assert total == "no problems: opencode gets its models"
     status, found = doctor(environment)
     programs = Path(home["HOME"], "bin")
     package = tools.OPENCODE.resolve().parents[1] / "package.json"
@@ -158,8 +160,9 @@ def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
     assert [found[name] for name in ("settings", "proxy", "delivery")] == [SKIPPED] * 3
     assert found["opencode"][0] == "ok"
     assert proxy.requests == []
-    line = f"failed   configuration  {finding}: correct it there; opencode itself does not start with it"
-    assert line in run(["opencode-litellm", "doctor"], user).stdout.splitlines()
+    lines = run(["opencode-litellm", "doctor"], user).stdout.splitlines()
+    at = lines.index(f"✗ configuration  {finding}")
+    assert lines[at + 1].strip() == "→ correct it there; opencode itself does not start with it"
 
 
 @pytest.mark.parametrize(
@@ -415,6 +418,6 @@ def test_a_terminal_sees_how_each_check_is_in_colour(
 ) -> None:
     on_a_terminal = [str(program("script")), "-qec", "opencode-litellm doctor --url ftp://x", "/dev/null"]
     shown = run(on_a_terminal, user).stdout
-    assert "\x1b[32mok     \x1b[0m  templates" in shown
-    assert "\x1b[31mfailed \x1b[0m  settings" in shown
-    assert "failed   settings" in run(on_a_terminal, user | {"NO_COLOR": "1"}).stdout
+    assert "\x1b[32m✓\x1b[0m templates" in shown
+    assert "\x1b[31m✗\x1b[0m settings" in shown
+    assert "✗ settings" in run(on_a_terminal, user | {"NO_COLOR": "1"}).stdout

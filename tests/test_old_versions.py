@@ -135,7 +135,7 @@ def test_doctor_says_what_an_old_version_cannot_do(user: dict[str, str]) -> None
     use(user, "1.0.0")
     (Path(user["HOME"]) / "node_modules/opencode-ai/bin/opencode").write_text("#!/bin/sh\necho 1.0.0\n")
     said = run(["opencode-litellm", "doctor", "--json"], user).stdout
-    (check,) = [check for check in json.loads(said) if check["check"] == "opencode"]
+    (check,) = [check for check in json.loads(said)["checks"] if check["check"] == "opencode"]
     assert check["status"] == "warning"
     for change in (versions.FILE_BELOW_PROJECT, versions.CHATS, versions.SHORT_HELP, versions.LIVE_INLINE):
         assert change.before in check["finding"]

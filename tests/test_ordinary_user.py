@@ -73,7 +73,7 @@ def test_without_permission_for_the_configuration_all_else_works(user: dict[str,
     config.chmod(0)
     try:
         done = as_user(user, "opencode-litellm", "doctor", "--json")
-        checks = {check["check"]: check["status"] for check in json.loads(done.stdout)}
+        checks = {check["check"]: check["status"] for check in json.loads(done.stdout)["checks"]}
         snippet = as_user(user, "opencode-litellm", "init", "bash")
         models = launched(user)
     finally:
@@ -184,7 +184,7 @@ def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
     done = run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], user)
     if done.status == 99:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    (cached,) = [check for check in json.loads(done.stdout) if check["check"] == "cache"]
+    (cached,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "cache"]
     assert (cached["status"], cached["finding"]) == (
         "warning",
         f"there is no room left for {cache(user)}, so every launch asks for everything",

@@ -396,7 +396,7 @@ def test_opencode2_is_a_name_of_it(user: dict[str, str]) -> None:
 def test_doctor_tells_the_version_the_slot_and_the_server(user: dict[str, str]) -> None:
     launch(user)
     shown = run(["opencode-litellm", "doctor", "--json"], user)
-    checks = {check["check"]: check for check in json.loads(shown.stdout)}
+    checks = {check["check"]: check for check in json.loads(shown.stdout)["checks"]}
     assert checks["opencode"]["finding"].endswith("bin/opencode, as --version says")
     assert checks["slot"]["finding"].startswith(f"{folder_of(user)}/opencode.jsonc, for {user['OPENCODE_LITELLM_URL']}")
     assert checks["server"]["finding"].startswith("it is not running")

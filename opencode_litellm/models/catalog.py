@@ -83,7 +83,17 @@ class Model:
     @property
     def sure_efforts(self) -> tuple[str, ...]:
         """The reasoning efforts that it takes for certain, the weakest first."""
-        return tuple(sorted({*(self.efforts or ()), *self.flagged_efforts} - {*self.refused_efforts}, key=_strength))
+        return by_strength({*(self.efforts or ()), *self.flagged_efforts} - {*self.refused_efforts})
+
+
+def by_strength(efforts: Iterable[str]) -> tuple[str, ...]:
+    """Return reasoning efforts in their order, the weakest first; those that nobody knows come last."""
+    return tuple(sorted(efforts, key=_strength))
+
+
+def is_range(efforts: Sequence[str]) -> bool:
+    """Tell whether efforts are all that there are from the first to the last."""
+    return any(tuple(efforts) == _STRENGTHS[at : at + len(efforts)] for at in range(len(_STRENGTHS)))
 
 
 def _strength(effort: str) -> tuple[int, str]:
