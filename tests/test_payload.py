@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import re
+import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +17,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from world.config_endpoint import ConfigEndpoint, Refused
 from world.home import make_home
+from world.hostile import Hostile
 from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
 from opencode_litellm import rendering
 from opencode_litellm.errors import NotLiteLLM
-from opencode_litellm.litellm import client
+from opencode_litellm.litellm import client, facts
+from opencode_litellm.litellm.connection import Reply
 from opencode_litellm.models import catalog
 from opencode_litellm.opencode import payload
 from opencode_litellm.opencode.payload import Payload, Provider
 from opencode_litellm.proxies import NO_KEY, ModelOptions, Proxy, ProxyURL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from world.litellm import LiteLLM
     from world.opencode import Opencode
@@ -320,16 +326,68 @@ def test_whatever_a_proxy_says_opencode_can_read_it(stub: StubProxy, endpoint: C
         assert rendering.payload(built(stub, rows[::-1], info_rows, group_rows, chosen)) == text
 
     drawn()
+    accepted(entries, endpoint, tmp_path)
+
+
+def accepted(entries: dict[str, dict[str, Any]], endpoint: ConfigEndpoint, folder: Path) -> None:
+    """Show entries of providers to the real opencode, and check that it has each of them."""
+    entries = {name: models for name, models in entries.items() if models}  # one without models is none to opencode
     whole = Payload(
         tuple(Provider(name, SETTINGS | {"whitelist": list(models)}, models) for name, models in entries.items())
     )
-    written = rendering.payload(whole)
-    (tmp_path / "opencode.json").write_text(written)
-    shown = endpoint.providers(tmp_path)
+    (folder / "opencode.json").write_text(rendering.payload(whole))
+    shown = endpoint.providers(folder)
     assert isinstance(shown, dict), shown
     assert {name: set(shown[name]["models"]) for name in entries} == {
         name: set(models) for name, models in entries.items()
     }
+
+
+ENTRIES = int(os.environ.get("FUZZ_ENTRIES", "10000"))
+PART = 5_000  # models to a proxy; some are no ids, or not for chat
+LONGEST, LARGEST = 2e-3, 20_000  # seconds of CPU and bytes of memory for an entry: some times what was measured
+
+
+def from_answers(bodies: Sequence[bytes], chosen: ModelOptions) -> Payload:
+    """Return the payload that comes of the bodies of all endpoints, as a discovery makes it."""
+    parsers = (facts.listed, facts.deployments, facts.groups)
+    listed, deployed, grouped = (
+        parse(Reply(200, body, 0.0).json) for parse, body in zip(parsers, bodies, strict=True)
+    )
+    models = catalog.build(listed or (), {facts.DEPLOYMENTS: deployed, facts.GROUPS: grouped}, chosen)
+    url = ProxyURL.parse("http://127.0.0.1:4000")
+    return payload.build([(Proxy("litellm", url, "test", NO_KEY, options=chosen), url, models)])
+
+
+def test_ten_thousand_hostile_entries_cost_little_and_opencode_takes_them_all(
+    endpoint: ConfigEndpoint, tmp_path: Path
+) -> None:
+    """FUZZ_ENTRIES makes more of them, and FUZZ_SEED the same ones again."""
+    seed = int(os.environ.get("FUZZ_SEED", time.time_ns() % 10**9))
+    sys.stderr.write(f"FUZZ_SEED={seed}\n")
+    chance = random.Random(seed)  # noqa: S311 - nothing here is secret
+    made, seconds = 0, 0.0
+    while made < ENTRIES:
+        bodies = Hostile(chance, PART).answers()
+        chosen = ModelOptions(transport=chance.choice(("auto", "chat", "responses")))
+        began = time.process_time()
+        value = from_answers(bodies, chosen)
+        text = rendering.payload(value)
+        seconds += time.process_time() - began
+        checked(text)
+        assert value.model_count > PART / 3, "too few of the rows become entries"
+        folder = tmp_path / str(made)
+        folder.mkdir()
+        accepted({provider.id: dict(provider.models) for provider in value.providers}, endpoint, folder)
+        made += value.model_count
+    tracemalloc.start()
+    count = from_answers(bodies, chosen).model_count
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    sys.stderr.write(f"{made} entries, each {seconds / made * 1e3:.2f} ms of CPU and {most / count / 2**10:.1f} KiB\n")
+    assert seconds / made < LONGEST
+    assert most / count < LARGEST
+
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
