@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ from opencode_litellm.errors import UsageFailure
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
+
+    from rich.status import Status
 
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.opencode.configuration import Configuration
@@ -402,7 +404,26 @@ def _progress(
         return nullcontext()
     from rich.console import Console  # 60 ms, on a terminal only
 
-    return Console(stderr=True).status(text)
+    return _restored(Console(stderr=True).status(text))
+
+
+@contextmanager
+def _restored(shown: Status) -> Iterator[None]:
+    """Let go of the terminal also when a signal ends us, even while it begins: else the cursor would stay hidden."""
+    import signal  # on a terminal only
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)  # as shells name it
+
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {kind: signal.signal(kind, end) for kind in kinds}
+    try:
+        shown.start()
+        yield
+    finally:
+        shown.stop()
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def _refuse_users_own(output: Path) -> None:

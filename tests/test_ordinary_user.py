@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from world.launches import SHOW, cache
 from world.opencode import Finished, run
+from world.stub import MODELS
 
 from opencode_litellm import log
 from opencode_litellm.opencode import layers
@@ -189,6 +193,31 @@ def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
         "warning",
         f"there is no room left for {cache(user)}, so every launch asks for everything",
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_while_a_command_asks_gives_the_cursor_back(
+    user: dict[str, str], stub_proxy: Callable[..., StubProxy], number: int
+) -> None:
+    proxy = stub_proxy()
+    proxy.answer(MODELS, mute=True)
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        ["/usr/bin/env", "opencode-litellm", "refresh", "--url", proxy.url, "--timeout", "60"],
+        env=user, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(terminal)
+        shown = b""
+        while b"\x1b[?25l" not in shown:
+            shown += os.read(controller, 1024)
+        process.send_signal(number)
+        with suppress(OSError):  # what Linux says when the other side is closed
+            while piece := os.read(controller, 1024):
+                shown += piece
+    os.close(controller)
+    assert process.returncode == 128 + number
+    assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"\x1b[?25l")
+    assert b"Traceback" not in shown
 
 
 # Paths that mean another place in each folder, and files that are not what they seem.
