@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opencode_litellm import cache, discovery, program, variables
 from opencode_litellm.discovery import Discovery
@@ -316,7 +316,7 @@ def _second(environment: Mapping[str, str], folder: str, version: Version | None
         yield Check("slot", WARNING, f"{path} cannot be read: {error}", "correct it there")
     else:
         others = f"; not ours in it: {', '.join(foreign)}" if foreign else ""
-        addresses = ", ".join(dict.fromkeys(_addresses(environment).values()))
+        addresses = ", ".join(_addresses(environment))
         finding = f"{path}, for {addresses}{others}" if path in written else f"{path}, from the next launch on"
         yield Check("slot", OK, finding)
     yield _server(environment, folder)
@@ -329,27 +329,32 @@ def _server(environment: Mapping[str, str], folder: str) -> Check:
         return Check(name, OK, "it is not running: the next launch of opencode 2 starts it")
     finding = f"opencode {there.version} at {there.url}"
     path = program.find("opencode", environment)
-    known = server.known(path, delivery.undone(environment), folder) if path else None
+    expected = _handed_to_server(environment).keys()
+    known = server.known(path, delivery.undone(environment), folder, expected) if path else None
     if known is None:
-        return Check(name, WARNING, f"{finding} does not say which providers it has", "opencode service restart")
-    expected = _addresses(environment).keys()
+        return Check(name, WARNING, f"{finding} does not say which providers it has", "run opencode service restart")
+    remedy = "run opencode auth login litellm, or opencode service restart in a shell that has the key"
+    by_variable = {each for each, section in _handed_to_server(environment).items() if "env" in section}
+    without_key = sorted((by_variable & known.read) - known.connected)
+    if without_key:
+        return Check(name, WARNING, f"{finding} has read it, and has no key for {', '.join(without_key)}", remedy)
     missing = sorted(expected - known.providers)
     if missing:
-        remedy = (
-            "opencode auth login litellm, or start it from a shell that has the key: opencode service restart"
-        )
-        return Check(name, WARNING, f"{finding} has no {', '.join(missing)}: it has not read it, or no key", remedy)
+        finding = f"{finding} has no {', '.join(missing)}: it has not read the file, or has no key"
+        return Check(name, WARNING, finding, remedy)
     return Check(name, OK, f"{finding} has {', '.join(sorted(expected))}")
 
 
-def _addresses(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the providers that opencode 2's server was given last, and where they are."""
+def _handed_to_server(environment: Mapping[str, str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the providers that opencode 2's server was given last."""
     text = (cache.read(environment, cache.SHARED) or b"{}").decode()
-    sections = mapping(json.loads(text).get("provider"))
-    return {
-        name: str(mapping(section.get("options")).get("baseURL", "the configuration's own address"))
-        for name, section in sections.items()
-    }
+    return {name: mapping(section) for name, section in mapping(json.loads(text).get("provider")).items()}
+
+
+def _addresses(environment: Mapping[str, str]) -> list[str]:
+    sections = _handed_to_server(environment).values()
+    addresses = [mapping(section.get("options")).get("baseURL") or "an address of your own" for section in sections]
+    return list(dict.fromkeys(map(str, addresses)))
 
 
 def _failed(name: str, failure: Failure) -> Check:

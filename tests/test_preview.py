@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world import opencodes
 from world.opencode import run
 from world.preview import Preview
 from world.stub import MODEL_GROUP_INFO
@@ -127,3 +128,34 @@ def test_a_bad_entry_of_the_users_does_not_cost_ours(user: dict[str, str]) -> No
     here = folder(user, "here")
     with Preview(user, here) as server:
         server.models(here, *BOTH)
+
+
+def test_doctor_asks_the_running_server_for_our_providers_and_their_key(user: dict[str, str]) -> None:
+    program = Path(user["HOME"], "bin/opencode")
+    # The preview's own program answers what only version 2's command line is asked.
+    program.write_text(
+        f'#!/bin/sh\ncase "$1" in --version) echo "opencode v2.0.30";; api) exec {opencodes.preview()} "$@";; esac\n'
+    )
+    launch(user)
+    here = folder(user, "here")
+    state = Path(user["XDG_STATE_HOME"], "opencode")
+    state.mkdir(parents=True)
+    (state / "service.json").symlink_to("server.json")  # as version 2 calls it
+
+    def said() -> tuple[str, str]:
+        finished = run(["opencode-litellm", "doctor", "--json"], user, here)
+        assert KEY not in finished.stdout
+        (check,) = [check for check in json.loads(finished.stdout) if check["check"] == "server"]
+        return check["status"], f"{check['finding']}: {check['remedy']}"
+
+    assert said()[1].startswith("it is not running")
+    with Preview(user, here) as server:
+        server.models(here, *BOTH)
+        status, text = said()
+        assert (status, text.endswith(" has litellm, litellm-responses: None")) == ("ok", True)
+    without = {name: value for name, value in user.items() if name != "LITELLM_API_KEY"}
+    with Preview(without, here) as server:
+        server.ask("/api/provider", here)
+        status, text = said()
+        assert status == "warning"
+        assert "opencode auth login litellm" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from opencode_litellm.jsonc import mapping
 from opencode_litellm.opencode import layers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
 
-_PATIENCE = 20.0  # seconds; a folder's first question loads its configuration
+_PATIENCE = 20.0  # seconds for one answer; a folder's first question loads its configuration
+_LOADING = 15.0  # seconds for a folder to have its providers: the preview answers before it does
+_PAUSE = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Known:
-    """What a server says of the providers in a folder: their ids, and the ids of those that it has a key for."""
+    """The ids of providers in a folder: those that a server lists, knows how to connect, and has a key for."""
 
     providers: frozenset[str]
+    read: frozenset[str]
     connected: frozenset[str]
 
 
@@ -45,14 +49,23 @@ def running(environment: Mapping[str, str]) -> Running | None:
     return None
 
 
-def known(program: str, environment: Mapping[str, str], folder: str) -> Known | None:
-    """Return what the running server knows in ``folder``; None when it does not answer as expected."""
-    providers = _asked(program, "/api/provider", environment, folder)
-    integrations = _asked(program, "/api/integration", environment, folder)
-    if providers is None:
-        return None
-    connected = [each for each in integrations or () if each.get("connections")]
-    return Known(frozenset(_ids(providers)), frozenset(_ids(connected)))
+def known(program: str, environment: Mapping[str, str], folder: str, expected: Set[str]) -> Known | None:
+    """Return what the running server knows in ``folder``, given time for what is ``expected``.
+
+    None when it does not answer as expected; no secret is in its answers, nor in ours.
+    """
+    deadline = time.monotonic() + _LOADING
+    while True:
+        providers = _asked(program, "/api/provider", environment, folder)
+        if providers is None:
+            return None
+        listed = frozenset(_ids(providers))
+        if expected <= listed or time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE)
+    integrations = _asked(program, "/api/integration", environment, folder) or []
+    connected = [each for each in integrations if each.get("connections")]
+    return Known(listed, frozenset(_ids(integrations)), frozenset(_ids(connected)))
 
 
 def _ids(entries: list[Mapping[str, object]]) -> list[str]:

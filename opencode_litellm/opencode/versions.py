@@ -134,11 +134,6 @@ def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Ver
     return version
 
 
-def asked(program: str, environment: Mapping[str, str]) -> Version:
-    """Return the version as the program tells it now; `UNKNOWN` where it does not."""
-    return _asked(program, environment)
-
-
 def _name(program: str) -> str:
     return os.path.basename(program).lower().removesuffix(".exe").removesuffix(".cmd")
 

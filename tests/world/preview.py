@@ -19,7 +19,7 @@ from .server import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_PATIENCE = 90  # seconds; a folder's providers are there after 5 to 20, on a busy machine
+_PATIENCE = 120  # seconds; a folder's providers are there after 5 to 20, on a busy machine
 _PAUSE = 0.3
 
 
@@ -35,7 +35,7 @@ class Preview:
     def __enter__(self) -> Preview:
         program = opencodes.preview()
         with ExitStack() as stack:
-            command = [str(program), "serve", "--port", str(self._port)]
+            command = [str(program), "serve", "--register", "--port", str(self._port)]
             log = stack.enter_context(Path(self._environment["HOME"], "server.log").open("wb"))
             stack.enter_context(process_group(command, self._environment, self._folder, stdout=log, stderr=log))
             self._stack = stack.pop_all()
@@ -82,12 +82,12 @@ class Preview:
                 key = base64.b64encode(f"opencode:{password}".encode()).decode()
                 headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
                 request = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", body, headers)
-                with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
+                with urllib.request.urlopen(request, timeout=_PATIENCE / 4) as response:
                     said = response.read()
                 return json.loads(said) if said else {}
             except urllib.error.HTTPError as error:
                 raise AssertionError(f"{path}: {error.code} {error.read().decode()[:500]}") from error
-            except (FileNotFoundError, urllib.error.URLError):
+            except (FileNotFoundError, TimeoutError, urllib.error.URLError):
                 return None  # not up yet
 
         return self._soon(answer)
