@@ -10,18 +10,18 @@ TESTS := .venv/.tests
 LITELLM := .tools/litellm/.made
 NODE := .tools/node/.made
 OPENCODES := .tools/opencodes/.made
+PRISMA := .tools/prisma/.made
 
 # As variables: the pip that builds our own package is started by another one, and takes no flags of ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 # Quiet twice: warnings about how this machine reaches its registry are nothing to read here.
 PIP := -m pip -qq
-NPM := --prefix .tools/node --cache .tools/node/.cache --no-package-lock --no-audit --no-fund \
-    --no-update-notifier --loglevel=error
+NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick bench matrix lint types check setup setup-demo clean pins
+.PHONY: help demo test quick bench matrix record lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
@@ -29,6 +29,7 @@ help:
 	@echo "make quick  the tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make bench  measure what a launch costs"
 	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
+	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
 	@echo "make check  lint, types and test"
 	@echo "make clean  remove all that make has put into this folder"
 
@@ -37,7 +38,7 @@ setup-demo:
 	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(LITELLM) $(NODE)
 
 setup:
-	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES)
+	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES) $(PRISMA)
 
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
@@ -91,7 +92,7 @@ $(NODE): tests/world/package.json
 	@echo "Setting up: opencode, into .tools/node"
 	@mkdir -p .tools/node
 	@cp tests/world/package.json .tools/node/
-	@$(NO_TRACES) npm install $(NPM) >/dev/null
+	@$(NO_TRACES) npm install --prefix .tools/node --cache .tools/node/.cache $(NPM) >/dev/null
 	@rm -rf .tools/node/.cache
 	@touch $@
 
@@ -101,6 +102,19 @@ $(OPENCODES): $(VENV) tests/world/opencodes.py
 	@cd tests && ../.venv/bin/python -m world.opencodes
 	@rm -rf .tools/opencodes/.cache
 	@touch $@
+
+# Its scripts would download the binaries that tests/world/prisma/query-engine.js takes the place of.
+$(PRISMA): tests/world/prisma/package.json
+	@echo "Setting up: Prisma's engine for LiteLLM's database, into .tools/prisma"
+	@mkdir -p .tools/prisma
+	@cp tests/world/prisma/package.json .tools/prisma/
+	@npm install --prefix .tools/prisma --cache .tools/prisma/.cache --ignore-scripts $(NPM) >/dev/null
+	@rm -rf .tools/prisma/.cache
+	@touch $@
+
+# Each version is installed into .tools/versions, once.
+record: setup
+	@.venv/bin/python tests/record.py $(ARGS)
 
 # Chooses the newest versions again that the .in files allow; for every Python from 3.10 at once.
 pins: $(TESTS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 KEY = "sk-litellm-of-the-tests"
-_PATIENCE = 120  # seconds; it is up after 3 on an idle machine, after 20 on a busy one
+_PATIENCE = 400
 
 
 class LiteLLM:
@@ -31,14 +31,22 @@ class LiteLLM:
     """
 
     def __init__(
-        self, folder: Path, stand_in: str, *, catalogue: Path = CATALOGUE, key: str = KEY, prefix: str = ""
+        self,
+        folder: Path,
+        stand_in: str,
+        *,
+        program: Path = tools.LITELLM,
+        catalogue: Path = CATALOGUE,
+        key: str = KEY,
+        prefix: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{prefix}"
         self.key = key
         self.log = folder / "litellm.log"
         self._command = [
-            str(tools.installed(tools.LITELLM)),
+            str(tools.installed(program)),
             "--config", str(catalogue),
             "--host", "127.0.0.1",
             "--port", str(self.port),
@@ -54,6 +62,7 @@ class LiteLLM:
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_TELEMETRY": "False",
             "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+            **(environment or {}),
         }
 
     def __enter__(self) -> LiteLLM:
@@ -76,6 +85,13 @@ class LiteLLM:
             self.url + path, headers={"Authorization": f"Bearer {self.key}", **(headers or {})}
         )
         with _DIRECT.open(asked, timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the parsed answer of a ``POST`` with the master key; HTTPError unless that succeeds."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        asked = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        with _DIRECT.open(asked, timeout=60) as answer:
             return json.load(answer)
 
     def _wait(self) -> None:

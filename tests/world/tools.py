@@ -10,6 +10,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 LITELLM = PROJECT / ".tools/litellm/bin/litellm"
 OPENCODE = PROJECT / ".tools/node/node_modules/.bin/opencode"
+PRISMA = PROJECT / ".tools/prisma/node_modules"
 PLUGIN = PROJECT / ".tools/node/node_modules/opencode-plugin-litellm"
 # Beside the interpreter that runs this: .venv/bin, as `make` set it up.
 SCRIPTS = Path(sys.executable).parent
@@ -35,10 +36,20 @@ def console_script(name: str) -> Path:
     return path
 
 
+def postgresql() -> Path:
+    """Return the folder with PostgreSQL's programs, which Debian puts on nobody's PATH: the newest."""
+    folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    if not folders and on_path is None:
+        raise ToolMissing("PostgreSQL's server is not installed here")
+    return max(folders, key=lambda path: int(path.parent.name)) if folders else Path(str(on_path)).parent
+
+
 def program(name: str) -> Path:
     """Return a program of the system's, such as a shell or tmux."""
-    # Where .ci/run puts PowerShell; that folder is on few PATHs by itself.
-    path = shutil.which(name, path=os.pathsep.join((os.environ["PATH"], str(Path.home() / ".local/bin"))))
+    # Where .ci/run puts PowerShell, and Debian nginx; these folders are on few PATHs by themselves.
+    folders = (os.environ["PATH"], str(Path.home() / ".local/bin"), "/usr/sbin")
+    path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:
         raise ToolMissing(f"{name} is not installed here")
     return Path(path)

@@ -1,0 +1,144 @@
+"""A real PostgreSQL for LiteLLM, and what stands in for Prisma's binaries, which no package registry has.
+
+PostgreSQL is Debian's. The query engine is Prisma's own, compiled to WASM, behind `prisma/query-engine.js`;
+`make setup` gets it from npm.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import tools
+from .server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ENGINE = Path(__file__).parent / "prisma/query-engine.js"
+_USER = "litellm"  # of the database
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=127.0.0.1")
+
+
+class Database:
+    """A PostgreSQL with LiteLLM's tables, as long as the ``with`` block lives.
+
+    ``litellm`` is the program whose tables and client are made, ``folder`` an empty one for the client.
+    ``environment`` is what this LiteLLM needs to use it.
+    """
+
+    def __init__(self, folder: Path, litellm: Path = tools.LITELLM) -> None:
+        self._folder = folder
+        self._python = litellm.parent / "python"
+        self._programs = tools.postgresql()
+        self._modules = tools.installed(tools.PRISMA)
+        self._port = free_port()
+        self.url = f"postgresql://{_USER}@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead LiteLLM to the database, its client and the engine."""
+        return {
+            **self._engine,
+            "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
+            "PYTHONPATH": str(self._folder),
+            "DATABASE_URL": self.url,
+            # The tables are there, and what would change them is one of the binaries that are not.
+            "DISABLE_SCHEMA_UPDATE": "true",
+            "LITELLM_SALT_KEY": "sk-salt",
+        }
+
+    def __enter__(self) -> Database:
+        with ExitStack() as stack:
+            self._cluster = Path(tempfile.mkdtemp(prefix="database-"))
+            stack.callback(shutil.rmtree, self._cluster)
+            self._owner = _ordinary_user()
+            if self._owner:
+                shutil.chown(self._cluster, self._owner)
+            self._call("initdb", "--auth=trust", f"--username={_USER}", "--no-sync", "--encoding=UTF8", "--locale=C")
+            options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"unix_socket_directories={self._cluster}"))
+            log = str(self._cluster / "log")
+            self._call("pg_ctl", "start", "--wait", "--silent", "--log", log, "-o", f"-p {self._port} {options}")
+            stack.callback(self._call, "pg_ctl", "stop", "--mode=immediate", "--silent")
+            self._make_client()
+            self._make_tables()
+            self._running = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def execute(self, sql: str, **variables: str) -> None:
+        """Run SQL that returns nothing; ``:'name'`` in it is the value of that variable."""
+        self._psql(*(f"--set={name}={value}" for name, value in variables.items()), script=sql)
+
+    @property
+    def _engine(self) -> dict[str, str]:
+        kinds = ("QUERY_ENGINE_BINARY", "QUERY_ENGINE_LIBRARY", "SCHEMA_ENGINE_BINARY")
+        return {"PRISMA_MODULES": str(self._modules), **{f"PRISMA_{kind}": str(_ENGINE) for kind in kinds}}
+
+    def _call(self, program: str, *arguments: str) -> None:
+        self._run(
+            [str(self._programs / program), *arguments],
+            cwd=self._cluster,
+            env={"PGDATA": str(self._cluster / "data"), "PATH": os.defpath, "LC_ALL": "C"},
+            user=self._owner,
+        )
+
+    def _psql(self, *arguments: str, script: str = "") -> None:
+        command = [str(self._programs / "psql"), self.url, "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+        environment = {"PATH": os.defpath, "PGOPTIONS": "--client-min-messages=error"}
+        self._run([*command, *arguments], env=environment, script=script)
+
+    def _make_tables(self) -> None:
+        migrations = sorted(self._packages().glob("litellm_proxy_extras/migrations/*/migration.sql"))
+        self._psql(*(f"--file={path}" for path in migrations))
+
+    def _make_client(self) -> None:
+        """Generate the client into a copy of its package, so that the installed one stays as it is."""
+        packages = self._packages()
+        shutil.copytree(packages / "prisma", self._folder / "prisma")
+        # Before 1.80 or so it was beside the proxy.
+        extras, proxy = packages / "litellm_proxy_extras/schema.prisma", packages / "litellm/proxy/schema.prisma"
+        lines = (extras if extras.exists() else proxy).read_text().splitlines(keepends=True)
+        schema = self._folder / "schema.prisma"
+        schema.write_text("".join(line for line in lines if "binaryTargets" not in line))
+        self._run(
+            ["node", str(self._modules / "prisma/build/index.js"), "generate", "--schema", str(schema)],
+            cwd=self._folder,
+            env={**self.environment, "HOME": str(self._folder), "PRISMA_HIDE_UPDATE_MESSAGE": "1"},
+        )
+
+    def _packages(self) -> Path:
+        (path,) = self._python.parent.parent.glob("lib/python*/site-packages")
+        return path
+
+    @staticmethod
+    def _run(
+        command: Sequence[str],
+        *,
+        env: dict[str, str],
+        cwd: Path | None = None,
+        user: str | None = None,
+        script: str = "",
+    ) -> None:
+        finished = subprocess.run(
+            command, env=env, cwd=cwd, user=user, input=script, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        if finished.returncode:
+            raise RuntimeError(f"{command[0]} failed:\n{finished.stdout[-3000:]}")
+
+
+def _ordinary_user() -> str | None:
+    """Return whom PostgreSQL runs as when we are root, which it refuses to be; None for ourselves."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
