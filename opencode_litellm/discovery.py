@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
+from opencode_litellm.errors import Failure, KeyRefused, ListNotAllowed, NotLiteLLM, ProxyUnreachable, Withheld
 from opencode_litellm.litellm import answers, client, connection
 from opencode_litellm.litellm.answers import Remembered
+from opencode_litellm.litellm.client import Answers
 from opencode_litellm.models import catalog
+from opencode_litellm.models.visibility import is_wildcard
 from opencode_litellm.opencode import payload
 
 if TYPE_CHECKING:
@@ -107,7 +109,8 @@ def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
 def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
     """Return the models that opencode gets to see of what a proxy said."""
     said = remembered.answers
-    return catalog.build(said.listed, said.info, proxy.options)
+    has_responses = said.has_responses is not False
+    return catalog.build(said.listed, said.info, proxy.options, has_responses=has_responses)
 
 
 def not_served(served: Served) -> tuple[Hidden, ...]:
@@ -129,7 +132,11 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
     except KeyRefused:
         answers.forget(environment, proxy)
         raise
-    except (ProxyUnreachable, NotLiteLLM) as failure:
+    except (ProxyUnreachable, NotLiteLLM, Withheld) as failure:
+        if isinstance(failure, ListNotAllowed) and failure.url and proxy.section.listed_models:
+            # The user has named the models, so nothing is amiss.
+            now = time.time()
+            return Remembered(Answers(failure.url, (), {}, b"", 0.0), now, now), None
         if not (patience.economical and old and old.usable and _is_still_meant(proxy, old, environment)):
             raise
         return old, failure
@@ -162,11 +169,19 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     remembered, stale = result
     models = shown(proxy, remembered)
     served = Served(proxy, remembered, models, stale)
-    if models:
+    said = remembered.answers
+    unnamed = all(is_wildcard(row.model) for row in said.listed)
+    # A proxy that names no model serves those that the user has written down.
+    if models or (unnamed and proxy.section.listed_models):
         return served
-    listed = len(remembered.answers.listed)
+    if unnamed and said.listed:
+        return NothingUsable(
+            f"{said.url.root} serves {', '.join(row.model for row in said.listed)} and names no model",
+            f"name the models under provider.{proxy.provider}.models in your opencode.json",
+            served,
+        )
     return NothingUsable(
-        f"{remembered.answers.url.root} lists {listed} models and none that opencode can use",
+        f"{said.url.root} lists {len(said.listed)} models and none that opencode can use",
         f"check what the key may use, and includeModels and excludeModels of provider {proxy.provider}",
         served,
     )

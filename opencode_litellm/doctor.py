@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opencode_litellm import cache, discovery, program, variables
 from opencode_litellm.discovery import Discovery
-from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure
+from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure, Withheld
 from opencode_litellm.jsonc import JsoncError, mapping
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
@@ -190,7 +190,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
 
 def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     proxy, key, models = (f"{what} {asked.provider}" for what in ("proxy", "key", "models"))
-    if isinstance(result, KeyRefused):
+    if isinstance(result, (KeyRefused, Withheld)):
         where = asked.url.root if asked.url else "LiteLLM on this machine"
         yield from [Check(proxy, OK, f"{where} ({asked.url_source})"), _failed(key, result), *_skipped(models)]
         return

@@ -4,6 +4,12 @@ A failure is raised where the problem is understood. It may end a command, becom
 become a check of ``doctor``, so its text names the thing, the place and the remedy by itself.
 """
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from opencode_litellm.proxies import ProxyURL
+
 
 class Failure(Exception):
     """A failure that the user can do something about: ``problem`` says what is wrong where, ``remedy`` what to do.
@@ -38,6 +44,28 @@ class KeyRefused(Failure):
     """The proxy answered that the key is missing, wrong or not allowed."""
 
     exit_status = 4
+
+
+class Withheld(Failure):
+    """The list of models is kept from a key that nobody calls wrong: what it listed before stays true."""
+
+    exit_status = 4
+
+
+class BudgetSpent(Withheld):
+    """The budget of the key, or of its team or user, is spent."""
+
+
+class GatewayRefused(Withheld):
+    """What stands in front of LiteLLM wants something else than LiteLLM's key."""
+
+
+class ListNotAllowed(Withheld):
+    """The key may use models, but not list them; ``url`` is where the proxy is."""
+
+    def __init__(self, problem: str, remedy: str = "", url: ProxyURL | None = None) -> None:
+        super().__init__(problem, remedy)
+        self.url = url
 
 
 class NotLiteLLM(Failure):

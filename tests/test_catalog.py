@@ -338,11 +338,13 @@ class TestLimits:
             # LiteLLM: an older name of max_output_tokens.
             ({"max_input_tokens": 200000, "max_tokens": 4096}, Limit(200000, 4096)),
             ({"max_input_tokens": 200000, "max_tokens": 4096, "max_output_tokens": 64000}, Limit(200000, 64000)),
-            ({"max_input_tokens": 200000}, None),
+            # opencode 1.18 asks for 32,000 tokens where it knows no limit.
+            ({"max_input_tokens": 200000}, Limit(200000, 32000)),
+            ({"max_input_tokens": 8192}, Limit(8192, 4096)),
             ({"max_output_tokens": 4096}, None),
             ({"max_tokens": 4096}, None),
             ({"max_input_tokens": 0, "max_output_tokens": 4096}, None),
-            ({"max_input_tokens": 200000, "max_output_tokens": 0}, None),
+            ({"max_input_tokens": 200000, "max_output_tokens": 0}, Limit(200000, 32000)),
             ({"max_input_tokens": -1, "max_output_tokens": 4096}, None),
             ({"max_input_tokens": True, "max_output_tokens": 4096}, None),
             ({"max_input_tokens": "many", "max_output_tokens": 4096}, None),
@@ -372,7 +374,9 @@ class TestPrices:
             ({"input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}, Price(2.5, 10.0)),
             # 3e-07 * 1e6 is 0.29999999999999999, 1.1e-06 * 1e6 is 1.0999999999999999.
             ({"input_cost_per_token": 3e-07, "output_cost_per_token": 1.1e-06}, Price(0.3, 1.1)),
-            ({"input_cost_per_token": 0, "output_cost_per_token": 0.0}, Price(0.0, 0.0)),
+            ({"mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0.0}, Price(0.0, 0.0)),
+            # What LiteLLM fills in for a model that it does not know.
+            ({"input_cost_per_token": 0, "output_cost_per_token": 0.0}, None),
             ({"input_cost_per_token": "0.0000005", "output_cost_per_token": 1.5e-06}, Price(0.5, 1.5)),
             ({"input_cost_per_token": 2.5e-06}, None),
             ({"output_cost_per_token": 2.5e-06}, None),

@@ -17,7 +17,7 @@ from world.litellm import CATALOGUE, LiteLLM
 from world.network import own_loopback
 from world.opencode import Finished, run
 from world.server import Request, Server, free_port, send
-from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
+from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, RESPONSES, StubProxy
 
 from opencode_litellm import discovery
 from opencode_litellm.discovery import Patience
@@ -87,7 +87,7 @@ def test_a_url_is_taken_with_and_without_v1_a_slash_and_a_path(
     stub = stub_proxy(["gpt-4o"], prefix=prefix)
     globally(home, litellm=section(stub.url + ending))
     assert base_urls(discover(home)) == {"litellm": f"{stub.url}/v1"}
-    assert set(stub.paths()) == {prefix + path for path in (MODELS, MODEL_INFO, MODEL_GROUP_INFO)}
+    assert set(stub.paths()) == {prefix + path for path in (MODELS, MODEL_INFO, MODEL_GROUP_INFO, RESPONSES)}
 
 
 def test_a_loopback_address_needs_no_scheme(stub_proxy: Callable[..., StubProxy], home: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -259,3 +260,33 @@ def test_a_name_that_is_not_known_any_more_is_a_proxy_that_is_down(home: dict[st
     down = launch(with_clock(user, 3600))
     assert (down.payload, len(down.lines)) == (expected, 1)
     assert f"the proxy at localhost:{port} cannot be reached (Connection refused)" in down.stderr
+
+
+def test_a_gateway_that_compresses_unasked_costs_nothing_more(
+    stub_proxy: Callable[..., StubProxy], home: dict[str, str]
+) -> None:
+    stub = stub_proxy(["alpha"])
+    zipped = {"headers": {"Content-Encoding": "gzip"}}
+    stub.answer(MODELS, gzip.compress(b'{"data":[{"id":"alpha"}]}'), **zipped)
+    named = home | {"OPENCODE_LITELLM_URL": stub.url}
+    assert launch(named).models == ["alpha"]
+    settle(home)
+    shown, short = warm(named)
+    assert (shown.models, shown.stderr, short) == (["alpha"], "", True)
+    stub.answer(MODELS, gzip.compress(b'{"data":[{"id":"beta"}]}'), **zipped)
+    assert launch(named).models == ["beta"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", gzip.compress(b'{"data":[{"id":"beta"}]}')[:20], gzip.compress(bytes(2**26))],
+    ids=["none", "half", "a bomb"],
+)
+def test_what_does_not_unzip_is_no_list(
+    body: bytes, stub_proxy: Callable[..., StubProxy], home: dict[str, str]
+) -> None:
+    stub = stub_proxy(["alpha"])
+    named = home | {"OPENCODE_LITELLM_URL": stub.url}
+    assert launch(named).models == ["alpha"]
+    stub.answer(MODELS, body, headers={"Content-Encoding": "gzip"})
+    assert launch(named).models == ["alpha"]

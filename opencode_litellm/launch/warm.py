@@ -10,7 +10,7 @@ import os
 import time
 
 from opencode_litellm import cache, program, terminal, variables
-from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
+from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable, Withheld
 from opencode_litellm.launch import record
 from opencode_litellm.launch.credentials import Credentials
 from opencode_litellm.opencode import commandline, layers, versions
@@ -103,9 +103,9 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
         if server:
             terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
             return delivery.undo(environment)
-        # While a proxy is away, the models of an earlier `env` are better than none, although it may have run in
-        # another folder. A refused key and a configuration that nobody can read speak against them.
-        left = isinstance(failure, (ProxyUnreachable, NotLiteLLM)) and delivery.is_sound(environment)
+        # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
+        # have run in another folder. A refused key and a configuration that nobody can read speak against them.
+        left = isinstance(failure, (ProxyUnreachable, NotLiteLLM, Withheld)) and delivery.is_sound(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         return {} if left else delivery.undo(environment)
@@ -246,11 +246,14 @@ def _verdict(proxy: RecordedProxy, result: Result) -> str:
 
         return NEWS if proxy.served and isinstance(result, Unusual) else LATE
     same = _is_same(proxy.body, *result)
-    if proxy.served:
+    if proxy.served and proxy.body:
         return SAME if same else NEWS
     if 300 <= result[0] < 400:
         return LATE
-    return FAILING if same or not _lists_models(*result) else NEWS
+    if not same and _lists_models(*result):
+        return NEWS
+    # One that lists nothing is no failure where the user has named its models.
+    return SAME if proxy.served else FAILING
 
 
 def _is_same(old: bytes, status: int, new: bytes) -> bool:

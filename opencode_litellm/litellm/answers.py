@@ -53,6 +53,7 @@ def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
             info={name: _facts(rows) if (rows := content["info"][name]) is not None else None for name in facts.INFO},
             body=content["body"].encode("utf-8", "surrogateescape"),
             took=float(content["took"]),
+            has_responses=content["has_responses"],
         )
         return Remembered(answers, float(content["heard"]), float(content["informed"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -69,6 +70,7 @@ def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -
         "heard": remembered.heard,
         "informed": remembered.informed,
         "took": answers.took,
+        "has_responses": answers.has_responses,
         "body": answers.body.decode("utf-8", "surrogateescape"),
         "listed": _rows(answers.listed),
         "info": {name: None if rows is None else _rows(rows) for name, rows in answers.info.items()},
@@ -95,6 +97,7 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
         info={name: rows or old.answers.info[name] for name, rows in new.info.items()},
         body=new.body,
         took=new.took,
+        has_responses=old.answers.has_responses if new.has_responses is None else new.has_responses,
     )
     return Remembered(merged, now, old.informed if new.late or not asked else now)
 

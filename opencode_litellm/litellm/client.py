@@ -6,7 +6,6 @@ All endpoints are asked at once. ``/v1/models`` decides what exists; those of ``
 from __future__ import annotations
 
 import errno
-import re
 import socket
 import time
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from opencode_litellm.errors import Failure, KeyRefused, NotLiteLLM, ProxyUnreachable
-from opencode_litellm.litellm import connection, facts, question
+from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
+from opencode_litellm.litellm import connection, facts, question, refusals
 from opencode_litellm.litellm.connection import Reply, Request
 from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.litellm.question import LARGEST_LIST, LIVELINESS, MODELS
-from opencode_litellm.proxies import NO_KEY, ProxyURL
+from opencode_litellm.proxies import ProxyURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +27,12 @@ if TYPE_CHECKING:
 
 PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
 
+_RESPONSES = "/v1/responses"
+# FastAPI's words for a path that it does not have, and no gateway's; for one that is only asked in another way: 405.
+_NO_SUCH_PATH = {"detail": "Not Found"}
 _LARGEST_IDENTITY = 1024  # bytes
 _LARGEST_INFO = 128 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
 _DETECTION_PATIENCE = 1.0  # seconds for all ports together; a refused one answers at once
-_ERROR_TYPE = re.compile(r"\w{1,40}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Answers:
     """What a proxy said: ``listed`` by ``/v1/models``; ``info`` by each of ``facts.INFO``, None if it did not answer.
 
     ``body`` is the answer of ``/v1/models`` as it came, ``took`` the seconds that it took, and ``late`` tells
-    that an info endpoint was not heard at all, which is no more than a reason to ask it again.
+    that an info endpoint was not heard at all, which is no more than a reason to ask it again. ``has_responses`` tells
+    whether there is a ``/v1/responses``, None when that was not asked or not answered.
     """
 
     url: ProxyURL
@@ -48,6 +50,7 @@ class Answers:
     body: bytes
     took: float
     late: bool = False
+    has_responses: bool | None = None
 
 
 def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
@@ -104,7 +107,7 @@ def ask(
 
     ``/v1/models`` has until ``deadline``, the info endpoints until ``info_deadline`` (readings of
     ``time.monotonic``; None: they are not asked); one of those that fails or is late is None in the answers.
-    Raises ProxyUnreachable, KeyRefused or NotLiteLLM for ``/v1/models``.
+    Raises what ``refusals.failure`` returns, ProxyUnreachable or NotLiteLLM for ``/v1/models``.
     """
     url = proxy.url or detect(environment, deadline)
     headers = request_headers(proxy)
@@ -112,7 +115,7 @@ def ask(
     def listing() -> tuple[Reply, tuple[Facts, ...]]:
         reply = connection.get(Request(url, MODELS, headers, environment, deadline, LARGEST_LIST))
         if reply.status != 200:
-            raise _refusal(reply, proxy, url, environment, deadline)
+            raise refusals.failure(reply, proxy, url, partial(identifies, url, environment, deadline))
         listed = facts.listed(reply.json)
         if listed is None:
             problem = f"{url.root}{MODELS} does not answer with a list of models as LiteLLM does"
@@ -125,8 +128,15 @@ def ask(
         reply = connection.get(Request(url, path, headers, environment, info_deadline, _LARGEST_INFO))
         return parse(reply.json) if reply.status == 200 else None
 
-    first, *rest = connection.at_once(
-        [listing, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
+    def responses() -> bool | None:
+        # LiteLLM 1.60 has no such path. A GET of it costs nothing: it is for POST alone.
+        if info_deadline is None:
+            return None
+        reply = connection.get(Request(url, _RESPONSES, headers, environment, info_deadline, LARGEST_LIST))
+        return reply.status == 405 or (False if reply.status == 404 and reply.json == _NO_SUCH_PATH else None)
+
+    first, has_responses, *rest = connection.at_once(
+        [listing, responses, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
         max(deadline, info_deadline or deadline),
         connection.late(url),
         enough=lambda results: isinstance(results.get(0), Failure),
@@ -141,6 +151,7 @@ def ask(
         body=bytes(reply.body),
         took=reply.took,
         late=any(isinstance(rows, Failure) for rows in rest),
+        has_responses=None if isinstance(has_responses, Failure) else has_responses,
     )
 
 
@@ -152,39 +163,3 @@ def request_headers(proxy: Proxy) -> dict[str, str]:
             del headers[name]
         headers[header.name] = header.value
     return headers
-
-
-def _refusal(
-    reply: Reply, proxy: Proxy, url: ProxyURL, environment: Mapping[str, str], deadline: float
-) -> Failure:
-    """Translate a status other than 200 of ``/v1/models``."""
-    where = f"{url.root}{MODELS}"
-    kind = _error_type(reply)
-    said = f"HTTP {reply.status}, {kind}" if kind else f"HTTP {reply.status}"
-    # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database, and 500 in plain text without prisma.
-    if reply.status in (401, 403) or (reply.status == 400 and kind in ("no_db_connection", "auth_error")):
-        return KeyRefused(f"{url.root} refused the key ({said})", _key_advice(proxy))
-    unclear = reply.status == 400 or (reply.status == 500 and reply.json is None)
-    if unclear and identifies(url, environment, deadline):
-        return KeyRefused(f"{url.root} answered as LiteLLM does to a wrong key ({said})", _key_advice(proxy))
-    if reply.status == 429 or reply.status >= 500:
-        return ProxyUnreachable(f"{where} does not work at the moment ({said})", "try again, or see the proxy's log")
-    return NotLiteLLM(f"{where} answered as LiteLLM does not ({said})", "check the URL")
-
-
-def _key_advice(proxy: Proxy) -> str:
-    """Return which key was sent, by its source, and how to give a right one."""
-    if proxy.key.secret:
-        return f"check {proxy.key.source}"
-    unsent = "" if proxy.key == NO_KEY else f", not that of {proxy.key.source}"
-    advice = f"no key was sent{unsent}; set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
-    if proxy.overrides and proxy.section.written:
-        advice += f" (the section's own key goes only to its own baseURL, not to that of {proxy.url_source})"
-    return advice
-
-
-def _error_type(reply: Reply) -> str | None:
-    value = reply.json
-    error = value.get("error") if isinstance(value, dict) else None
-    kind = error.get("type") if isinstance(error, dict) else None
-    return kind if isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind) else None

@@ -7,7 +7,7 @@ no sense is None. A new endpoint of LiteLLM is a row of ``INFO``, its parser her
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ _MOST_LETTERS = 2**20  # characters of all ids together; 10,000 real ones have 3
 _LONGEST_ID = 500  # characters
 _MOST_EFFORTS = 16
 _LARGEST_LIMIT = 2**40  # tokens
+_PRICES_FILLED_IN = ("input_cost_per_token", "output_cost_per_token")
+# LiteLLM 1.53 to 1.70: false of every model that it does not know, and together nobody's own words.
+_FLAGS_FILLED_IN = ("supports_vision", "supports_function_calling", "supports_assistant_prefill")
 _EFFORT = re.compile(r"[a-z]{1,20}")
 _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
 
@@ -32,11 +35,13 @@ _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
 class Facts:
     """What one row of one endpoint says of a model; None where it says nothing.
 
-    Limits are tokens. ``efforts`` are all the reasoning efforts that it takes, ``flagged_efforts`` some that it
-    takes for certain, ``refused_efforts`` some that it does not.
+    ``deployed`` are the vendors' models behind the name, as ``provider/id``. Limits are tokens. ``temperature`` and
+    ``reasoning_effort`` tell whether LiteLLM takes that parameter. ``efforts`` are all the reasoning efforts that the
+    model takes, ``flagged_efforts`` some that it takes for certain, ``refused_efforts`` some that it does not.
     """
 
     model: str
+    deployed: tuple[str, ...] = ()
     mode: str | None = None
     litellm_provider: str | None = None
     max_input_tokens: int | None = None
@@ -50,6 +55,7 @@ class Facts:
     function_calling: bool | None = None
     reasoning: bool | None = None
     temperature: bool | None = None
+    reasoning_effort: bool | None = None
     efforts: tuple[str, ...] | None = None
     flagged_efforts: tuple[str, ...] = ()
     refused_efforts: tuple[str, ...] = ()
@@ -100,15 +106,37 @@ def _deployment(row: Mapping[str, Any]) -> Facts | None:
     info = mapping(row.get("model_info"))
     # LiteLLM 1.106: a team's own deployment has a made-up model_name; /v1/models lists it under this one.
     model = info.get("team_public_model_name") or row.get("model_name")
-    return _facts(model, info, mapping(row.get("litellm_params")))
+    params = mapping(row.get("litellm_params"))
+    facts = _facts(model, _told(info), params)
+    # The owner's base_model says what is behind a deployment of Azure's; `key` is LiteLLM's own guess.
+    deployed = (info.get("base_model"), params.get("base_model"), params.get("model"), info.get("key"))
+    behind = next((name for name in deployed if isinstance(name, str) and 0 < len(name) <= _LONGEST_ID), None)
+    return facts and replace(facts, deployed=(behind,) if behind else ())
 
 
 def _group(row: Mapping[str, Any]) -> Facts | None:
     providers = row.get("providers")
     provider = providers[0] if isinstance(providers, list) and len(providers) == 1 else None
     # LiteLLM 1.106: the booleans of a group default to false when nothing is known, so false proves nothing.
-    known = {name: value for name, value in row.items() if value is not False}
+    known = {name: value for name, value in _told(row).items() if value is not False}
     return _facts(row.get("model_group"), {**known, "litellm_provider": provider}, {})
+
+
+def _told(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row without what LiteLLM only fills in for a model that it does not know.
+
+    No mode and prices of 0: every version. All flags false: 1.70 and older, where a flag that is true proves that
+    somebody has said something.
+    """
+    if row.get("mode") is not None:
+        return row
+    unknown: set[str] = set()
+    if not any(row.get(name) for name in _PRICES_FILLED_IN):
+        unknown.update(_PRICES_FILLED_IN)
+    flags = {name for name in row if name.startswith("supports_")}
+    if all(row.get(name) is False for name in _FLAGS_FILLED_IN) and not any(row[name] for name in flags):
+        unknown.update(flags)
+    return {name: value for name, value in row.items() if name not in unknown}
 
 
 def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) -> Facts | None:
@@ -140,12 +168,17 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
         audio_output=flag("supports_audio_output"),
         function_calling=flag("supports_function_calling"),
         reasoning=flag("supports_reasoning"),
-        temperature="temperature" in supported if isinstance(supported, list) and supported else None,
+        temperature=_parameter("temperature", supported),
+        reasoning_effort=_parameter("reasoning_effort", supported),
         # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).
         efforts=_efforts(info.get("supported_reasoning_efforts", info.get("reasoning_effort_levels"))),
         flagged_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if taken)),
         refused_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if not taken)),
     )
+
+
+def _parameter(name: str, supported: object) -> bool | None:
+    return name in supported if isinstance(supported, list) and supported else None
 
 
 def _efforts(listed: object) -> tuple[str, ...] | None:

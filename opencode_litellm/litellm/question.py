@@ -204,8 +204,14 @@ class _Conversation:
         self._connection.close()
 
     def _body(self, fields: Mapping[str, str], largest: int) -> bytearray:
-        if fields.get("content-encoding", "identity") != "identity":
-            raise Unusual("compressed")
+        encoding = fields.get("content-encoding", "identity").lower()
+        if encoding in ("gzip", "x-gzip"):
+            return _unzipped(self._raw_body(fields, largest), largest)
+        if encoding != "identity":
+            raise Unusual("compressed in a rare way")
+        return self._raw_body(fields, largest)
+
+    def _raw_body(self, fields: Mapping[str, str], largest: int) -> bytearray:
         if fields.get("transfer-encoding", "").lower() == "chunked":
             return self._chunks()
         if "content-length" not in fields:
@@ -372,3 +378,17 @@ def _remaining(deadline: float) -> float:
     if remaining <= 0:
         raise Late
     return remaining
+
+
+def _unzipped(body: bytearray, largest: int) -> bytearray:
+    """Return what a gateway has compressed although nobody asked for that."""
+    import zlib  # only then
+
+    unzip = zlib.decompressobj(wbits=31)  # gzip, with its header
+    try:
+        plain = unzip.decompress(body, largest)
+    except zlib.error as error:
+        raise Unusual("not gzip") from error
+    if unzip.unconsumed_tail or not unzip.eof or unzip.unused_data:
+        raise Unusual("too large, or not one whole piece of gzip")
+    return bytearray(plain)

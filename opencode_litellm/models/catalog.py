@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from opencode_litellm.litellm import prices
 from opencode_litellm.litellm.facts import DEPLOYMENTS, GROUPS, Facts, row_of
 from opencode_litellm.models import naming
-from opencode_litellm.models.routing import Route, is_openai_reasoning, route
+from opencode_litellm.models.routing import Route, is_openai_reasoning, named_like, route
 from opencode_litellm.models.visibility import CHAT_MODES, Reason, reason_hidden
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _SEES_IMAGES = re.compile(
     r"|nova-(2-)?(lite|pro|premier)|kimi-k(2\.[5-9]|[3-9])|mistral-(small|medium|large)-(3|2[5-9])",
     re.IGNORECASE,
 )
+_CLAUDE_THINKS = re.compile(r"claude-(3[-.]7|(opus|sonnet|haiku)-[4-9]|[4-9])", re.IGNORECASE)
 # How strong a reasoning effort is; opencode's picker and its titles, which take the first, follow this order.
 _STRENGTHS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
@@ -101,12 +102,19 @@ def _strength(effort: str) -> tuple[int, str]:
 
 
 def build(
-    listed: Iterable[Facts], info: Mapping[str, Sequence[Facts] | None], options: ModelOptions
+    listed: Iterable[Facts],
+    info: Mapping[str, Sequence[Facts] | None],
+    options: ModelOptions,
+    *,
+    has_responses: bool = True,
 ) -> tuple[Model, ...]:
-    """Return the usable models of ``listed``, sorted by id, with what ``info`` (by name, as facts.INFO) adds."""
+    """Return the usable models of ``listed``, sorted by id, with what ``info`` (by name, as facts.INFO) adds.
+
+    ``has_responses`` tells whether the proxy has a ``/v1/responses``.
+    """
     facts = {row.model: row for row in _merged(listed, info, options) if not reason_hidden(row, options)}
     names = naming.display_names(facts)
-    return tuple(_model(facts[model], names[model], options) for model in sorted(facts))
+    return tuple(_model(facts[model], names[model], options, has_responses) for model in sorted(facts))
 
 
 def hidden(
@@ -153,10 +161,11 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
     modes = sorted({row.mode for row in rows if row.mode})
     providers = {row.litellm_provider for row in rows}
     abilities: dict[str, Any] = {
-        name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature")
+        name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature", "reasoning_effort")
     }
     return replace(
         rows[0],
+        deployed=tuple(sorted({name for row in rows for name in row.deployed})),
         mode=next((mode for mode in modes if mode in CHAT_MODES), modes[0] if modes else None),
         litellm_provider=rows[0].litellm_provider if len(providers) == 1 else None,
         max_input_tokens=_smallest(row.max_input_tokens for row in rows),
@@ -214,13 +223,15 @@ def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
     return replace(facts, **changes)
 
 
-def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
+def _model(facts: Facts, name: str, options: ModelOptions, has_responses: bool) -> Model:
     inputs = _inputs(facts)
     openai_reasoning = is_openai_reasoning(facts)
-    # An id that looks like one of OpenAI's is no proof against LiteLLM, which knows that it takes no effort.
-    thinks = bool(facts.efforts or facts.flagged_efforts) or (openai_reasoning and facts.efforts is None)
+    # An id that looks like one of OpenAI's is no proof against LiteLLM, which knows that it takes no effort. One that
+    # looks like Claude's is none unless LiteLLM hands an effort on: 1.65 and 1.70 do, and do not know Claude 4.5.
+    by_name = openai_reasoning or (facts.reasoning_effort is True and named_like(facts, _CLAUDE_THINKS))
+    thinks = bool(facts.efforts or facts.flagged_efforts) or (by_name and facts.efforts is None)
     reasoning = thinks if facts.reasoning is None else facts.reasoning
-    interface = route(facts, options)
+    interface = route(facts, options, has_responses=has_responses)
     return Model(
         id=facts.model,
         name=name,
@@ -240,22 +251,23 @@ def _model(facts: Facts, name: str, options: ModelOptions) -> Model:
         efforts=facts.efforts,
         flagged_efforts=facts.flagged_efforts,
         refused_efforts=facts.refused_efforts,
-        interleaved=reasoning and interface == "chat" and _INTERLEAVES.search(facts.model) is not None,
+        interleaved=reasoning and interface == "chat" and named_like(facts, _INTERLEAVES),
     )
 
 
 def _inputs(facts: Facts) -> tuple[str, ...]:
-    # An old proxy has no flags at all; then the family that the id names has to do.
-    vision = facts.vision if facts.vision is not None else _SEES_IMAGES.search(facts.model) is not None
+    # An old proxy has no flags at all; then the family that the id, or what is behind an alias, names has to do.
+    vision = named_like(facts, _SEES_IMAGES) if facts.vision is None else facts.vision
     flags = {"image": vision, "audio": facts.audio_input, "video": facts.video_input, "pdf": facts.pdf_input}
     return ("text", *(modality for modality, taken in flags.items() if taken))
 
 
 def _limit(facts: Facts) -> Limit | None:
-    # opencode 1.18: a context of 0 switches compaction off, so half of a limit is worse than none.
-    if facts.max_input_tokens is None or facts.max_output_tokens is None:
+    # opencode 1.18: a context of 0 switches compaction off, so an output without a context is worse than none.
+    if facts.max_input_tokens is None:
         return None
-    context, output = facts.max_input_tokens, facts.max_output_tokens
+    # 251 rows of LiteLLM's table know the context alone. opencode 1.18 asks for 32,000 tokens where it knows no limit.
+    context, output = facts.max_input_tokens, facts.max_output_tokens or _RESERVED
     if min(output, _RESERVED) > context // 2:
         output = max(1, context // 2)
     return Limit(context, output)

@@ -24,22 +24,34 @@ _OPEN_WEIGHTS = frozenset(
 )  # fmt: skip
 
 
-def route(facts: Facts, options: ModelOptions) -> Route:
-    """Return the interface for a model: the user's lists, then ``transport``, then LiteLLM's mode, then the id."""
+def route(facts: Facts, options: ModelOptions, *, has_responses: bool = True) -> Route:
+    """Return the interface for a model: the user's lists, then ``transport``, then LiteLLM's mode, then the id.
+
+    A proxy without ``/v1/responses`` (LiteLLM 1.60) has one interface alone, unless the user knows better.
+    """
     if matches(facts.model, options.chat_models):
         return "chat"
     if matches(facts.model, options.responses_models):
         return "responses"
     if options.transport == "chat":
         return "chat"
-    if options.transport == "responses" or facts.mode == "responses" or is_openai_reasoning(facts):
+    if options.transport == "responses":
         return "responses"
-    return "chat"
+    return "responses" if has_responses and (facts.mode == "responses" or is_openai_reasoning(facts)) else "chat"
 
 
 def is_openai_reasoning(facts: Facts) -> bool:
-    """Tell whether an id is one of ``gpt-5*``, ``o1*``, ``o3*`` and ``o4*``, behind any prefix, and may be OpenAI's."""
-    return facts.litellm_provider not in _OPEN_WEIGHTS and _OPENAI_REASONING.search(facts.model) is not None
+    """Tell whether a model is one of ``gpt-5*``, ``o1*``, ``o3*``, ``o4*``, behind any prefix, and may be OpenAI's."""
+    return facts.litellm_provider not in _OPEN_WEIGHTS and named_like(facts, _OPENAI_REASONING)
+
+
+def named_like(facts: Facts, pattern: re.Pattern[str]) -> bool:
+    """Tell whether an id, or else what stands behind it in every deployment, is named like that."""
+    if pattern.search(facts.model):
+        return True
+    return bool(facts.deployed) and all(
+        pattern.search(name) and name.partition("/")[0] not in _OPEN_WEIGHTS for name in facts.deployed
+    )
 
 
 def matches(model: str, patterns: Iterable[str]) -> bool:

@@ -50,6 +50,8 @@ _NOT_FOR_CHAT = re.compile(
     r"|(^|[-_/])(rank(er)?|gte|e5|stt|asr|chirp|lyria|orpheus)($|[-_])",
     re.IGNORECASE,
 )
+# In LiteLLM's price table these have the mode chat: every realtime model until 1.90, and 1.80's price of a container.
+_CHAT_IN_MODE_ONLY = re.compile(r"(^|[-_/.])realtime($|[-_/.:@])|(^|/)container$", re.IGNORECASE)
 _SEPARATORS = "-_/."
 
 
@@ -99,14 +101,19 @@ def reason_hidden(facts: Facts, options: ModelOptions, listed: Container[str] = 
     return _not_for_chat(facts)
 
 
+def is_wildcard(model: str) -> bool:
+    """Tell whether an id stands for whatever a vendor, or anybody, has."""
+    return model == "*" or model.endswith("/*")
+
+
 def _not_for_chat(facts: Facts) -> Reason | None:
-    if facts.model == "*" or facts.model.endswith("/*"):
+    if is_wildcard(facts.model):
         return Reason("wildcard")
     if facts.model in PLACEHOLDERS:
         return Reason("placeholder")
-    if facts.mode in CHAT_MODES:
-        return None
     if facts.mode in OTHER_MODES:
         return Reason("mode", facts.mode or "")
-    telling = _NOT_FOR_CHAT.search(facts.model)
+    telling = _CHAT_IN_MODE_ONLY.search(facts.model)
+    if not telling and facts.mode not in CHAT_MODES:
+        telling = _NOT_FOR_CHAT.search(facts.model)
     return Reason("name", telling[0].strip(_SEPARATORS)) if telling else None

@@ -23,6 +23,7 @@ IDENTITY = "/health/liveliness"
 MODELS = "/v1/models"
 MODEL_INFO = "/v1/model/info"
 MODEL_GROUP_INFO = "/model_group/info"
+RESPONSES = "/v1/responses"
 
 _REFUSAL = {
     "error": {
@@ -124,6 +125,8 @@ class StubProxy(Upstream):
         path = request.path.removeprefix(self.prefix)
         if self.everywhere:
             self._send(self.everywhere, connection)
+        elif path == RESPONSES and request.method == "GET" and path not in self.answers:
+            send_json(connection, {"detail": "Method Not Allowed"}, status=405)
         elif self.key is not None and path != IDENTITY and request.key != self.key:
             send_json(connection, _REFUSAL, status=401)
         elif path in self.answers:

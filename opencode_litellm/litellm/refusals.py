@@ -1,0 +1,137 @@
+"""What it means that a proxy gives no list of models: whose fault it is, and what helps.
+
+LiteLLM says the same thing in other ways from version to version, and a gateway in front of it speaks for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from opencode_litellm.errors import (
+    BudgetSpent,
+    GatewayRefused,
+    KeyRefused,
+    ListNotAllowed,
+    NotLiteLLM,
+    ProxyUnreachable,
+)
+from opencode_litellm.litellm.question import MODELS
+from opencode_litellm.proxies import NO_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opencode_litellm.errors import Failure
+    from opencode_litellm.litellm.connection import Reply
+    from opencode_litellm.proxies import Proxy, ProxyURL
+
+_ERROR_TYPE = re.compile(r"\w{1,40}", re.ASCII)
+# LiteLLM 1.65 to 1.109: "Budget has been exceeded! Team=… Current cost: …", "ExceededBudget: User=… over budget."
+_BUDGET = re.compile(r"budget has been exceeded|exceededbudget", re.IGNORECASE)
+_OWNER = re.compile(r"\b(team|user|organization|project|customer|tag)=", re.IGNORECASE)
+_BLOCKED = re.compile(r"\b(key|team|user) is blocked", re.IGNORECASE)
+# LiteLLM 1.80: "Virtual key is not allowed to call this route. Only allowed to call routes: …"
+_ROUTE = re.compile(r"not allowed to (call|access) this route|only allowed to call routes", re.IGNORECASE)
+
+
+class _Said(NamedTuple):
+    """What is in LiteLLM's own error; both empty for what is not one of its errors."""
+
+    kind: str = ""
+    message: str = ""
+
+
+def failure(reply: Reply, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]) -> Failure:
+    """Translate a status other than 200 of ``/v1/models``; ``identifies`` asks whether LiteLLM is there at all."""
+    said = _said(reply)
+    known = said and (_withheld(said, proxy, url) or _refused(said, proxy, url))
+    return known or _by_status(reply, said, proxy, url, identifies)
+
+
+def _by_status(
+    reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
+) -> Failure:
+    status = f"HTTP {reply.status}, {said.kind}" if said and said.kind else f"HTTP {reply.status}"
+    if reply.status in (401, 403) and said is None:
+        return _gateway(proxy, url, status)
+    # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database.
+    if reply.status in (401, 403) or (reply.status == 400 and said and said.kind in ("no_db_connection", "auth_error")):
+        return KeyRefused(f"{url.root} refused the key ({status})", _key_advice(proxy))
+    if reply.status == 400 and identifies():
+        return KeyRefused(f"{url.root} answered as LiteLLM does to a wrong key ({status})", _key_advice(proxy))
+    if reply.status == 500 and reply.json is None and identifies():
+        return _speechless(proxy, url, status)
+    where = f"{url.root}{MODELS}"
+    if reply.status == 429 or reply.status >= 500:
+        return ProxyUnreachable(f"{where} does not work at the moment ({status})", "try again, or see the proxy's log")
+    return NotLiteLLM(f"{where} answered as LiteLLM does not ({status})", "check the URL")
+
+
+def _said(reply: Reply) -> _Said | None:
+    """Return what LiteLLM says, None where the answer has not the shape of its errors."""
+    value = reply.json
+    if not isinstance(value, dict):
+        return None
+    error = value.get("error")
+    if isinstance(error, dict):
+        kind, message = error.get("type"), error.get("message")
+        known = isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind)
+        return _Said(str(kind) if known else "", message if isinstance(message, str) else "")
+    detail = value.get("detail")
+    return _Said(message=detail) if isinstance(detail, str) else None
+
+
+def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
+    """Return what keeps a good key from its list."""
+    if said.kind == "budget_exceeded" or _BUDGET.search(said.message):
+        owner = _OWNER.search(said.message)
+        whose = owner[1].lower() if owner else "key"
+        remedy = "wait until it starts anew, or ask whoever runs the proxy for more"
+        return BudgetSpent(f"the budget of the {whose} at {url.root} is spent", remedy)
+    if _ROUTE.search(said.message):
+        return ListNotAllowed(
+            f"{url.root} does not let this key list its models",
+            f"name them under provider.{proxy.provider}.models in your opencode.json, or have {MODELS} allowed for it",
+            url,
+        )
+    return None
+
+
+def _refused(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
+    """Return what is wrong with a key that LiteLLM knows."""
+    if said.kind == "expired_key":
+        return KeyRefused(f"the key has expired at {url.root}", f"get a new one, and put it into {proxy.key.source}")
+    blocked = _BLOCKED.search(said.message)
+    if blocked:
+        whose = blocked[1].lower()
+        return KeyRefused(f"the {whose} is blocked at {url.root}", f"ask whoever runs the proxy to unblock the {whose}")
+    return None
+
+
+def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
+    """Return the failure of what stands in front of LiteLLM and says so in its own words."""
+    return GatewayRefused(
+        f"something in front of LiteLLM at {url.root} refused the request ({status})",
+        f"give what it asks for in options.customHeaders of provider {proxy.provider}, or ask whoever runs it",
+    )
+
+
+def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
+    """Return the failure behind a plain 500: a wrong key without prisma, or one without the right in LiteLLM 1.77."""
+    return KeyRefused(
+        f"{url.root} answered as LiteLLM does to a wrong key, or to one that may not list models ({status})",
+        f"{_key_advice(proxy)}; if it is right, name the models under provider.{proxy.provider}.models in your"
+        " opencode.json",
+    )
+
+
+def _key_advice(proxy: Proxy) -> str:
+    """Return which key was sent, by its source, and how to give a right one."""
+    if proxy.key.secret:
+        return f"check {proxy.key.source}"
+    unsent = "" if proxy.key == NO_KEY else f", not that of {proxy.key.source}"
+    advice = f"no key was sent{unsent}; set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
+    if proxy.overrides and proxy.section.written:
+        advice += f" (the section's own key goes only to its own baseURL, not to that of {proxy.url_source})"
+    return advice

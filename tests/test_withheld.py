@@ -1,0 +1,94 @@
+"""A proxy that keeps its list from a key that may be right: the models stay, and the line says what helps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from world.launches import launch, settle
+from world.opencode import run
+from world.stub import MODELS, StubProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WILDCARD = {"data": [{"id": "*"}]}
+NOT_ALLOWED = {"detail": "Virtual key is not allowed to call this route. Only allowed to call routes: ['/chat']"}
+
+
+def over_budget(message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "budget_exceeded", "param": None, "code": "429"}}
+
+
+def refusals() -> list[Any]:
+    spent = "Budget has been exceeded! Current cost: 5.0, Max budget: 1.0"
+    team = "Budget has been exceeded! Team=8b5f Current cost: 5.0, Max budget: 1.0"
+    remedy = "wait until it starts anew, or ask whoever runs the proxy for more"
+    return [
+        pytest.param(400, over_budget(spent), f"the budget of the key at {{url}} is spent: {remedy}", id="key, 1.65"),
+        pytest.param(429, over_budget(spent), f"the budget of the key at {{url}} is spent: {remedy}", id="key, 1.90"),
+        pytest.param(422, over_budget(team), f"the budget of the team at {{url}} is spent: {remedy}", id="team, 1.106"),
+        pytest.param(
+            403, NOT_ALLOWED,
+            "{url} does not let this key list its models: name them under provider.litellm.models in your"
+            " opencode.json, or have /v1/models allowed for it",
+            id="route, 1.80",
+        ),
+        pytest.param(
+            401, b"<html>401 Authorization Required</html>",
+            "something in front of LiteLLM at {url} refused the request (HTTP 401): give what it asks for in"
+            " options.customHeaders of provider litellm, or ask whoever runs it",
+            id="basic auth",
+        ),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "line"), refusals())
+def test_the_models_stay_and_one_line_says_why(
+    status: int, body: object, line: str, stub_proxy: Callable[..., StubProxy], home: dict[str, str]
+) -> None:
+    stub = stub_proxy(["gpt-4o"])
+    named = home | {"OPENCODE_LITELLM_URL": stub.url, "LITELLM_API_KEY": "sk-right"}
+    assert launch(named).models == ["gpt-4o"]
+    settle(home)
+    stub.answer(MODELS, body, status=status)
+    problem = line.format(url=stub.url)
+    for command in (["config"], ["models"], ["refresh"]):
+        finished = run(["opencode-litellm", *command], named)
+        assert (finished.status, finished.stdout, finished.stderr) == (4, "", f"opencode-litellm: {problem}\n")
+    for _ in range(2):
+        again = launch(named)
+        assert (again.models, again.lines) == (
+            ["gpt-4o"],
+            [f"opencode-litellm: {problem}; its last known models are shown"],
+        )
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, WILDCARD), (403, NOT_ALLOWED)], ids=["only *", "no right to list"])
+def test_models_that_the_user_has_named_need_no_list_and_no_line(
+    status: int, body: object, stub_proxy: Callable[..., StubProxy], home: dict[str, str]
+) -> None:
+    stub = stub_proxy()
+    stub.answer(MODELS, body, status=status)
+    settings = Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"provider": {"litellm": {"models": {"house": {}}}}}))
+    named = home | {"OPENCODE_LITELLM_URL": stub.url, "LITELLM_API_KEY": "sk-right"}
+    finished = run(["opencode-litellm", "config"], named)
+    assert (finished.status, finished.stderr) == (0, "")
+    provider = json.loads(finished.stdout)["provider"]["litellm"]
+    assert provider["options"] == {"baseURL": f"{stub.url}/v1", "apiKey": "{env:LITELLM_API_KEY}"}
+    for _ in range(2):
+        shown = launch(named)
+        assert (shown.models, shown.stderr) == ([], "")
+
+
+def test_only_a_wildcard_asks_for_names(stub_proxy: Callable[..., StubProxy], home: dict[str, str]) -> None:
+    stub = stub_proxy()
+    stub.answer(MODELS, WILDCARD)
+    finished = run(["opencode-litellm", "config", "--url", stub.url], home)
+    remedy = "name the models under provider.litellm.models in your opencode.json"
+    said = f"opencode-litellm: {stub.url} serves * and names no model: {remedy}\n"
+    assert (finished.status, finished.stdout, finished.stderr) == (5, "", said)
