@@ -21,7 +21,7 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick bench matrix record lint types check setup setup-demo clean pins
+.PHONY: help demo test quick bench matrix record matrix-litellm lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench  measure what a launch costs"
 	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
 	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
+	@echo "make matrix-litellm  every version of LiteLLM with the real opencode, as a table; ARGS as for make record"
 	@echo "make check  lint, types and test"
 	@echo "make clean  remove all that make has put into this folder"
 
@@ -115,6 +116,9 @@ $(PRISMA): tests/world/prisma/package.json
 # Each version is installed into .tools/versions, once.
 record: setup
 	@.venv/bin/python tests/record.py $(ARGS)
+
+matrix-litellm: setup
+	@.venv/bin/python tests/matrix_litellm.py $(ARGS)
 
 # Chooses the newest versions again that the .in files allow; for every Python from 3.10 at once.
 pins: $(TESTS)
