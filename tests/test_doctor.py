@@ -217,8 +217,8 @@ def test_a_key_that_is_refused_is_named_by_its_source(user: dict[str, str], prox
         (b"<html>", "{url}/v1/models does not answer with a list of models as LiteLLM does", "check the URL"),
         (
             {"data": [{"id": "openai/*"}]},
-            "{url} lists 1 models and none that opencode can use",
-            "check what the key may use, and includeModels and excludeModels of provider litellm",
+            "{url} serves openai/* and names no model",
+            "name the models under provider.litellm.models in your opencode.json",
         ),
     ],
 )
