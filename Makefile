@@ -26,7 +26,7 @@ NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
 	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
-	@echo "make quick  the tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
+	@echo "make quick  the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make bench  measure what a launch costs"
 	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
 	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
@@ -49,7 +49,7 @@ test: setup
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 quick: $(TESTS)
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not real" $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)
 
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)

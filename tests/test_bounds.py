@@ -127,6 +127,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [127 * 2**20, 8 * 2**20], ids=["127 MiB", "8 MiB"])
 @pytest.mark.parametrize("unit", SHAPES)
 def test_no_answer_of_the_largest_size_takes_long_or_much(unit: str, size: int) -> None:
@@ -157,6 +158,7 @@ def test_ids_have_bounds_in_number_and_in_letters() -> None:
     assert facts.listed({"data": [{"id": "a" * 501}]}) == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", ["arn:", "1-"])  # the slowest of twenty
 def test_building_from_the_most_and_longest_ids_takes_seconds_at_most(unit: str) -> None:
     rows = [{"id": f"{(unit * 500)[:490]}{number:010}"} for number in range(50_000)]

@@ -186,6 +186,7 @@ def link(file: Path) -> None:
     file.symlink_to(elsewhere)
 
 
+KINDS = ("launch", "payload", "answers")
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "empty": overwrite(b""),
     "garbage": overwrite(b"\x00\xff garbage \n\n\n"),
@@ -205,7 +206,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("kind", ["launch-*", "payload-*", "answers-*", "*"])
+@pytest.mark.parametrize("kind", [*(pytest.param(f"{kind}-*", marks=pytest.mark.long) for kind in KINDS), "*"])
 def test_files_that_are_not_as_we_wrote_them_cost_time_and_nothing_else(
     user: dict[str, str], kind: str, damage: str
 ) -> None:

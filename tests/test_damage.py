@@ -51,6 +51,7 @@ def user(home: dict[str, str]) -> dict[str, str]:
     return home | {"OPENCODE_LITELLM_URL": f"http://127.0.0.1:{free_port()}", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+@pytest.mark.long
 def test_every_damaged_installation_starts_opencode(user: dict[str, str]) -> None:
     """Every module, empty, cut off and raising. EVERY_ENTRY=1 tries each at all entries, not only at one in turn."""
     turns = cycle(ENTRIES)

@@ -163,6 +163,7 @@ def test_content_that_opencode_cannot_read_is_left_to_opencode(environment: dict
     assert f"{INLINE}:1:14: " in exported.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "users",
     [

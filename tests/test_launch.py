@@ -370,6 +370,7 @@ NONSENSE: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda nonsense: str(nonsense)[:60])
 def test_an_answer_that_is_no_list_of_models_costs_a_line(
     user: dict[str, str], proxy: StubProxy, nonsense: dict[str, Any]
