@@ -45,6 +45,7 @@ KINDS = (
     PAYLOAD := Kind("payload", ".json"),
     HEAD := Kind("head", ".json"),
     ANSWERS := Kind("answers", ".json"),
+    REFUSAL := Kind("refused"),  # that a proxy has just refused a key
     SNIPPET := Kind("init", middle="[a-z]+-[A-Za-z0-9_.-]+"),
     PROBE := Kind("probe"),
     VERSION := Kind("version"),  # what a program said that it is

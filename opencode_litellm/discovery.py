@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from opencode_litellm.errors import Failure, KeyRefused, ListNotAllowed, NotLiteLLM, ProxyUnreachable, Withheld
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _IDENTITY_PATIENCE = 0.3  # seconds, on loopback
+_TURN = 1.0  # seconds that a launch waits for another one to hear whether the key is refused
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ class Patience:
 
     ``economical`` (launches): a proxy that is away keeps the models that it listed within a week, and one that
     lists no new ones is not asked for details again. Otherwise everything is asked and nothing is made up.
+    ``began`` (launches, ``time.time``): a refusal that another launch has heard since then counts for this one too.
     """
 
     deadline: float
     info_deadline: float
     economical: bool = False
+    began: float = inf
 
     @classmethod
     def of(cls, seconds: float) -> Patience:
@@ -127,10 +132,16 @@ def payload_of(served: Sequence[Served]) -> Payload:
 def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:
     """Return what a proxy says, or what it said last and why it is that; raises Failure without either."""
     old = answers.recall(environment, proxy)
+    turn = answers.take_turn(environment, proxy, _TURN) if patience.began < inf else None
     try:
+        refusal = answers.refused(environment, proxy, patience.began)
+        if refusal is not None:
+            raise refusal
         remembered = _ask(proxy, environment, patience, old)
-    except KeyRefused:
+    except KeyRefused as failure:
         answers.forget(environment, proxy)
+        if failure is not refusal:
+            answers.refuse(environment, proxy, failure)
         raise
     except (ProxyUnreachable, NotLiteLLM, Withheld) as failure:
         if isinstance(failure, ListNotAllowed) and failure.url and proxy.section.listed_models:
@@ -140,6 +151,9 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
         if not (patience.economical and old and old.usable and _is_still_meant(proxy, old, environment)):
             raise
         return old, failure
+    finally:
+        if turn is not None:
+            os.close(turn)
     answers.keep(environment, proxy, remembered)
     return remembered, None
 

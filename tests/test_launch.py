@@ -717,6 +717,37 @@ def test_launches_at_once_that_are_refused_all_say_so(user: dict[str, str], prox
     assert all("check LITELLM_API_KEY" in each.stderr for each in shown)
 
 
+def test_a_refused_key_is_asked_once_by_launches_at_once_from_many_folders(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    """CROWD launches; 200 from 20 folders were tried."""
+    number = int(os.environ.get("CROWD", "30"))
+    folders = [Path(user["HOME"], f"project-{index}") for index in range(max(1, number // 10))]
+    for folder in folders:
+        folder.mkdir()
+    proxy.answer(MODELS, {"error": {"type": "auth_error"}}, status=401, delay=1)
+    with ThreadPoolExecutor(number) as pool:
+        shown = list(pool.map(lambda index: launch(user, folders[index % len(folders)]), range(number)))
+    assert [each.payload for each in shown] == [None] * number
+    assert all("refused the key" in each.stderr and "check LITELLM_API_KEY" in each.stderr for each in shown)
+    asked = proxy.paths().count(MODELS)
+    sys.stderr.write(f"{number} launches asked {asked} times\n")
+    assert asked <= 1 + number // 10  # 1 where all begin before the first one hears
+    before = len(proxy.requests)
+    proxy.serve(["alpha"])
+    assert launch(user, folders[0]).models == ["alpha"]
+    assert proxy.paths()[before:].count(MODELS) == 1
+
+
+def test_a_refusal_of_one_key_is_not_believed_of_another(user: dict[str, str], proxy: StubProxy) -> None:
+    proxy.key = "sk-right"
+    with ThreadPoolExecutor(8) as pool:
+        keys = ["sk-wrong", "sk-right"] * 4
+        shown = list(pool.map(lambda key: launch(user, LITELLM_API_KEY=key), keys))
+    right = [each for key, each in zip(keys, shown, strict=True) if key == "sk-right"]
+    assert [each.models for each in right] == [["alpha", "beta"]] * 4
+
+
 def test_launches_at_once_with_slow_details_are_all_served_in_time(user: dict[str, str], proxy: StubProxy) -> None:
     for path in (MODEL_INFO, MODEL_GROUP_INFO):
         proxy.answer(path, proxy.answers[path].body, delay=12)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from opencode_litellm import __version__, cache
 from opencode_litellm.cache import WEEK
+from opencode_litellm.errors import KeyRefused
 from opencode_litellm.litellm import facts
 from opencode_litellm.litellm.client import Answers
 from opencode_litellm.litellm.facts import Facts
@@ -83,6 +85,41 @@ def forget(environment: Mapping[str, str], proxy: Proxy) -> None:
     cache.remove(environment, _name(proxy))
 
 
+def take_turn(environment: Mapping[str, str], proxy: Proxy, seconds: float) -> int | None:
+    """Be the one of the launches at once that asks a proxy, as ``cache.take_turn`` says."""
+    return cache.take_turn(environment, cache.TURN.name(_fingerprint(proxy)), seconds)
+
+
+def refuse(environment: Mapping[str, str], proxy: Proxy, failure: KeyRefused) -> None:
+    """Let the launches that wait for the same answer know that a proxy refuses the key."""
+    salt = os.urandom(16).hex()
+    content = json.dumps([salt, _mark(proxy, salt), failure.problem, failure.remedy])
+    name = cache.REFUSAL.name(_fingerprint(proxy))
+    cache.write(environment, name, content.encode())
+    cache.date(environment, name, time.time())
+
+
+def refused(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRefused | None:
+    """Return how a proxy refused this key since ``began`` (``time.time``), None if it did not."""
+    name = cache.REFUSAL.name(_fingerprint(proxy))
+    content = cache.read(environment, name)
+    if content is None or proxy.url is None:
+        return None
+    try:
+        heard = os.stat(cache.path(environment, name)).st_mtime
+        salt, mark, problem, remedy = json.loads(content)
+    except (OSError, ValueError, TypeError):
+        return None
+    if not began <= heard <= time.time() or mark != _mark(proxy, str(salt)):
+        return None
+    return KeyRefused(str(problem), str(remedy))
+
+
+def _mark(proxy: Proxy, salt: str) -> str:
+    """Return 16 bits that tell one key from another, and far too few to tell anybody the key."""
+    return cache.digest([salt, proxy.key.secret, *(header.value for header in proxy.headers)])[:4]
+
+
 def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -> Remembered:
     """Return new answers, with what an endpoint said last in place of what it does not say now.
 
@@ -103,9 +140,13 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
 
 
 def _name(proxy: Proxy) -> str:
+    return cache.ANSWERS.name(_fingerprint(proxy))
+
+
+def _fingerprint(proxy: Proxy) -> str:
     url = proxy.url.root if proxy.url else "detected"
     headers = ",".join(header.name.lower() for header in proxy.headers)
-    return cache.ANSWERS.name(cache.digest([proxy.provider, url, proxy.key.source, headers]))
+    return cache.digest([proxy.provider, url, proxy.key.source, headers])
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Facts)}
