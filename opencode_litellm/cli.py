@@ -52,12 +52,24 @@ def _either(names: Collection[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
+def _deliveries(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the values of --delivery. The settings say which are valid: a wrong one must not keep doctor away."""
+    from opencode_litellm.settings.sections import DELIVERIES
+
+    return [name for name in DELIVERIES if name.startswith(incomplete)]
+
+
 def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of all commands that discover; each is also a variable of the same name."""
     options = [
         click.option("--url", metavar="URL", help="The proxy to ask, instead of any other."),
         click.option("--timeout", metavar="SECONDS", help="How long discovery may take [default: 5]."),
-        click.option("--delivery", metavar="HOW", help="auto, inline, file or managed [default: auto]."),
+        click.option(
+            "--delivery",
+            metavar="HOW",
+            shell_complete=_deliveries,
+            help="auto, inline, file or managed [default: auto].",
+        ),
         click.option("--quiet", is_flag=True, help="Print no messages except why a command failed."),
         click.option("--verbose", is_flag=True, help="Print more about what is done."),
     ]
@@ -132,7 +144,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         return
     settings, discovery = _discovered(environment, _configuration(environment))
     handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
-    _notes(environment, settings, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
+    _notes(environment, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
     secrets = carried(discovery)
     # What somebody set as we asked for stays.
     changes = {
@@ -160,18 +172,19 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     if output is not None and not check:
         _refuse_users_own(output)
     configuration = _configuration(environment, project=project or output is None)
-    settings, discovery = _discovered(environment, configuration)
+    _, discovery = _discovered(environment, configuration)
     text = rendering.payload(discovery.payload)
-    _notes(environment, settings, discovery, _not_handed_over(discovery, environment))
+    _notes(environment, discovery, _not_handed_over(discovery, environment))
     if output is None:
         terminal.emit(text)
         return 0
-    if _content(output) == text:
-        return 0
-    if check:
-        terminal.note(f"{output} differs from what the proxies serve now", environment)
+    old = _content(output)
+    if check and old != text:
+        _tell_differences(output, old, text, environment)
         return DIFFERENT
-    _replace(output, text)
+    if old != text:
+        _replace(output, text)
+    _tell_unread(output, environment)
     return 0
 
 
@@ -201,8 +214,8 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
     from opencode_litellm import listing, pager
 
     environment = _environment(**flags)
-    settings, discovery = _discovered(environment, _configuration(environment))
-    _notes(environment, settings, discovery, ())
+    _, discovery = _discovered(environment, _configuration(environment))
+    _notes(environment, discovery, ())
     listed = listing.in_order_of(listing.matching(listing.entries(discovery, everything=everything), patterns), order)
     if as_json:
         terminal.emit(listing.as_json(listed, everything=everything))
@@ -231,11 +244,12 @@ def refresh(**flags: Any) -> None:
     environment = _environment(**flags)
     configuration = _configuration(environment)
     settings = sections.parse(environment, configuration)
+    _warn(environment, settings)
     before = listing.entries(discovery.remembered(settings, environment))
     server = _recipient(environment)[1] == versions.SERVER
     with _progress(environment):
         new = cold.renew(environment, _folder(), configuration, settings, server=server)
-    _notes(environment, settings, new, ())
+    _notes(environment, new, ())
     answered = [served.proxy.provider for served in new.served]
     coloured = terminal.is_coloured(sys.stdout, environment)
     terminal.emit(listing.as_changes(before, listing.entries(new), answered, coloured=coloured))
@@ -296,6 +310,30 @@ def completion(shell: str) -> None:
     terminal.emit(emission.completion(shell, opencode_litellm))
 
 
+EXAMPLES = {
+    "init": """eval "$(opencode-litellm init zsh)\"""",
+    "env": """eval "$(opencode-litellm env bash)\"""",
+    "config": "opencode-litellm config --output ~/dotfiles/opencode.json",
+    "exec": "opencode-litellm exec -- opencode run hello",
+    "models": "opencode-litellm models '*claude*' --sort price",
+    "refresh": "opencode-litellm refresh",
+    "doctor": "opencode-litellm doctor --verbose",
+    "install": "opencode-litellm install bash zsh --shim",
+    "uninstall": "opencode-litellm uninstall --dry-run",
+    "completion": "opencode-litellm completion fish | source",
+}
+
+
+def _end_help_with_examples() -> None:
+    opencode_litellm.epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in EXAMPLES.values())])
+    for name, command in opencode_litellm.commands.items():
+        example = f"\b\nExample:\n  {EXAMPLES[name]}"
+        command.epilog = f"{command.epilog}\n\n{example}" if command.epilog else example
+
+
+_end_help_with_examples()
+
+
 def _running(shim: bool) -> list[str]:
     """Return the shell that runs us. When a ``shim`` is installed as well, it may be one that we do not know."""
     try:
@@ -340,6 +378,7 @@ def _discovered(environment: Environment, configuration: Configuration) -> tuple
     from opencode_litellm.settings import sections
 
     settings = sections.parse(environment, configuration)
+    _warn(environment, settings)
     with _progress(environment):
         return settings, discover(settings, environment, Patience.of(settings.timeout))
 
@@ -366,13 +405,19 @@ def _hand_to_server(environment: Environment, server: str) -> None:
     settings, discovery = _discovered(environment, _configuration(environment, project=False))
     handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
     said = f"{server} reads a file, not the variables of this shell: its models are there, and no variable is set"
-    _notes(environment, settings, discovery, (*handover.notes, said))
+    _notes(environment, discovery, (*handover.notes, said))
 
 
-def _notes(environment: Environment, settings: Settings, discovery: Discovery, more: Sequence[str]) -> None:
+def _warn(environment: Environment, settings: Settings) -> None:
+    """Print the warnings before a proxy is asked: they may say why none is found."""
+    for warning in settings.warnings:
+        terminal.note(warning, environment)
+
+
+def _notes(environment: Environment, discovery: Discovery, more: Sequence[str]) -> None:
     for failure in discovery.failures:
         terminal.failure(str(failure), environment)
-    for note in (*settings.warnings, *more):
+    for note in more:
         terminal.note(note, environment)
     for served in discovery.served:
         terminal.detail(
@@ -447,6 +492,40 @@ def _refuse_users_own(output: Path) -> None:
         is_configuration = False
     what = "is your own configuration" if is_configuration else "was not written by opencode-litellm"
     raise UsageFailure(f"{output} {what}", "name another file")
+
+
+def _tell_differences(output: Path, old: str | None, new: str, environment: Environment) -> None:
+    from opencode_litellm import jsonc, listing
+
+    if old is None:
+        terminal.note(f"{output} is not there, or cannot be read", environment)
+        return
+    terminal.note(f"{output} differs from what the proxies serve now:", environment)
+    try:
+        differences = listing.differences(jsonc.parse(old), jsonc.parse(new))
+    except jsonc.JsoncError as error:
+        differences = [f"it is not JSON: line {error.line}, {error.reason}"]
+    for line in differences or ["only the order or the white space"]:
+        terminal.note(line, environment)
+
+
+def _tell_unread(output: Path, environment: Environment) -> None:
+    """Say when a file lies in a folder of opencode's, under a name that opencode does not read."""
+    from opencode_litellm.opencode import layers
+
+    path = os.path.realpath(output)
+    of_folders = (layers.GLOBAL, layers.DOTFOLDER, layers.DIRECTORY)
+    files = [(kind, os.path.realpath(file)) for kind, file in layers.files(environment, _folder())]
+    names = [os.path.basename(file) for kind, file in files if kind in of_folders and _is_beside(file, path)]
+    if names and path not in (file for _, file in files):
+        terminal.note(
+            f"opencode does not read {output}: name it {_either(dict.fromkeys(names))}, or set OPENCODE_CONFIG={path}",
+            environment,
+        )
+
+
+def _is_beside(one: str, other: str) -> bool:
+    return os.path.dirname(one) == os.path.dirname(other)
 
 
 def _content(output: Path) -> str | None:

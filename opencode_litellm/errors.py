@@ -75,6 +75,10 @@ class NotLiteLLM(Failure):
 
 
 class ConfigurationUnreadable(Failure):
-    """One of the user's configuration files cannot be read."""
+    """One of the user's configuration files cannot be read; ``stops_opencode`` tells whether opencode can start."""
 
     exit_status = 6
+
+    def __init__(self, problem: str, remedy: str = "", *, stops_opencode: bool = False) -> None:
+        super().__init__(problem, remedy)
+        self.stops_opencode = stops_opencode

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opencode_litellm.discovery import Discovery
+    from opencode_litellm.jsonc import JSON
     from opencode_litellm.litellm.prices import Price
     from opencode_litellm.models.catalog import Limit, Model
     from opencode_litellm.models.visibility import Reason
@@ -28,6 +29,7 @@ _GAP = "  "
 _NARROWEST_NAME = 16  # columns that a name is cut to before a column is dropped
 _FITTING_IDS = 0.9  # the part of the ids that a column is wide enough for; a few long ones must not cost the others
 _FIRST_EFFORTS = 2  # so many are named one by one, more in a row as a range
+_MOST_DIFFERENCES = 20  # lines of one comparison
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "1", "2", "31", "32", "33", "36"
 
 
@@ -360,6 +362,28 @@ _COMPARED: tuple[tuple[str, Callable[[Model], str], Callable[[Model], object]], 
     ("reasoning", _reasoning, lambda model: (model.reasoning, model.sure_efforts)),
     ("route", _route, _route),
 )
+
+
+def differences(old: JSON, new: JSON) -> list[str]:
+    """Return a line for each place where two payloads differ: ``+`` only in the new, ``-`` only in the old, ``~``."""
+    lines = list(_differences(old, new, ""))
+    rest = len(lines) - _MOST_DIFFERENCES
+    return [*lines[:_MOST_DIFFERENCES], f"and {rest} more"] if rest > 0 else lines
+
+
+def _differences(old: JSON, new: JSON, place: str) -> Iterator[str]:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        if old != new:
+            # Elsewhere a key may stand, in a file that is not ours.
+            values = f": {json.dumps(old)} → {json.dumps(new)}" if ".models." in place else ""
+            yield f"~ {place}{values}"
+        return
+    for name in sorted(old.keys() | new.keys()):
+        path = f"{place}.{name}" if place else name
+        if name not in old or name not in new:
+            yield f"{'+' if name in new else '-'} {path}"
+        else:
+            yield from _differences(old[name], new[name], path)
 
 
 def tokens(count: int) -> str:

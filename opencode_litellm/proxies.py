@@ -23,6 +23,8 @@ DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_c
 HEADER_OPTIONS = ("customHeaders", "headers")
 TAGS = "tags"
 
+_ENDPOINTS = ("/v1/models", "/v1/chat/completions", "/v1/responses")  # what people copy from examples
+
 
 @dataclass(frozen=True)
 class ProxyURL:
@@ -65,7 +67,10 @@ class ProxyURL:
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         default_port = {"http": 80, "https": 443}[parts.scheme]
         netloc = host if port in (None, default_port) else f"{host}:{port}"
-        path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+        path = parts.path.rstrip("/")
+        if path.endswith(_ENDPOINTS):
+            raise ValueError("it must end before the endpoint, so leave out /models or /chat/completions")
+        path = path.removesuffix("/v1").rstrip("/")
         return cls(f"{parts.scheme}://{netloc}{path}", parts.hostname)
 
 

@@ -268,7 +268,7 @@ def test_a_clock_that_jumps_breaks_nothing(user: dict[str, str], proxy: StubProx
 @pytest.mark.parametrize(
     ("age", "said"),
     [
-        (MINUTE, "from less than 2 hours ago"),
+        (MINUTE, "from less than 2 minutes ago"),
         (5 * HOUR + 60, "from 5 hours ago"),
         (3 * DAY + 60, "from 3 days ago"),
         (6 * DAY, "from 6 days ago"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opencode_litellm import cache, log
+from opencode_litellm import cache, log, terminal
 from opencode_litellm.discovery import NothingUsable, Patience, discover
 from opencode_litellm.errors import Failure, KeyRefused
 from opencode_litellm.launch import record
@@ -117,7 +117,12 @@ def _prepared(
 ) -> Preparation:
     place = _Place(environment, folder, recipient)
     configuration, settings = place.read()
-    return _recorded(place, fingerprint, configuration, settings, patience)[1]
+    try:
+        return _recorded(place, fingerprint, configuration, settings, patience)[1]
+    except Failure:
+        for warning in settings.warnings:  # which may say why
+            terminal.note(warning, environment)
+        raise
 
 
 def _recorded(

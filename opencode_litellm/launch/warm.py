@@ -10,7 +10,7 @@ import os
 import time
 
 from opencode_litellm import cache, program, terminal, variables
-from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable, Withheld
+from opencode_litellm.errors import ConfigurationUnreadable, Failure, NotLiteLLM, ProxyUnreachable, Withheld
 from opencode_litellm.launch import record
 from opencode_litellm.launch.credentials import Credentials
 from opencode_litellm.opencode import commandline, layers, versions
@@ -69,7 +69,9 @@ def _changes_for(command: Sequence[str], environment: Mapping[str, str]) -> Chan
     # To tell the version may take a second, which no `--help` is worth.
     ask = commandline.uses_models(arguments) or commandline.uses_models(arguments, commandline.SECOND)
     path = program.find_opencode(command[0], environment)
-    version = versions.of(path, environment, ask=ask) if path else versions.UNKNOWN
+    if path is None:
+        return {}  # which is all there is to say about it
+    version = versions.of(path, environment, ask=ask)
     grammar = commandline.of(version)
     needed = commandline.uses_models(arguments, grammar)
     if version.major == 1:
@@ -102,6 +104,9 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
     except Failure as failure:
         if server:
             terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
+            return delivery.undo(environment)
+        if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
+            terminal.note(str(failure), environment)
             return delivery.undo(environment)
         # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
         # have run in another folder. A refused key and a configuration that nobody can read speak against them.
@@ -298,9 +303,11 @@ def _trouble(proxy: RecordedProxy, result: Result, last: Record) -> str:
 
 
 def _age(last: Record) -> str:
+    # A record is confirmed once an hour at most, so its models may be newer.
     hours = max(0.0, time.time() - last.confirmed) / 3600
     if hours < 2:
-        return "less than 2 hours ago"
+        minutes = int(hours * 60) + 1
+        return f"less than {minutes} minutes ago" if minutes > 1 else "less than a minute ago"
     return f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
 
 

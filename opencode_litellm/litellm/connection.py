@@ -6,6 +6,7 @@ import gc
 import json
 import queue
 import re
+import socket
 import threading
 import time
 import zlib
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from opencode_litellm.proxies import ProxyURL
 
 _MOST_REDIRECTS = 3
+_TLS_PATIENCE = 1.0  # seconds
+# How OpenSSL, in its versions, calls an answer that is no TLS.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+# nginx, Apache and Go answer http at a port for https, each in its words.
+_TLS_WANTED = re.compile(
+    rb"plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL|HTTP request to an HTTPS server"
+)
 # A few bytes of JSON can become a hundred in memory. 10,000 deployments have 2.2 million of these marks.
 _MOST_VALUES = 4_000_000
 _BEFORE_VALUES = (b",", b"[", b"{")
@@ -80,6 +88,8 @@ def get(request: Request) -> Reply:
     if isinstance(answered, Failure):
         raise answered
     status, body = answered
+    if status == 400 and _TLS_WANTED.search(body):
+        raise _wants_https(request.url)
     return Reply(status, body, time.monotonic() - started)
 
 
@@ -132,14 +142,13 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                         return response.status_code, _body(response, request)
                     target = _followed(target, onward)
     except requests.exceptions.SSLError as error:
-        raise ProxyUnreachable(
-            f"{url.root} has a certificate that is not trusted ({_text_of(_cause(error), headers)})",
-            "name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS",
-        ) from error
+        raise _untrusted(url, _cause(error), headers) from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise late(url) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _cause(error)
+        if not isinstance(cause, ConnectionRefusedError) and _speaks_tls(request):
+            raise _wants_https(url) from error
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
             raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
         raise ProxyUnreachable(
@@ -187,6 +196,47 @@ def late(url: ProxyURL) -> ProxyUnreachable:
     return ProxyUnreachable(
         f"{url.root} did not answer in time", "is it busy? try again, or allow it longer with --timeout SECONDS"
     )
+
+
+def _untrusted(url: ProxyURL, cause: BaseException, headers: Mapping[str, str]) -> ProxyUnreachable:
+    """Return what a failure of TLS means: not every one is about a certificate."""
+    import ssl
+
+    if getattr(cause, "reason", None) in _NOT_TLS:
+        return ProxyUnreachable(f"{url.root} speaks http, not https", "write http:// in the URL of the proxy")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return ProxyUnreachable(
+            f"{url.root} has a certificate that is not trusted ({_text_of(cause, headers)})",
+            "name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS",
+        )
+    return ProxyUnreachable(f"{url.root} fails at TLS ({_text_of(cause, headers)})", "check that it speaks https")
+
+
+def _wants_https(url: ProxyURL) -> ProxyUnreachable:
+    return ProxyUnreachable(f"{url.root} speaks https, not http", "write https:// in the URL of the proxy")
+
+
+def _speaks_tls(request: Request) -> bool:
+    """Tell whether a server that does not answer in HTTP answers in TLS; nothing is sent to it beside that."""
+    import ssl
+
+    url = request.url
+    parts = urlsplit(url.root)
+    patience = min(request.deadline - time.monotonic(), _TLS_PATIENCE)
+    direct = url.is_loopback or not trust.may_use_http_proxy(request.environment)
+    if parts.scheme != "http" or not direct or patience <= 0:
+        return False
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((url.host, parts.port or 80), patience) as plain,
+            context.wrap_socket(plain, server_hostname=url.host),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:

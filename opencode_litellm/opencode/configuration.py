@@ -213,7 +213,7 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
 
 
 def _unreadable(place: str, reason: str, remedy: str = _BEYOND_OPENCODE) -> ConfigurationUnreadable:
-    return ConfigurationUnreadable(f"{place}: {reason}", remedy)
+    return ConfigurationUnreadable(f"{place}: {reason}", remedy, stops_opencode=remedy == _BEYOND_OPENCODE)
 
 
 def _text(path: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opencode_litellm import cache
 from opencode_litellm.jsonc import Bound, Live, joined, mapping
 from opencode_litellm.litellm.facts import row_of
-from opencode_litellm.proxies import HEADER_OPTIONS, TAGS, Header, ModelOptions
+from opencode_litellm.proxies import HEADER_OPTIONS, OUR_OPTIONS, TAGS, Header, ModelOptions
 from opencode_litellm.settings import keys
 from opencode_litellm.variables import CARRIED
 
@@ -29,6 +29,9 @@ TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads
 _SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|credential|signature|session", re.I)
 _SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What opencode 1.18 and its packages read beside ours, as far as it looks like one of ours.
+_OPENCODE_OPTIONS = frozenset({"timeout", "chunkTimeout", "headerTimeout", "setCacheKey", "enterpriseUrl", "name"})
+_SIMILAR = 0.85  # how much of a name has to be the same: `exludeModels` is 0.96 of excludeModels
 _LONGEST_QUOTE = 200  # characters of a value in a warning
 
 
@@ -51,6 +54,18 @@ class Options:
         """Note what is wrong with an option, where it stands and what to do."""
         where = f"options.{'.'.join(names)} of provider {self.provider}{self.place('options', *names)}"
         self._warn(f"{where} {problem}: {remedy}")
+
+    def check_names(self) -> None:
+        """Warn of options that look like one of ours with a mistake in it: nothing else would tell of them."""
+        import difflib
+
+        ours = {_bare(name): name for name in OUR_OPTIONS}
+        for name in self.resolved:
+            if name in OUR_OPTIONS or name in _OPENCODE_OPTIONS:
+                continue
+            close = difflib.get_close_matches(_bare(name), ours, 1, _SIMILAR)
+            if close:
+                self.warn((name,), "is not an option", f"did you mean {ours[close[0]]}?")
 
     def headers(self) -> tuple[Header, ...]:
         """Return the headers that ``customHeaders``, ``headers`` and ``tags`` add up to, sorted by name."""
@@ -156,6 +171,11 @@ def quoted(value: object) -> str:
     """Return a value as JSON for a warning, a long one cut short."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+
+
+def _bare(name: str) -> str:
+    """Return a name without what people write in other ways."""
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def _of(configuration: Mapping[str, Any], provider: str) -> Mapping[str, Any]:

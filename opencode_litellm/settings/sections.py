@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
-from opencode_litellm.jsonc import mapping
+from opencode_litellm.jsonc import ENV, Live, mapping
 from opencode_litellm.proxies import (
     DECLARATIONS,
     NO_KEY,
@@ -209,6 +209,7 @@ class _ProviderSection:
             source = f"{'.'.join(path)} of provider {self.provider}"
             return _url(self._own_url, f"{source}{self._options.place(*path)}"), source
         named = self._environment.get("LITELLM_PROXY_URL")
+        self._warn_of_unset("baseURL", "LITELLM_PROXY_URL" if named else "a LiteLLM on this machine")
         if named:
             return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
         return None, "detection"
@@ -218,6 +219,7 @@ class _ProviderSection:
         # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
         # that is detected on loopback identifies itself first, and is what a section without a URL means.
         overrides = url is not None and self.root != url.root
+        self._options.check_names()
         key = self._key(overrides=overrides)
         # An empty key of the project's would stand above the one that comes from elsewhere.
         emptied = "apiKey" in self._upper and key.reference not in (None, self._options.written.get("apiKey"))
@@ -263,13 +265,26 @@ class _ProviderSection:
             key = keys.of_section(written, resolved["apiKey"], self.provider)
         elif not overrides:
             key = keys.of_variable(self._resolved.get("env"), self._environment, self.provider)
-        key = key or keys.of_environment(self._environment)
+        if key is None:
+            key = keys.of_environment(self._environment)
+            if key is not None and stated:
+                self._warn_of_unset("apiKey", key.source)
         if key is None and stated:
             key = keys.empty(written, self.provider)
         # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
         if key is None and "apiKey" not in resolved and not (overrides and self.root):
             key = keys.stored(self._environment, self.provider)
         return key or NO_KEY
+
+    def _warn_of_unset(self, option: str, instead: str) -> None:
+        """Say that an option is made of variables that are not set, and what takes its place."""
+        written = self._options.written.get(option)
+        names = ENV.findall(written) if isinstance(written, Live) else []
+        unset = [name for name in names if not self._environment.get(name)]
+        if unset:
+            which = f"{' and '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set"
+            problem = f"is {written}, and {which}: {instead} is used instead"
+            self._options.warn((option,), problem, f"set {unset[0]}, or remove the option")
 
     def _section(self, sibling: _ProviderSection) -> Section:
         prefix = f"{self.provider}/"
