@@ -86,7 +86,7 @@ class Upstream(Server):
         last = {"role": "user", "content": given} if isinstance(given, str) else given[-1]
         offered = {tool.get("name") for tool in asked.get("tools") or ()}
         call = _wanted_call(last, offered)
-        content = {"type": "output_text", "text": self.text, "annotations": []}
+        content = {"type": "output_text", "text": self.text, "annotations": [], "logprobs": []}
         item: dict[str, Any] = {
             "id": "msg_1",
             "type": "message",
