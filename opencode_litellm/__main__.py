@@ -101,6 +101,8 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(_signal, name):
             _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
+    if os.environ.get("OPENCODE_LITELLM_ONLY", "").lower() not in ("", "0", "false", "no", "off"):
+        os.environ["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than somebody else's
     folder, name = os.path.split(command[0])
     folders = [folder] if folder else os.environ.get("PATH", os.defpath).split(os.pathsep)
     inside, *passed = os.environ.get(_LAUNCHED, "").split(os.pathsep)

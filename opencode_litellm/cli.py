@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click  # noqa: TID253 - this module is what click is for, and only main() imports it, when nothing shorter fits
 
 from opencode_litellm import __version__, terminal, variables
-from opencode_litellm.errors import UsageFailure
+from opencode_litellm.errors import Failure, UsageFailure
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from rich.status import Status
 
     from opencode_litellm.discovery import Discovery
+    from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.opencode.versions import Version
     from opencode_litellm.settings.sections import Settings
@@ -128,7 +129,8 @@ def init(shell: str | None, command: str) -> None:
 @discovering
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     """Print assignments that give opencode fresh models."""
-    from opencode_litellm.launch.handover import carried, hand_over
+    from opencode_litellm.launch import restriction
+    from opencode_litellm.launch.handover import carried, hand_over, hand_over_here
     from opencode_litellm.opencode import delivery, versions
     from opencode_litellm.shells import emission
 
@@ -142,8 +144,18 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         _hand_to_server(delivery.shared(environment), f"{version}'s server")
         terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
         return
-    settings, discovery = _discovered(environment, _configuration(environment))
-    handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
+    named = {**environment, variables.NAMED_MODEL: variables.ANY_MODEL}  # by whoever starts opencode later
+    try:
+        settings, discovery = _discovered(named, _configuration(environment))
+    except Failure:
+        if limits := restriction.wanted(environment, _folder()):
+            limited = delivery.limited(delivery.undo(environment), limits, environment)
+            terminal.emit(emission.assignments(name, limited, environment))
+        raise
+    if name == "dotenv":  # may be for a machine that has no file of ours
+        handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
+    else:
+        handover = hand_over_here(discovery, settings, environment, recipient=recipient)
     _notes(environment, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
     secrets = carried(discovery)
     # What somebody set as we asked for stays.
@@ -165,14 +177,24 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print opencode's configuration, or keep a file up to date."""
     from opencode_litellm import rendering
+    from opencode_litellm.launch import restriction
+    from opencode_litellm.opencode.payload import Payload
 
     if check and output is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
     environment = _environment(**flags)
     if output is not None and not check:
         _refuse_users_own(output)
-    configuration = _configuration(environment, project=project or output is None)
-    _, discovery = _discovered(environment, configuration)
+    try:
+        configuration = _configuration(environment, project=project or output is None)
+        _, discovery = _discovered(environment, configuration)
+    except Failure:
+        limits = restriction.wanted(environment, _folder())
+        if limits and output is None:
+            terminal.emit(rendering.payload(Payload((), limits=limits)))
+        elif limits and output is not None and not check:
+            _limit(output, limits)
+        raise
     text = rendering.payload(discovery.payload)
     _notes(environment, discovery, _not_handed_over(discovery, environment))
     if output is None:
@@ -417,7 +439,7 @@ def _warn(environment: Environment, settings: Settings) -> None:
 def _notes(environment: Environment, discovery: Discovery, more: Sequence[str]) -> None:
     for failure in discovery.failures:
         terminal.failure(str(failure), environment)
-    for note in more:
+    for note in (*discovery.notes, *more):
         terminal.note(note, environment)
     for served in discovery.served:
         terminal.detail(
@@ -533,6 +555,17 @@ def _content(output: Path) -> str | None:
         return output.read_bytes().decode()
     except (OSError, ValueError):
         return None
+
+
+def _limit(output: Path, limits: Mapping[str, JSON]) -> None:
+    """Write limits on opencode's providers into an output of ours, which keeps the models that it has."""
+    from opencode_litellm import jsonc
+    from opencode_litellm.opencode.delivery import MARKER
+
+    settings = jsonc.parse_live(_content(output) or "{}")
+    before = settings if isinstance(settings, dict) else {}
+    if any(before.get(name) != value for name, value in limits.items()):
+        _replace(output, jsonc.dump({"$schema": MARKER, **before, **limits}))
 
 
 def _replace(output: Path, text: str) -> None:

@@ -13,12 +13,13 @@ from opencode_litellm.errors import Failure, KeyRefused, ListNotAllowed, NotLite
 from opencode_litellm.litellm import answers, client, connection
 from opencode_litellm.litellm.answers import Remembered
 from opencode_litellm.litellm.client import Answers
-from opencode_litellm.models import catalog
+from opencode_litellm.models import catalog, preference
 from opencode_litellm.models.visibility import is_wildcard
 from opencode_litellm.opencode import payload
+from opencode_litellm.proxies import PLUGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from opencode_litellm.models.catalog import Hidden, Model
     from opencode_litellm.opencode.payload import Payload
@@ -50,11 +51,12 @@ class NothingUsable(NotLiteLLM):
 
 @dataclass(frozen=True)
 class Discovery:
-    """The proxies that serve something, why others do not, and the payload of it all."""
+    """The proxies that serve something, why others do not, the payload of it all, and what it could not hold."""
 
     served: tuple[Served, ...]
     failures: tuple[Failure, ...]
     payload: Payload
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
     failures = [*settings.failures, *(result for result in results if isinstance(result, Failure))]
     if not served:
         raise type(failures[0])("; ".join(dict.fromkeys(map(str, failures))))
-    return Discovery(tuple(served), tuple(failures), payload_of(served))
+    whole = payload_of(served, settings)
+    notes = (*_twice(served), *unmet(settings, whole))
+    return Discovery(tuple(served), tuple(failures), whole, notes)
 
 
 def consult(settings: Settings, environment: Mapping[str, str], patience: Patience) -> list[Served | Failure]:
@@ -108,7 +112,7 @@ def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
         said = answers.recall(environment, proxy)
         if said is not None:
             served.append(Served(proxy, said, shown(proxy, said)))
-    return Discovery(tuple(served), (), payload_of(served))
+    return Discovery(tuple(served), (), payload_of(served, settings))
 
 
 def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
@@ -124,9 +128,27 @@ def not_served(served: Served) -> tuple[Hidden, ...]:
     return catalog.hidden(said.listed, said.info, served.proxy.options, section.listed_models)
 
 
-def payload_of(served: Sequence[Served]) -> Payload:
+def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
     """Return the payload of all that is served."""
-    return payload.build([(each.proxy, each.remembered.answers.url, each.models) for each in served])
+    proxies = [(each.proxy, each.remembered.answers.url, each.models) for each in served]
+    return payload.build(proxies, settings.defaults)
+
+
+def _twice(served: Sequence[Served]) -> Iterator[str]:
+    """Yield a sentence when the plugin adds models as well."""
+    if place := served[0].proxy.section.plugin_place:
+        yield (
+            f"{PLUGIN} is loaded too, and would add every model a second time to a provider for responses, so there is"
+            f" none: remove it from plugin in {place}"
+        )
+
+
+def unmet(settings: Settings, whole: Payload) -> Iterator[str]:
+    """Yield a sentence for each default model that the user wants and that is not among those of a payload."""
+    names = [f"{provider.id}/{model}" for provider in whole.providers for model in provider.models]
+    for setting, wishes in (("model", settings.defaults.model), ("small_model", settings.defaults.small_model)):
+        if wishes and setting not in whole.settings:
+            yield preference.ungranted(wishes, names)
 
 
 def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:

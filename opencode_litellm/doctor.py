@@ -19,9 +19,9 @@ from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused
 from opencode_litellm.jsonc import JsoncError, mapping
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
-from opencode_litellm.opencode import delivery, server, slot, versions
+from opencode_litellm.opencode import defaults, delivery, server, slot, versions
 from opencode_litellm.opencode.configuration import read as read_configuration
-from opencode_litellm.proxies import SIBLING_SUFFIX
+from opencode_litellm.proxies import PLUGIN, SIBLING_SUFFIX
 from opencode_litellm.settings import sections
 from opencode_litellm.shells import emission, installation
 from opencode_litellm.shells.formats import FORMATS, SHELLS
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.discovery import Served
     from opencode_litellm.opencode.configuration import Configuration
+    from opencode_litellm.opencode.defaults import FreshSessions
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.opencode.versions import Version
     from opencode_litellm.proxies import Proxy
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 
-_PLUGIN = "opencode-plugin-litellm"
 _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
 _ROOM = 2**20  # bytes; a launch keeps that much of about 2,000 models
 _LONGEST = 300  # characters of what a program says
@@ -67,7 +67,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     try:
         configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
-        checks += [_failed("configuration", failure), *_skipped("settings", "proxy", "delivery")]
+        checks += [_failed("configuration", failure), *_skipped("settings", "proxy", "default model", "delivery")]
     else:
         checks += [_configuration(configuration), _plugin(configuration)]
         checks += _with_settings(environment, configuration, version)
@@ -80,7 +80,7 @@ def _with_settings(
     try:
         settings = sections.parse(environment, configuration)
     except UsageFailure as failure:
-        yield from [_failed("settings", failure), *_skipped("proxy", "delivery")]
+        yield from [_failed("settings", failure), *_skipped("proxy", "default model", "delivery")]
         return
     yield from _settings(settings)
     results = discovery.consult(settings, environment, discovery.Patience.of(settings.timeout))
@@ -90,10 +90,12 @@ def _with_settings(
             yield from _hidden(result)
     served = [result for result in results if not isinstance(result, Failure)]
     if not served:
-        yield from _skipped("delivery")
+        yield from _skipped("default model", "delivery")
         return
-    found = Discovery(tuple(served), (), discovery.payload_of(served))
+    found = Discovery(tuple(served), (), discovery.payload_of(served, settings))
     yield from _models_named(configuration, served, found.payload)
+    fresh = defaults.of_fresh_sessions(configuration, settings.defaults, found.payload)
+    yield _default_model(fresh, settings, found.payload)
     yield _delivery(found, settings, environment, version)
 
 
@@ -172,11 +174,14 @@ def _configuration(configuration: Configuration) -> Check:
 
 
 def _plugin(configuration: Configuration) -> Check:
-    for path, listed in configuration.stated("plugin"):
-        if _PLUGIN in json.dumps(listed):  # as a name, with a version, as a path, with options
-            remedy = f"remove it from plugin in {path}"
-            return Check("plugin", WARNING, f"{_PLUGIN} is loaded too, and asks the proxy again at every start", remedy)
-    return Check("plugin", OK, f"{_PLUGIN} is not loaded")
+    path = configuration.loads(PLUGIN)
+    if path is None:
+        return Check("plugin", OK, f"{PLUGIN} is not loaded")
+    finding = (
+        f"{PLUGIN} is loaded too: it adds models that opencode-litellm hides, and would add every model a second time"
+        " to a provider for responses, so there is none"
+    )
+    return Check("plugin", WARNING, finding, f"remove it from plugin in {path}")
 
 
 def _settings(settings: Settings) -> Iterator[Check]:
@@ -229,6 +234,21 @@ def _models_named(configuration: Configuration, served: Sequence[Served], payloa
         if listed is not None and model not in listed:
             remedy = "choose one that opencode-litellm models lists"
             yield Check("model", WARNING, f"the configuration names {name}, which is not among the models", remedy)
+
+
+def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -> Check:
+    """Say which models a session gets that nobody chose one for, and warn when one of them is not LiteLLM's."""
+    name = "default model"
+    unmet = "; ".join(discovery.unmet(settings, payload))
+    titles = f"titles: {fresh.title}" if fresh.title else "titles: the same model"
+    finding = f"{fresh.model}; {titles}"
+    if fresh.are_ours and not unmet:
+        return Check(name, OK, finding)
+    remedy = "set model and smallModel among the options of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL"
+    if not fresh.are_ours:
+        finding = f"{finding}; not everything is LiteLLM's"
+        remedy += '; "only": true there leaves out all other providers'
+    return Check(name, WARNING, f"{finding}; {unmet}" if unmet else finding, remedy)
 
 
 def _delivery(

@@ -17,11 +17,14 @@ from opencode_litellm.jsonc import Live, mapping
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from opencode_litellm.jsonc import JSON
+
 PROVIDER = "litellm"
 SIBLING_SUFFIX = "-responses"
 DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
 HEADER_OPTIONS = ("customHeaders", "headers")
 TAGS = "tags"
+PLUGIN = "opencode-plugin-litellm"  # which opencode can load in our place
 
 _ENDPOINTS = ("/v1/models", "/v1/chat/completions", "/v1/responses")  # what people copy from examples
 
@@ -133,15 +136,56 @@ class ModelOptions:
     capabilities: Mapping[str, Mapping[str, object]] = field(
         default_factory=dict, metadata={"option": "modelCapabilities"}
     )
+    model: tuple[str, ...] = field(default=(), metadata={"option": "model"})
+    small_model: tuple[str, ...] = field(default=(), metadata={"option": "smallModel"})
+    only: bool = field(default=False, metadata={"option": "only"})
 
 
+OPTION_NAMES = {each.name: each.metadata["option"] for each in fields(ModelOptions)}
 # Options that steer us, not opencode's packages: no sibling needs them.
 OUR_OPTIONS = frozenset(
     {
         "apiKey", "baseURL", *HEADER_OPTIONS, TAGS, *DECLARATIONS,
-        *(option.metadata["option"] for option in fields(ModelOptions)),
+        *OPTION_NAMES.values(),
     }
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One of the models that the user would like to start with, the first that is there.
+
+    ``pattern`` is for ids, or for PROVIDER/ID; ``provider`` is whose models are meant, empty for all; ``source`` is who
+    says so.
+    """
+
+    pattern: str
+    provider: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What is handed over beside providers: which models a fresh session takes, and which providers there may be.
+
+    ``model`` and ``small_model`` are empty where the user's configuration has the same setting already. ``only`` holds
+    the provider ids that are left, None where all are; ``others`` are those that the user's own ``enabled_providers``
+    would let in beside them, and those that they disabled.
+    """
+
+    model: tuple[Wish, ...] = ()
+    small_model: tuple[Wish, ...] = ()
+    only: tuple[str, ...] | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> dict[str, JSON]:
+        """The settings of opencode that leave no provider but those of ``only``."""
+        if self.only is None:
+            return {}
+        # opencode 1.18: disabled_providers beats a list of enabled ones that stands above ours.
+        disabled: dict[str, JSON] = {"disabled_providers": [*self.others]} if self.others else {}
+        return {"enabled_providers": [*self.only], **disabled}
 
 
 @dataclass(frozen=True)
@@ -149,7 +193,11 @@ class Section:
     """What the user's configuration says of a provider already, and what a payload must therefore not say.
 
     ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved;
-    ``named_models`` are the ids that the configuration or opencode's command line names as ``X/ID``;
+    ``named_models`` are the ids that something of the user's names as ``X/ID``: the configuration, opencode's command
+    line or its state, another plugin's file. ``named_in_sibling`` are those that it names as ``X-responses/ID``;
+    ``any_name`` tells that more of them may be named where nobody can look, such as in a session of last week.
+    ``plugin_place`` is the file that loads a plugin which adds models to whatever looks like a LiteLLM provider, empty
+    without one.
     ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
     ``sibling_root`` where the user sends it. ``local``: the address or the key stands in a layer that another folder
     may not have.
@@ -158,6 +206,9 @@ class Section:
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sibling: Mapping[str, Any] = field(default_factory=dict, repr=False)
     named_models: frozenset[str] = frozenset()
+    named_in_sibling: frozenset[str] = frozenset()
+    any_name: bool = False
+    plugin_place: str = ""
     sibling_hidden: bool = False
     sibling_root: str | None = None
     local: bool = False

@@ -17,6 +17,12 @@ CONFIG_CONTENT = "OPENCODE_CONFIG_CONTENT"
 KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
+ANY_MODEL = "*"  # in its place: somebody may name any model, and nobody can tell which
+
+# What the user prefers, above the options of the same meaning.
+DEFAULT_MODEL = "OPENCODE_LITELLM_DEFAULT_MODEL"
+SMALL_MODEL = "OPENCODE_LITELLM_SMALL_MODEL"
+ONLY = "OPENCODE_LITELLM_ONLY"
 
 # What launches started in place of opencode so far, a path list: OPENCODE_PID as it was, then the programs.
 LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"

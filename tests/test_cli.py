@@ -228,7 +228,7 @@ def test_env_in_a_shell_hands_over_and_unset_restores(
     done = run([shell, "-c", script], user | {"OPENCODE_CONFIG_CONTENT": own})
     assert (done.status, done.stderr) == (0, "")
     first, second, restored = done.stdout.splitlines()
-    assert (json.loads(first)["username"], models(first), second) == ("me & you", ["gpt-4o", "gpt-5"], first)
+    assert (json.loads(first)["username"], models(first), second) == ("me & you", ["gpt-4o", "gpt-5", "gpt-5"], first)
     assert restored == own
 
 

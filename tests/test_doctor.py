@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 KEY = "sk-secret-of-mine"
 STEPS = [
     "startup", "templates", "command", "disabled", "cache", "last launch", "configuration", "plugin", "settings",
-    "proxy litellm", "key litellm", "models litellm", "delivery", "opencode",
+    "proxy litellm", "key litellm", "models litellm", "default model", "delivery", "opencode",
 ]  # fmt: skip
-WITHOUT_CONFIGURATION = [*STEPS[:7], "settings", "proxy", "delivery", "opencode"]
+WITHOUT_CONFIGURATION = [*STEPS[:7], "settings", "proxy", "default model", "delivery", "opencode"]
 REPAIR = "correct this template, or delete it to use the built-in one"
 SKIPPED = ("skipped", "skipped because of the failure above", None)
 
@@ -44,7 +44,7 @@ def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
     evaluate(home)
     stand_in(home, "echo 1.18.33")
     configure(home, baseURL=proxy.url)
-    return home | {"LITELLM_API_KEY": KEY}
+    return home | {"LITELLM_API_KEY": KEY, "OPENCODE_LITELLM_DEFAULT_MODEL": "gpt-*"}
 
 
 def evaluate(home: Mapping[str, str]) -> Path:
@@ -88,6 +88,7 @@ def test_all_is_well_with_the_real_programs(
     litellm: LiteLLM, opencode: Opencode, home: dict[str, str]
 ) -> None:
     environment = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": litellm.key}
+    environment |= {"OPENCODE_LITELLM_DEFAULT_MODEL": "gpt-4o", "OPENCODE_LITELLM_SMALL_MODEL": "gpt-4.1-mini"}
     file = evaluate(home)
     done = run(["opencode-litellm", "doctor"], environment)
     assert (done.status, done.stderr) == (0, "")
@@ -112,6 +113,12 @@ def test_all_is_well_with_the_real_programs(
         "proxy litellm": ("ok", f"{litellm.url} (OPENCODE_LITELLM_URL) answered in {took}", None),
         "key litellm": ("ok", "LITELLM_API_KEY", None),
         "models litellm": ("ok", "opencode can use 40 of 52", None),
+        "default model": (
+            "ok",
+            "litellm/gpt-4o (OPENCODE_LITELLM_DEFAULT_MODEL); titles: litellm/gpt-4.1-mini"
+            " (OPENCODE_LITELLM_SMALL_MODEL)",
+            None,
+        ),
         "delivery": ("ok", "40 models in OPENCODE_CONFIG", None),
         "opencode": ("ok", f"1.18.33, {programs}/opencode, as {package} says", None),
     }
@@ -180,8 +187,8 @@ def test_a_setting_that_cannot_be_meant_is_named(
     assert (status, found["settings"][0]) == (2, "failed")
     assert found["settings"][1].startswith(finding)
     assert (found["settings"][2] or "").startswith(remedy)
-    assert [found[name] for name in ("proxy", "delivery")] == [SKIPPED] * 2
-    assert others(found, "settings", "proxy", "delivery") == {"ok"}
+    assert [found[name] for name in ("proxy", "default model", "delivery")] == [SKIPPED] * 3
+    assert others(found, "settings", "proxy", "default model", "delivery") == {"ok"}
 
 
 def test_a_provider_that_the_configuration_hides_is_named(user: dict[str, str], proxy: StubProxy) -> None:
@@ -198,8 +205,8 @@ def test_a_proxy_that_is_away_is_named(user: dict[str, str]) -> None:
     status, found = doctor(user, "--url", nobody)
     finding = f"{nobody} cannot be reached ([Errno 111] Connection refused)"
     assert (status, found["proxy litellm"]) == (3, ("failed", finding, "check that the proxy is running, and the URL"))
-    names = ("key litellm", "models litellm", "delivery")
-    assert [found[name] for name in names] == [SKIPPED] * 3
+    names = ("key litellm", "models litellm", "default model", "delivery")
+    assert [found[name] for name in names] == [SKIPPED] * 4
     assert others(found, "proxy litellm", *names) == {"ok"}
 
 
@@ -318,7 +325,10 @@ def test_a_cache_that_cannot_be_used_is_told(user: dict[str, str]) -> None:
 def test_the_plugin_beside_us_is_told(entry: object, user: dict[str, str]) -> None:
     file = add(user, plugin=["other", entry])
     status, found = doctor(user)
-    finding = "opencode-plugin-litellm is loaded too, and asks the proxy again at every start"
+    finding = (
+        "opencode-plugin-litellm is loaded too: it adds models that opencode-litellm hides, and would add every model a"
+        " second time to a provider for responses, so there is none"
+    )
     assert (status, found["plugin"]) == (0, ("warning", finding, f"remove it from plugin in {file}"))
     assert others(found, "plugin") == {"ok"}
 

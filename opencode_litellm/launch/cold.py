@@ -155,7 +155,7 @@ def _recorded(
     record.save(environment, record.fingerprint(environment, folder, recipient), new)
     stale = [f"{served.stale}; its last known models are shown" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
-    notes = (*settings.warnings, *failures, *stale, *handover.notes)
+    notes = (*settings.warnings, *failures, *stale, *discovery.notes, *handover.notes)
     changes = {} if shared else {**handover.changes, **carried(discovery)}
     return discovery, Preparation(changes, notes, complete=refreshed > 0)
 
@@ -191,7 +191,8 @@ def _watched(
         for base in layers.folders(environment, folder, project=project)
         for name in configurations.MARKDOWN_FOLDERS
     ]
-    return sorted({*configuration.referenced_files, *configuration.markdown_files, *parents, *places})
+    files = configuration.referenced_files | configuration.markdown_files | configuration.mentioning_files
+    return sorted({*files, *parents, *places})
 
 
 def _recorded_proxies(

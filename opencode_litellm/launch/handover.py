@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, rendering, variables
@@ -45,9 +45,9 @@ def hand_over(
     Undeliverable when neither a variable nor a file can hold the payload.
     """
     if recipient == versions.SERVER:
-        return _in_slot(discovery, environment)
+        return _in_slot(discovery, settings, environment)
     second = recipient == versions.TWO
-    payload = server_payload.build(_triples(discovery)) if second else discovery.payload
+    payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
     literal = recipient == versions.ONE_LITERALLY
     if literal:
         environment = {**environment, **_header_values(discovery)}
@@ -71,10 +71,10 @@ def hand_over(
                 _cached(environment, name, text)
             return Handover(changes, INLINE, name)
     changes = delivery.by_file(file, environment)
-    if not above:
+    if not above and (not payload.limits or recipient == versions.ONE_BY_FILE):
         return Handover(changes, FILE, name, notes=notes)
-    # Addresses and keys have to beat a project's configuration, so they go above it, alone.
-    head = rendering.payload(payload.head)
+    # Limits, addresses and keys have to beat a project's configuration, so they go above it, alone.
+    head = rendering.payload(payload.head if above else payload.limited)
     head_name = cache.HEAD.name(cache.digest([head]))
     try:
         changes |= delivery.inline(head, environment, launch=launch, literal=literal)
@@ -130,10 +130,10 @@ def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) 
         )
 
 
-def _in_slot(discovery: Discovery, environment: Mapping[str, str]) -> Handover:
+def _in_slot(discovery: Discovery, settings: Settings, environment: Mapping[str, str]) -> Handover:
     """Return that the payload is in the file which opencode 2's server watches."""
     triples = _triples(discovery)
-    text = rendering.payload(server_payload.build(triples))
+    text = rendering.payload(server_payload.build(triples, settings.defaults))
     said = slot.keep(text, environment)
     notes = (*server_payload.left_out(triples), *([said] if said else []))
     return Handover({}, SLOT, cache.SHARED, notes=notes)
@@ -146,6 +146,26 @@ def _triples(discovery: Discovery) -> list[tuple[Proxy, ProxyURL, Sequence[Model
 def _header_values(discovery: Discovery) -> dict[str, str]:
     headers = [header for served in discovery.served for header in served.proxy.headers]
     return {header.variable: header.value for header in headers if header.variable}
+
+
+def hand_over_here(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, recipient: str
+) -> Handover:
+    """Return how a payload gets to any folder of this machine: the configuration there may have a model of its own.
+
+    So what that may replace goes below it, into a file, if there can be one. Otherwise it is as `hand_over` has it.
+    """
+    whole = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
+    users_file = delivery.users_file(environment) is not None
+    if recipient != versions.ONE or not discovery.payload.settings or whole.mode != INLINE or users_file:
+        return whole
+    text = rendering.payload(discovery.payload.foot)
+    file = _cached(environment, cache.PAYLOAD.name(cache.digest([text])), text)
+    if file is None:
+        return whole
+    rest = replace(discovery, payload=replace(discovery.payload, settings={}))
+    above = hand_over(rest, settings, environment, launch=False, recipient=recipient)
+    return replace(above, changes={**above.changes, variables.CONFIG: file})
 
 
 def carried(discovery: Discovery) -> dict[str, str]:

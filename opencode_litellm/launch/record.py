@@ -29,6 +29,7 @@ _VARIABLES = (
     "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LITELLM_PROXY_URL",
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
     "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY", variables.NAMED_MODEL,
+    variables.DEFAULT_MODEL, variables.SMALL_MODEL, variables.ONLY, "XDG_STATE_HOME",
     # Which way a proxy is reached, and so how it is asked.
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
@@ -136,6 +137,8 @@ def withdraw(environment: Mapping[str, str], fingerprint: str) -> None:
 
 
 def _file_state(path: str) -> str:
+    if path.endswith(os.sep):  # a folder of which only this counts, and not what else comes and goes there
+        return " ".join([path, *layers.json_files(path)])
     try:
         status = os.stat(path)
     except (OSError, ValueError):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LOOPBACK_PATIENCE = 0.3  # seconds
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; nobody notices less
 
+_NO_PROVIDER = '{"enabled_providers":[]}'
+
 INTERRUPTED = 130  # exit status, as shells use it
 
 
@@ -54,10 +56,23 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
         from opencode_litellm import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without LiteLLM's models", environment)
-        return {}
+        return _limited_after_fault(command, environment)
     names = ", ".join(name for name, value in changes.items() if value is not None)
     terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
     return changes
+
+
+def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
+    """Return what leaves no provider but ours where the user wants that, however much of us is broken."""
+    if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
+        return {}
+    try:
+        from opencode_litellm.launch import restriction  # only after a fault
+
+        folder = commandline.folder(command[1:], environment.get("PWD", ""))
+        return restriction.kept({}, environment, _folder(folder if commandline.is_opencode(command[0]) else ""))
+    except Exception:  # noqa: BLE001 - as above
+        return {variables.CONFIG_CONTENT: _NO_PROVIDER} if variables.switched_on(environment, "ONLY") else {}
 
 
 def _changes_for(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
@@ -105,25 +120,26 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
         if server:
             terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
             return delivery.undo(environment)
+        from opencode_litellm.launch import restriction  # only after a failure
+
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
             terminal.note(str(failure), environment)
-            return delivery.undo(environment)
+            return restriction.kept(delivery.undo(environment), environment, folder)
         # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
         # have run in another folder. A refused key and a configuration that nobody can read speak against them.
         left = isinstance(failure, (ProxyUnreachable, NotLiteLLM, Withheld)) and delivery.is_sound(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
-        return {} if left else delivery.undo(environment)
+        return restriction.kept({} if left else delivery.undo(environment), environment, folder)
     return delivery.undo(environment) if server else changes
 
 
 def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment with the model that opencode's command line names, which has to be found there."""
+    if commandline.takes_names_from_elsewhere(arguments):
+        return {**environment, variables.NAMED_MODEL: variables.ANY_MODEL}
     named = commandline.model(arguments)
-    provider = named.partition("/")[0]
-    if not provider.startswith("litellm") or provider.endswith("-responses"):
-        return environment
-    return {**environment, variables.NAMED_MODEL: named}
+    return {**environment, variables.NAMED_MODEL: named} if named else environment
 
 
 def _folder(named: str) -> str:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.versions import Version
 
 
+# Of all versions.
+_SERVERS = frozenset({"acp", "api", "github", "serve", "service", "web"})
+_SESSIONS = frozenset({"--continue", "--fork", "--session", "-c", "-s"})
+
+
 class Grammar:
     """The command line of some versions of opencode.
 
@@ -149,6 +154,17 @@ def folder(arguments: Sequence[str], pwd: str, grammar: Grammar = FIRST) -> str:
 def model(arguments: Sequence[str]) -> str:
     """Return the PROVIDER/MODEL that ``opencode ARGUMENTS`` names, empty if it names none."""
     return _value(arguments, "--model", "-m")
+
+
+def takes_names_from_elsewhere(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
+    """Tell whether ``opencode ARGUMENTS`` uses models that somebody names where nobody can look.
+
+    A session of last week names its model in opencode's database, and the clients of a server name theirs.
+    """
+    before = _before_dashes(arguments)
+    if any(argument.partition("=")[0] in _SESSIONS for argument in before):
+        return True
+    return next(_words(before, grammar), "") in _SERVERS
 
 
 def _value(arguments: Sequence[str], *options: str) -> str:

@@ -33,6 +33,10 @@ _FRONT_MATTER_MODEL = re.compile(
     r"""^["']?model["']?[ \t]*:[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'>|].*?))[ \t]*(?:[ \t]\#.*)?\r?$""",
     re.MULTILINE,
 )
+# PROVIDER/MODEL as a whole string; also in a comment, which does no harm.
+_NAME = re.compile(r'"([^\s"/\\]+/[^\s"\\]+)"')
+_LARGEST = 2**18  # bytes; what names models is far smaller
+_MOST_FILES = 100  # in one folder
 # In a folder's name, these cannot be written into a reference; the last are bytes that are not UTF-8.
 _UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")
 _DEEPEST = 8  # folders; a link to a parent would otherwise be followed for ever
@@ -53,16 +57,25 @@ class Configuration:
     `environment_names`, `referenced_files` (absolute): what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
     `markdown_files`: the agents, modes and commands that were read for it.
+    `mentions`: every string that may be a PROVIDER/MODEL, in the configuration, in any other JSON file of opencode's
+    configuration folders, such as a plugin's own, and in what opencode remembers of the models that were used.
+    `recent_models`: those that opencode remembers as used, the last one first.
+    `mentioning_files`: the files that were read for it, and the folders that they are in, which end with a slash.
+    `unreadable`: the texts of layers that were passed over.
     """
 
     __slots__ = (
         "_layers",
         "environment_names",
         "markdown_files",
+        "mentioning_files",
+        "mentions",
         "models_named",
+        "recent_models",
         "referenced_files",
         "resolved",
         "sources",
+        "unreadable",
         "upper",
         "written",
     )
@@ -76,6 +89,10 @@ class Configuration:
         self.referenced_files: frozenset[str] = frozenset()
         self.models_named: frozenset[str] = frozenset()
         self.markdown_files: frozenset[str] = frozenset()
+        self.mentions: frozenset[str] = frozenset()
+        self.mentioning_files: frozenset[str] = frozenset()
+        self.recent_models: tuple[str, ...] = ()
+        self.unreadable: list[str] = []
         self._layers: list[tuple[str, Section]] = []
 
     def add(self, path: str, section: Section) -> None:
@@ -92,25 +109,39 @@ class Configuration:
                 yield path, value
 
 
-def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -> Configuration:
+    def loads(self, plugin: str) -> str | None:
+        """Return the path of the strongest layer that loads a plugin: by its name, a version or a path of it."""
+        return next((path for path, listed in self.stated("plugin") if plugin in json.dumps(listed)), None)
+
+
+def read(
+    environment: Mapping[str, str], folder: str, *, project: bool = True, tolerant: bool = False
+) -> Configuration:
     """Return the configuration that opencode would see in the absolute `folder`, our deliveries left out.
 
     `project` is that of `layers.files`. Raises `ConfigurationUnreadable` where opencode would not start: text
     that is not JSONC, a `{file:}` that cannot be read, a file that is a folder; and where only opencode can read
-    it: a pipe, which can be read once, or a number beyond Python's range.
+    it: a pipe, which can be read once, or a number beyond Python's range. With `tolerant`, such layers are passed over.
     """
     configuration = Configuration()
     names: set[str] = set()
     references: set[str] = set()
     for kind, path in layers.files(environment, folder, project=project):
-        text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
-        if text and delivery.is_ours(text):
-            # opencode 2 and people write into the one that its server watches.
-            text = slot.users_part(path, text, environment) if kind in (layers.GLOBAL, layers.DIRECTORY) else ""
-        if not text:
+        text: str | None = ""
+        try:
+            text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
+            if text and delivery.is_ours(text):
+                # opencode 2 and people write into the one that its server watches.
+                text = slot.users_part(path, text, environment) if kind in (layers.GLOBAL, layers.DIRECTORY) else ""
+            if not text:
+                continue
+            base = folder if kind == layers.INLINE else os.path.dirname(path)
+            layer = _Layer(text, path, base, environment)
+        except ConfigurationUnreadable:
+            if not tolerant:
+                raise
+            configuration.unreadable.append(text or "")
             continue
-        base = folder if kind == layers.INLINE else os.path.dirname(path)
-        layer = _Layer(text, path, base, environment)
         configuration.sources.append((kind, path))
         configuration.add(path, layer.resolved)
         names |= layer.variables
@@ -120,11 +151,17 @@ def read(environment: Mapping[str, str], folder: str, *, project: bool = True) -
         configuration.written = merge(configuration.written, layer.written)
         if kind not in _LOWEST:
             configuration.upper = jsonc.merged(configuration.upper, layer.resolved)
-    markdown = dict(_markdown(layers.folders(environment, folder, project=project), folder))
+    folders = layers.folders(environment, folder, project=project)
+    markdown = dict(_markdown(folders, folder))
+    state = layers.state_file(environment)
+    mentions = _mentions([os.path.join(folder, place) for place in folders])
+    configuration.recent_models, mentions[state] = _remembered(_small_text(state))
     configuration.environment_names = frozenset(names)
     configuration.referenced_files = frozenset(references)
     configuration.markdown_files = frozenset(markdown)
     configuration.models_named = frozenset({*_models_named(configuration.resolved), *filter(None, markdown.values())})
+    configuration.mentioning_files = frozenset(mentions)
+    configuration.mentions = configuration.models_named.union(_strings(configuration.resolved), *mentions.values())
     return configuration
 
 
@@ -253,6 +290,53 @@ def _model(value: JSON) -> Iterator[str]:
         value = f"{value.get('providerID')}/{value.get('model')}"
     if isinstance(value, str) and value:
         yield value.partition("#")[0]
+
+
+def _mentions(folders: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return what may be a PROVIDER/MODEL, by the file that says so; folders, with a slash, are there as well."""
+    mentions: dict[str, frozenset[str]] = {}
+    for folder in folders:
+        mentions[os.path.join(folder, "")] = frozenset()
+        for path in (os.path.join(folder, name) for name in layers.json_files(folder)[:_MOST_FILES]):
+            text = _small_text(path)
+            names = () if delivery.is_ours(text) else (match[1] for match in _NAME.finditer(text))
+            mentions[path] = frozenset(names)
+    return mentions
+
+
+def _small_text(path: str) -> str:
+    """Return the text of a file that opencode or a plugin wrote, empty when it is too large or not to be read."""
+    try:
+        status = os.stat(path)
+        return _decoded(path) if status.st_size <= _LARGEST and stat.S_ISREG(status.st_mode) else ""
+    except (OSError, ConfigurationUnreadable):
+        return ""
+
+
+def _remembered(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the models that opencode's state has as recent, and all that are named in it.
+
+    opencode 1.18: `recent` and `favorite` list objects, `variant` maps names to variants.
+    """
+    try:
+        state = json.loads(text)
+    except (ValueError, RecursionError):
+        state = {}
+    recent, favorite = (_models_listed(jsonc.mapping(state).get(group)) for group in ("recent", "favorite"))
+    return recent, frozenset({*recent, *favorite, *(match[1] for match in _NAME.finditer(text))})
+
+
+def _models_listed(value: object) -> tuple[str, ...]:
+    models = value if isinstance(value, list) else []
+    return tuple(f"{model.get('providerID')}/{model.get('modelID')}" for model in models if isinstance(model, dict))
+
+
+def _strings(value: JSON) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
 
 
 def _markdown(folders: Iterable[str], base: str) -> Iterator[tuple[str, str | None]]:

@@ -16,10 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from opencode_litellm.jsonc import JSON
+
     Changes = dict[str, str | None]
 
 TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
+
+LIMITS = ("enabled_providers", "disabled_providers")  # settings of opencode that only `only` hands over
 
 # How our template begins, and the same where shells and dotenv readers must find nothing to act upon.
 _HEAD = f'{{"$schema":"{MARKER}",'
@@ -69,7 +73,7 @@ def _above(text: str, content: str, values: Mapping[str, str]) -> str:
     from opencode_litellm.jsonc import merged
 
     def settled(token: str) -> tuple[str, str]:
-        return token, jsonc.ENV.sub(lambda match: values.get(match[1], match[0]), token)
+        return token, _outside_of_strings(token, values)
 
     try:
         ours, users = jsonc.parse_live(text), jsonc.parse_live(content, settled)
@@ -80,7 +84,33 @@ def _above(text: str, content: str, values: Mapping[str, str]) -> str:
         ) from error
     if not isinstance(ours, dict) or not isinstance(users, dict):
         raise Undeliverable("its present value is not an object in braces", "unset it, or correct it")
-    return jsonc.dump({**merged(ours, users), "$schema": MARKER})
+    limits = {name: ours[name] for name in LIMITS if name in ours}
+    return jsonc.dump({**merged(ours, users), **limits, "$schema": MARKER})
+
+
+def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[str, str]) -> Changes:
+    """Return ``changes`` with ``limits`` above what they leave inline: the user's content, or an earlier payload.
+
+    Content that cannot be merged with them gives way.
+    """
+    from opencode_litellm import jsonc  # only where nothing else can be delivered
+
+    content = {**environment, **changes}.get(variables.CONFIG_CONTENT) or "{}"
+    try:
+        settings = jsonc.parse_live(content, lambda token: (token, _outside_of_strings(token, environment)))
+    except jsonc.JsoncError:
+        settings = {}
+    lower = {**settings, **limits} if isinstance(settings, dict) else {**limits}
+    text = jsonc.dump({"$schema": MARKER, **lower} | {"$schema": MARKER})
+    result: Changes = {**changes, variables.CONFIG_CONTENT: text}
+    users = users_content(environment)
+    return result if users is None else {**result, variables.USER_CONTENT: users}
+
+
+def _outside_of_strings(token: str, environment: Mapping[str, str]) -> str:
+    from opencode_litellm import jsonc  # its caller has it
+
+    return jsonc.ENV.sub(lambda match: environment.get(match[1], match[0]), token)
 
 
 def _resolved(text: str, environment: Mapping[str, str]) -> str:
@@ -142,8 +172,13 @@ def undo(environment: Mapping[str, str]) -> Changes:
 
 
 def shared(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what opencode 2's server may be assumed to share with a launch: no delivery, no inline content."""
-    return {name: value for name, value in undone(environment).items() if name != variables.CONFIG_CONTENT}
+    """Return what opencode 2's server may be assumed to share with a launch: no delivery, no inline content.
+
+    Nor that a session or a client may name any model: its file is the same for all launches.
+    """
+    left = {(variables.NAMED_MODEL, variables.ANY_MODEL)}
+    kept = {name: value for name, value in undone(environment).items() if (name, value) not in left}
+    return {name: value for name, value in kept.items() if name != variables.CONFIG_CONTENT}
 
 
 def undone(environment: Mapping[str, str]) -> dict[str, str]:

@@ -112,6 +112,19 @@ def auth_file(environment: Mapping[str, str]) -> str:
     return variables.xdg(environment, "XDG_DATA_HOME", os.path.join(".local", "share"), "opencode", "auth.json")
 
 
+def json_files(folder: str) -> list[str]:
+    """Return the names of the JSON and JSONC files of a folder, sorted; none of one that is not there."""
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith((".json", ".jsonc")))
+    except OSError:
+        return []
+
+
+def state_file(environment: Mapping[str, str]) -> str:
+    """Return the path of the models that opencode remembers: recent ones, favourites, chosen variants."""
+    return variables.xdg(environment, "XDG_STATE_HOME", os.path.join(".local", "state"), "opencode", "model.json")
+
+
 def _upward(environment: Mapping[str, str], folder: str) -> list[str]:
     """Return `folder` and those above it, up to the git root, or to the system's root outside of a repository.
 

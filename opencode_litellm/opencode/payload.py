@@ -5,13 +5,14 @@ Pure, and valid by construction: opencode 1.18 refuses to start on a single entr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opencode_litellm.jsonc import Live, joined, mapping
+from opencode_litellm.models.preference import Name, granted
 from opencode_litellm.opencode.delivery import MARKER
-from opencode_litellm.proxies import OUR_OPTIONS, PLACEHOLDER, SIBLING_SUFFIX
+from opencode_litellm.proxies import OUR_OPTIONS, PLACEHOLDER, SIBLING_SUFFIX, Defaults
 from opencode_litellm.variables import NO_KEY
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _VARIANTS_OF_OPENCODE = {
     "responses": ("none", "minimal", "low", "medium", "high", "xhigh"),
 }
 
+_NO_DEFAULTS = Defaults()
 _NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
 
 
@@ -49,15 +51,31 @@ class Provider:
 
 @dataclass(frozen=True)
 class Payload:
-    """Providers in order, under the ``$schema`` by which our own deliveries are recognised."""
+    """Providers in order, under the ``$schema`` by which our own deliveries are recognised.
+
+    ``settings`` are opencode's other settings: the models of a fresh session, which a project's configuration may
+    replace. ``limits`` are those that nothing may replace: which providers there are.
+    """
 
     providers: tuple[Provider, ...]
+    settings: Mapping[str, JSON] = field(default_factory=dict)
+    limits: Mapping[str, JSON] = field(default_factory=dict)
     schema: str = MARKER
 
     @property
     def head(self) -> Payload:
-        """The same providers without their models: the addresses and keys that belong together."""
-        return replace(self, providers=tuple(replace(provider, models={}) for provider in self.providers))
+        """What must stand above a project's configuration: the limits, and addresses with the keys for them."""
+        return Payload(tuple(replace(provider, models={}) for provider in self.providers), limits=self.limits)
+
+    @property
+    def limited(self) -> Payload:
+        """The limits alone."""
+        return Payload((), limits=self.limits)
+
+    @property
+    def foot(self) -> Payload:
+        """What a project's configuration may replace."""
+        return Payload((), settings=self.settings)
 
     @property
     def below_project(self) -> Payload:
@@ -79,17 +97,45 @@ class Payload:
         return sum(len(provider.models) for provider in self.providers)
 
 
-def build(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> Payload:
+def build(
+    served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]], defaults: Defaults = _NO_DEFAULTS
+) -> Payload:
     """Return the payload for proxies, where each one is, and the models that it serves."""
+    providers = tuple(provider for proxy, url, models in served for provider in _providers(proxy, url, models))
+    return assembled(providers, [proxy for proxy, _, _ in served], defaults)
+
+
+def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], defaults: Defaults) -> Payload:
+    """Return the payload that has providers, and beside them what the user wants of the models that are there then."""
+    names = [name for proxy in proxies for name in _names(proxy, providers)]
+    wishes = {"model": defaults.model, "small_model": defaults.small_model}
+    settings = {setting: granted(wanted, names) for setting, wanted in wishes.items()}
     return Payload(
-        tuple(provider for proxy, url, models in served for provider in _providers(proxy, url, models))
+        providers, {setting: str(name) for setting, name in settings.items() if name}, dict(defaults.limits)
     )
+
+
+def _names(proxy: Proxy, providers: Sequence[Provider]) -> Iterator[Name]:
+    """Yield the models of a proxy that opencode will have, the user's own among them."""
+    for provider, written in ((proxy.provider, proxy.section.written), (_sibling(proxy), proxy.section.sibling)):
+        ours = next((each for each in providers if each.id == provider), None)
+        settings = written if "whitelist" in written or ours is None else ours.settings
+        models = {*(ours.models if ours else ()), *mapping(written.get("models"))}
+        whitelist, blacklist = settings.get("whitelist"), {**settings, **written}.get("blacklist")
+        for model in sorted(models):
+            excluded = isinstance(blacklist, list) and model in blacklist
+            if not excluded and not (isinstance(whitelist, list) and model not in whitelist):
+                yield Name(proxy.provider, provider, model)
+
+
+def _sibling(proxy: Proxy) -> str:
+    return f"{proxy.provider}{SIBLING_SUFFIX}"
 
 
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
     new = [model for model in models if model.id not in proxy.section.listed_models]
     siblings = [model for model in new if belongs_to_sibling(model, proxy)]
-    moved = {model.id for model in siblings}
+    moved = {model.id for model in siblings if not stays(model, proxy)}
     chat = Provider(
         id=proxy.provider,
         settings=_main_settings(proxy, url),
@@ -101,7 +147,7 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
     return [
         chat,
         Provider(
-            id=f"{proxy.provider}{SIBLING_SUFFIX}",
+            id=_sibling(proxy),
             settings=_sibling_settings(proxy, url),
             below=_sibling_settings(proxy, url, below=True) if proxy.section.local else None,
             models={model.id: entry(model, proxy, in_sibling=True) for model in siblings},
@@ -110,14 +156,24 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
 
 
 def belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
+    section = proxy.section
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
-    if not can_have_sibling(proxy):
+    # The plugin would take the sibling for one more LiteLLM, and add every model to it.
+    if not can_have_sibling(proxy) or section.plugin_place:
         return False
     if proxy.options.responses_provider == "sibling":
         return True
-    # A model that the configuration names as X/ID has to be found there.
-    return not proxy.section.sibling_hidden and model.id not in proxy.section.named_models
+    if section.sibling_hidden:
+        return False
+    return model.id not in section.named_models or model.id in section.named_in_sibling or section.any_name
+
+
+def stays(model: Model, proxy: Proxy) -> bool:
+    """Tell whether a model of the sibling has to be found as X/ID as well, because that is what it is called."""
+    if proxy.options.responses_provider == "sibling":
+        return False
+    return model.id in proxy.section.named_models or proxy.section.any_name
 
 
 def can_have_sibling(proxy: Proxy) -> bool:

@@ -21,23 +21,18 @@ if TYPE_CHECKING:
 
     from opencode_litellm.models.catalog import Model
     from opencode_litellm.opencode.payload import JSON
-    from opencode_litellm.proxies import Proxy, ProxyURL
+    from opencode_litellm.proxies import Defaults, Proxy, ProxyURL
 
 _VARIABLE = re.compile(r"\{env:([^}]+)\}")
 # S: ignored, with a warning in the log for each model.
 _UNKNOWN = ("reasoning", "attachment", "temperature", "organizationOwner")
 
 
-def build(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> Payload:
+def build(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]], defaults: Defaults) -> Payload:
     """Return the payload for proxies, where each one is, and the models that it serves."""
-    return Payload(
-        tuple(
-            provider
-            for proxy, url, models in served
-            if not is_elsewhere(proxy)
-            for provider in _providers(proxy, url, models)
-        )
-    )
+    here = [each for each in served if not is_elsewhere(each[0])]
+    providers = tuple(provider for proxy, url, models in here for provider in _providers(proxy, url, models))
+    return payload.assembled(providers, [proxy for proxy, _, _ in here], defaults)
 
 
 def is_elsewhere(proxy: Proxy) -> bool:
@@ -73,7 +68,7 @@ def left_out(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> list[
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
     new = [model for model in models if model.id not in proxy.section.listed_models and _is_allowed(model, proxy)]
     siblings = [model for model in new if payload.belongs_to_sibling(model, proxy)]
-    moved = {model.id for model in siblings}
+    moved = {model.id for model in siblings if not payload.stays(model, proxy)}
     main = Provider(
         id=proxy.provider,
         settings=_settings(proxy, url),

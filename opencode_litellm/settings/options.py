@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opencode_litellm import cache
 from opencode_litellm.jsonc import Bound, Live, joined, mapping
 from opencode_litellm.litellm.facts import row_of
-from opencode_litellm.proxies import HEADER_OPTIONS, OUR_OPTIONS, TAGS, Header, ModelOptions
+from opencode_litellm.proxies import HEADER_OPTIONS, OPTION_NAMES, OUR_OPTIONS, TAGS, Header, ModelOptions
 from opencode_litellm.settings import keys
 from opencode_litellm.variables import CARRIED
 
@@ -86,10 +86,15 @@ class Options:
             headers.setdefault(TAGS_HEADER, tags)
         return tuple(headers[name] for name in sorted(headers))
 
+    @property
+    def only(self) -> bool:
+        """Whether no provider but ours is wanted."""
+        return self._switch(OPTION_NAMES["only"])
+
     def models(self) -> ModelOptions:
         """Return the options that choose and correct models, each read by its row of ``_READERS``."""
         values: dict[str, Any] = {
-            field.name: _READERS[field.name](self, field.metadata["option"]) for field in fields(ModelOptions)
+            field.name: _READERS[field.name](self, OPTION_NAMES[field.name]) for field in fields(ModelOptions)
         }
         return ModelOptions(**values)
 
@@ -137,6 +142,12 @@ class Options:
             self.warn((name,), f"is {quoted(value)}, and only strings in it are used", "write a list of strings")
         return strings
 
+    def _switch(self, name: str) -> bool:
+        value = self.resolved.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.warn((name,), f"is {quoted(value)}, so it has no effect", "write true or false, unquoted")
+        return value is True
+
     def _capabilities(self, name: str) -> Mapping[str, Mapping[str, object]]:
         value = self.resolved.get(name)
         models = mapping(value)
@@ -164,6 +175,9 @@ _READERS: dict[str, Callable[[Options, str], object]] = {
     "include": Options._strings,
     "exclude": Options._strings,
     "capabilities": Options._capabilities,
+    "model": Options._strings,
+    "small_model": Options._strings,
+    "only": Options._switch,
 }
 
 

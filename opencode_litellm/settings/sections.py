@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
@@ -16,20 +16,25 @@ from opencode_litellm.jsonc import ENV, Live, mapping
 from opencode_litellm.proxies import (
     DECLARATIONS,
     NO_KEY,
+    OPTION_NAMES,
+    PLUGIN,
     PROVIDER,
     SIBLING_SUFFIX,
+    Defaults,
     Key,
     Proxy,
     ProxyURL,
     Section,
+    Wish,
 )
 from opencode_litellm.settings import keys
 from opencode_litellm.settings.options import Options, quoted
-from opencode_litellm.variables import NAMED_MODEL
+from opencode_litellm.variables import ANY_MODEL, DEFAULT_MODEL, NAMED_MODEL, ONLY, SMALL_MODEL, switched_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.configuration import Configuration
 
 TIMEOUT = 5.0  # seconds, for a whole discovery
@@ -37,6 +42,7 @@ DELIVERIES = ("auto", "inline", "file", "managed")
 
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
 _USER = re.compile(r"//[^/]*@")
+_ONLY = re.compile(r"""["']?\bonly["']?\s*:\s*true\b""")  # in a text that cannot be parsed
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Settings:
     """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error.
 
     ``failures`` are those of providers that cannot be asked, ``variables`` what addresses are made of, and where keys
-    may be.
+    may be. ``defaults`` is what the user wants beside providers.
     """
 
     proxies: tuple[Proxy, ...]
@@ -53,6 +59,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     variables: frozenset[str] = frozenset()
+    defaults: Defaults = field(default_factory=Defaults)
 
 
 def parse(environment: Mapping[str, str], configuration: Configuration) -> Settings:
@@ -63,14 +70,26 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     """
     warnings: list[str] = []
     reader = _Reader(environment, configuration, warnings)
+    proxies = reader.proxies()
     return Settings(
-        proxies=reader.proxies(),
+        proxies=proxies,
         timeout=timeout(environment),
         delivery=delivery(environment),
         warnings=tuple(warnings),
         failures=tuple(reader.failures),
         variables=reader.variables,
+        defaults=reader.defaults(proxies),
     )
+
+
+def limits(environment: Mapping[str, str], configuration: Configuration) -> dict[str, JSON]:
+    """Return what leaves opencode no provider but ours, where the user wants only those; else nothing.
+
+    For a launch that has no models to hand over: ``configuration`` may lack what nobody could read.
+    """
+    reader = _Reader(environment, configuration, [])
+    in_unreadable = any(_ONLY.search(text) for text in configuration.unreadable)
+    return reader.limited(stated=in_unreadable).limits
 
 
 def timeout(environment: Mapping[str, str]) -> float:
@@ -135,6 +154,42 @@ class _Reader:
             except UsageFailure as failure:
                 self.failures.append(failure)
         return tuple(proxies)
+
+    def defaults(self, proxies: Sequence[Proxy]) -> Defaults:
+        """Return what the user wants beside providers; ``proxies`` are all that there are to take models from."""
+        users = self._configuration.resolved
+        return replace(
+            self.limited(),
+            model=() if users.get("model") else self._wishes(DEFAULT_MODEL, "model", proxies),
+            small_model=() if users.get("small_model") else self._wishes(SMALL_MODEL, "small_model", proxies),
+        )
+
+    def limited(self, *, stated: bool = False) -> Defaults:
+        """Return the providers that are left, where the user wants only ours; ``stated``: they do."""
+        ours = self._ours()
+        wanted = stated or any(Options(provider, self._configuration, self._warn).only for provider in ours)
+        if self._environment.get(ONLY):
+            wanted = switched_on(self._environment, "ONLY")
+        if not wanted:
+            return Defaults()
+        ids = sorted({f"{provider}{suffix}" for provider in {*ours, PROVIDER} for suffix in ("", SIBLING_SUFFIX)})
+        enabled, disabled = (
+            {name for name in value if isinstance(name, str)} if isinstance(value, list) else None
+            for value in map(self._configuration.resolved.get, ("enabled_providers", "disabled_providers"))
+        )
+        left = tuple(provider for provider in ids if enabled is None or provider in enabled)
+        foreign = (enabled or set()) - set(ids)
+        return Defaults(only=left, others=tuple(sorted(foreign | (disabled or set()))) if foreign else ())
+
+    def _wishes(self, variable: str, name: str, proxies: Sequence[Proxy]) -> tuple[Wish, ...]:
+        text = self._environment.get(variable, "")
+        if text.strip():
+            return tuple(Wish(pattern.strip(), "", variable) for pattern in text.split(",") if pattern.strip())
+        return tuple(
+            Wish(pattern, proxy.provider, f"options.{OPTION_NAMES[name]} of provider {proxy.provider}")
+            for proxy in proxies
+            for pattern in getattr(proxy.options, name)
+        )
 
     def _section(self, provider: str) -> _ProviderSection:
         section = _ProviderSection(provider, self._environment, self._configuration, self._warn)
@@ -287,12 +342,18 @@ class _ProviderSection:
             self._options.warn((option,), problem, f"set {unset[0]}, or remove the option")
 
     def _section(self, sibling: _ProviderSection) -> Section:
-        prefix = f"{self.provider}/"
-        named = {*self._configuration.models_named, self._environment.get(NAMED_MODEL, "")}
+        named = {*self._configuration.mentions, self._environment.get(NAMED_MODEL, "")}
+
+        def ids(prefix: str) -> frozenset[str]:
+            return frozenset(name[len(prefix) :] for name in named if name.startswith(prefix))
+
         return Section(
             written=self._written,
             sibling=sibling._written,
-            named_models=frozenset(name[len(prefix) :] for name in named if name.startswith(prefix)),
+            named_models=ids(f"{self.provider}/"),
+            named_in_sibling=ids(f"{sibling.provider}/"),
+            any_name=ANY_MODEL in named,
+            plugin_place=self._configuration.loads(PLUGIN) or "",
             sibling_hidden=not sibling.is_enabled,
             sibling_root=sibling.root,
             local=bool(self._upper - {"headers"}),

@@ -66,7 +66,7 @@ class Server:
                 owner.requests.append(request)
                 owner.answer_to(request, self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - http.server's names
+            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_CONNECT = answer  # noqa: N815 - http.server's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
                 """Say nothing: the requests are kept."""

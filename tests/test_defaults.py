@@ -1,0 +1,254 @@
+"""Which model answers when nobody chose one, and that no other provider does where the user wants only ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from world.handover import ENV, EXEC, applied, asked, handed_over
+from world.opencode import run
+from world.stub import StubProxy
+
+from opencode_litellm import jsonc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MODELS = ["claude-haiku-4-5", "claude-sonnet-4-5", "gpt-4o", "gpt-4o-mini", "gpt-5"]
+OURS = ["litellm", "litellm-responses"]
+DEFAULT, SMALL, ONLY = (f"OPENCODE_LITELLM_{name}" for name in ("DEFAULT_MODEL", "SMALL_MODEL", "ONLY"))
+
+
+@pytest.fixture
+def proxy() -> Iterator[StubProxy]:
+    with StubProxy(MODELS, key="sk-right") as server:
+        yield server
+
+
+@pytest.fixture
+def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": "sk-right"}
+
+
+@pytest.fixture
+def folder(home: Mapping[str, str]) -> Path:
+    place = Path(home["HOME"], "project")
+    (place / ".git").mkdir(parents=True)
+    return place
+
+
+def write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def configure(home: Mapping[str, str], value: Mapping[str, Any]) -> None:
+    write(Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json"), {"$schema": "x", **value})
+
+
+def options(**values: Any) -> dict[str, Any]:
+    return {"provider": {"litellm": {"options": values}}}
+
+
+def delivered(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what opencode is given in its environment: a file, and inline content above it."""
+    file = environment.get("OPENCODE_CONFIG")
+    lower = jsonc.parse(Path(file).read_text()) if file and Path(file).exists() else {}
+    upper = jsonc.parse(environment.get("OPENCODE_CONFIG_CONTENT") or "{}")
+    assert isinstance(lower, dict)
+    assert isinstance(upper, dict)
+    return jsonc.merged(lower, upper)
+
+
+def settings_of(environment: Mapping[str, str]) -> dict[str, Any]:
+    return {name: value for name, value in delivered(environment).items() if name not in ("$schema", "provider")}
+
+
+class TestTheModelOfAFreshSession:
+    @pytest.mark.parametrize("how", [EXEC, ENV])
+    @pytest.mark.parametrize(
+        ("model", "small", "expected"),
+        [
+            ("claude-sonnet-4-5", ["none*", "*-mini", "gpt*"], {
+                "model": "litellm/claude-sonnet-4-5", "small_model": "litellm/gpt-4o-mini",
+            }),
+            (["gpt-5"], "litellm/claude-haiku-4-5", {
+                "model": {EXEC: "litellm-responses/gpt-5", ENV: "litellm/gpt-5"},
+                "small_model": "litellm/claude-haiku-4-5",
+            }),
+        ],
+    )  # fmt: skip
+    def test_is_the_first_that_is_there_of_what_the_options_list(
+        self, user: dict[str, str], folder: Path, how: str, model: Any, small: Any, expected: dict[str, Any]
+    ) -> None:
+        configure(user, options(model=model, smallModel=small))
+        wanted = {name: value[how] if isinstance(value, dict) else value for name, value in expected.items()}
+        assert settings_of(handed_over(how, user, folder)) == wanted
+        if how == EXEC:
+            assert settings_of(handed_over(how, user, folder)) == wanted, "warm"
+
+    def test_is_that_of_the_variables_before_that_of_the_options(self, user: dict[str, str], folder: Path) -> None:
+        configure(user, options(model="gpt-4o"))
+        assert settings_of(handed_over(EXEC, user, folder)) == {"model": "litellm/gpt-4o"}
+        user |= {DEFAULT: "absent, claude-*", SMALL: "gpt-4o-mini"}
+        expected = {"model": "litellm/claude-haiku-4-5", "small_model": "litellm/gpt-4o-mini"}
+        assert settings_of(handed_over(EXEC, user, folder)) == expected
+
+    @pytest.mark.parametrize("layer", ["global", "custom", "project", "inline"])
+    def test_is_the_users_own_wherever_they_set_one(self, user: dict[str, str], folder: Path, layer: str) -> None:
+        own = {"model": "anthropic/claude", "small_model": "litellm/gpt-4o"}
+        if layer == "global":
+            configure(user, own)
+        elif layer == "custom":
+            write(Path(user["HOME"], "custom.json"), own)
+            user["OPENCODE_CONFIG"] = str(Path(user["HOME"], "custom.json"))
+        elif layer == "project":
+            write(folder / "opencode.json", own)
+        else:
+            user["OPENCODE_CONFIG_CONTENT"] = json.dumps(own)
+        user |= {DEFAULT: "gpt-4o", SMALL: "gpt-4o-mini"}
+        expected = own if layer in ("custom", "inline") else {}
+        assert settings_of(handed_over(EXEC, user, folder)) == expected
+
+    def test_of_another_project_is_its_own_also_after_env(self, user: dict[str, str], folder: Path) -> None:
+        user |= {DEFAULT: "gpt-4o"}
+        after = handed_over(ENV, user, folder)
+        assert "model" not in jsonc.mapping(jsonc.parse(after["OPENCODE_CONFIG_CONTENT"]))
+        below = jsonc.mapping(jsonc.parse(Path(after["OPENCODE_CONFIG"]).read_text()))
+        assert below["model"] == "litellm/gpt-4o"
+        undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)
+        assert applied(after, undone.stdout) == user
+
+    def test_comes_along_where_a_file_of_ours_may_be_missing(self, user: dict[str, str], folder: Path) -> None:
+        dotenv = run(["opencode-litellm", "env", "dotenv"], {**user, DEFAULT: "gpt-4o"}, folder).stdout
+        assert "OPENCODE_CONFIG=" not in dotenv
+        assert '"model":"litellm/gpt-4o"' in dotenv
+        printed = run(["opencode-litellm", "config"], {**user, DEFAULT: "gpt-4o"}, folder).stdout
+        assert json.loads(printed)["model"] == "litellm/gpt-4o"
+
+    def test_costs_a_line_with_the_nearest_ids_when_it_is_not_there(self, user: dict[str, str], folder: Path) -> None:
+        configure(user, options(model="gpt-40", smallModel=["nothing-like-it-zzzz"]))
+        said = asked(EXEC, user, folder)
+        assert said.stderr.splitlines() == [
+            "opencode-litellm: options.model of provider litellm names no model that is there (gpt-40): the nearest ids"
+            " are gpt-4o, gpt-5, gpt-4o-mini",
+            "opencode-litellm: options.smallModel of provider litellm names no model that is there"
+            " (nothing-like-it-zzzz): opencode-litellm models lists the ids",
+        ]
+        assert settings_of(handed_over(EXEC, user, folder)) == {}
+
+    def test_is_none_that_a_blacklist_of_the_users_hides(self, user: dict[str, str], folder: Path) -> None:
+        section = {"options": {"model": "gpt-*"}, "blacklist": ["gpt-4o"], "models": {"gpt-4x-of-mine": {}}}
+        configure(user, {"provider": {"litellm": section}})
+        assert settings_of(handed_over(EXEC, user, folder)) == {"model": "litellm/gpt-4o-mini"}
+
+
+ASKED_FOR = {"option": ({"only": True}, {}), "variable": ({}, {ONLY: "1"})}
+TROUBLES = ["down", "refused", "unreadable", "beyond us", "faulty"]
+
+
+class TestNoProviderButOurs:
+    @pytest.mark.parametrize("how", [EXEC, ENV])
+    @pytest.mark.parametrize("by", ASKED_FOR)
+    @pytest.mark.parametrize("delivery", ["auto", "file", "inline"])
+    def test_is_enabled_in_every_delivery(
+        self, user: dict[str, str], folder: Path, how: str, by: str, delivery: str
+    ) -> None:
+        stated, variables = ASKED_FOR[by]
+        configure(user, options(**stated))
+        user |= variables | {"OPENCODE_LITELLM_DELIVERY": delivery}
+        after = handed_over(how, user, folder)
+        assert settings_of(after) == {"enabled_providers": OURS}
+        # A project of another folder cannot let anybody else in.
+        assert jsonc.mapping(jsonc.parse(after["OPENCODE_CONFIG_CONTENT"]))["enabled_providers"] == OURS
+        assert sorted(delivered(after)["provider"]["litellm"]["models"])[0] == "claude-haiku-4-5"
+        assert settings_of(handed_over(how, user, folder)) == {"enabled_providers": OURS}, "warm"
+        undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)
+        assert applied(after, undone.stdout) == user
+
+    def test_is_printed_by_config(self, user: dict[str, str], folder: Path) -> None:
+        printed = run(["opencode-litellm", "config"], {**user, ONLY: "1"}, folder)
+        assert json.loads(printed.stdout)["enabled_providers"] == OURS
+
+    def test_is_left_where_the_variable_says_no(self, user: dict[str, str], folder: Path) -> None:
+        configure(user, options(only=True))
+        assert settings_of(handed_over(EXEC, {**user, ONLY: "0"}, folder)) == {}
+
+    @pytest.mark.parametrize("how", [EXEC, ENV])
+    @pytest.mark.parametrize("layer", ["global", "project", "inline"])
+    def test_is_what_the_users_own_lists_leave_of_it(
+        self, user: dict[str, str], folder: Path, layer: str, how: str
+    ) -> None:
+        own = {"enabled_providers": ["anthropic", "litellm"], "disabled_providers": ["xai"]}
+        if layer == "global":
+            configure(user, own)
+        elif layer == "project":
+            write(folder / "opencode.json", own)
+        else:
+            user["OPENCODE_CONFIG_CONTENT"] = json.dumps(own)
+        expected = {"enabled_providers": ["litellm"], "disabled_providers": ["anthropic", "xai"]}
+        assert settings_of(handed_over(how, {**user, ONLY: "1"}, folder)) == expected
+
+    @pytest.mark.parametrize("how", [EXEC, ENV])
+    @pytest.mark.parametrize("by", ASKED_FOR)
+    @pytest.mark.parametrize("trouble", TROUBLES)
+    def test_holds_also_when_there_are_no_models(
+        self, user: dict[str, str], folder: Path, proxy: StubProxy, by: str, trouble: str, how: str
+    ) -> None:
+        stated, variables = ASKED_FOR[by]
+        configure(user, options(**stated))
+        user |= variables
+        if trouble == "down":
+            proxy.close()
+        elif trouble == "refused":
+            user["LITELLM_API_KEY"] = "sk-wrong"
+        elif trouble == "faulty":
+            user["OPENCODE_LITELLM_TIMEOUT"] = "soon"
+        else:
+            text = '{"x": 1e999}' if trouble == "beyond us" else "{nonsense"
+            (folder / "opencode.json").write_text(text)
+        said = asked(how, user, folder)
+        assert "Traceback" not in said.stderr
+        assert len(said.stderr.splitlines()) == (2 if how == EXEC else 1), said.stderr
+        if how == EXEC:
+            assert said.status == 0
+            after = dict(line.split("=", 1) for line in said.stdout.split("\0") if line)
+        else:
+            assert said.status in (2, 3, 4, 6)
+            after = applied(user, said.stdout)
+        assert delivered(after) == {"$schema": delivered(after)["$schema"], "enabled_providers": OURS}
+        undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)
+        assert applied(after, undone.stdout) == user
+
+    def test_holds_for_content_of_the_users_that_stays(self, user: dict[str, str], folder: Path) -> None:
+        content = '{"enabled_providers": ["anthropic", "litellm"], "theme": "{env:THEME}"}'
+        user |= {"OPENCODE_CONFIG_CONTENT": content, "LITELLM_API_KEY": "sk-wrong", ONLY: "1"}
+        after = handed_over(EXEC, user, folder)
+        assert settings_of(after) == {
+            "enabled_providers": ["litellm"], "disabled_providers": ["anthropic"], "theme": "{env:THEME}",
+        }  # fmt: skip
+        assert after["OPENCODE_LITELLM_USER_CONTENT"] == content
+
+    def test_holds_over_what_an_earlier_env_left(self, user: dict[str, str], folder: Path, proxy: StubProxy) -> None:
+        earlier = handed_over(ENV, user, folder)
+        proxy.close()
+        after = handed_over(EXEC, {**earlier, ONLY: "1", "OPENCODE_LITELLM_URL": "http://127.0.0.1:1"}, folder)
+        assert delivered(after) == delivered(earlier) | {"enabled_providers": OURS}
+
+    def test_is_nothing_that_others_get_when_their_proxy_is_down(self, user: dict[str, str], folder: Path) -> None:
+        configure(user, {"mcp": {"x": {"type": "local", "command": ["x"], "only": True}}})
+        down = {**user, "OPENCODE_LITELLM_URL": "http://127.0.0.1:1"}
+        assert settings_of(handed_over(EXEC, down, folder)) == {}
+        assert run(["opencode-litellm", "env", "json"], down, folder).stdout == ""
+
+    def test_keeps_the_models_of_a_file_that_config_wrote(
+        self, user: dict[str, str], folder: Path, proxy: StubProxy
+    ) -> None:
+        write_file = ["opencode-litellm", "config", "--output", "out.json"]
+        assert run(write_file, user, folder).status == 0
+        before = json.loads((folder / "out.json").read_text())
+        proxy.close()
+        assert run(write_file, {**user, ONLY: "1"}, folder).status == 3
+        assert json.loads((folder / "out.json").read_text()) == before | {"enabled_providers": OURS}
