@@ -1,0 +1,143 @@
+"""Keys of every kind in a real LiteLLM with a real PostgreSQL: the models, the words and the status that each gets."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from world.database import Database
+from world.home import make_home
+from world.launches import launch, settle
+from world.litellm import LiteLLM
+from world.opencode import run
+from world.recordings import CATALOGUE
+from world.virtual_keys import make_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from world.upstream import Upstream
+
+pytestmark = pytest.mark.real
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a key gets: its models, or the exit status and the line; the same by every command and launch."""
+
+    models: set[str] = field(default_factory=set)
+    status: int = 0
+    line: str = ""
+
+
+REFUSED = "{url} refused the key (HTTP 401, token_not_found_in_db): check LITELLM_API_KEY"
+SPENT = "is spent: wait until it starts anew, or ask whoever runs the proxy for more"
+NOTHING = (
+    "{url} lists 0 models and none that opencode can use: check what the key may use, and includeModels and"
+    " excludeModels of provider litellm"
+)
+NO_LIST = (
+    "{url} does not let this key list its models: name them under provider.litellm.models in your opencode.json, or"
+    " have /v1/models allowed for it"
+)
+OUTCOMES = {
+    "three models": Outcome({"gpt-4o", "claude-sonnet-4-5", "gpt-5"}),
+    "team": Outcome({"gpt-4o", "gpt-4.1-mini"}),
+    "all-team-models": Outcome({"gpt-4o", "gpt-4.1-mini"}),
+    "access group": Outcome({"gemini/gemini-2.5-pro", "deepseek/deepseek-chat"}),
+    "aliases": Outcome({"gpt-4o", "house-mind"}),
+    "without info routes": Outcome({"gpt-4o", "gpt-5"}),
+    "made anew": Outcome({"gpt-4o"}),
+    "no-default-models": Outcome(status=5, line=NOTHING),
+    "chat only": Outcome(status=4, line=NO_LIST),
+    "expired": Outcome(status=4, line="the key has expired at {url}: get a new one, and put it into LITELLM_API_KEY"),
+    "blocked": Outcome(status=4, line="the key is blocked at {url}: ask whoever runs the proxy to unblock the key"),
+    "spent key": Outcome(status=4, line=f"the budget of the key at {{url}} {SPENT}"),
+    # LiteLLM 1.90 and newer list the models of these, and refuse to chat.
+    "spent team": Outcome({"gpt-4o"}),
+    "spent user": Outcome({"gpt-4o"}),
+    "deleted": Outcome(status=4, line=REFUSED),
+    "wrong": Outcome(status=4, line=REFUSED),
+}
+
+
+def test_every_kind_of_key_gets_what_its_user_would_want(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, upstream: Upstream
+) -> None:
+    client = tmp_path_factory.mktemp("client")
+    with (
+        Database(client) as database,
+        LiteLLM(
+            tmp_path_factory.mktemp("company"), upstream.root, catalogue=CATALOGUE, environment=database.environment
+        ) as litellm,
+    ):
+        keys = make_keys(litellm, database)
+        assert set(keys) == {*OUTCOMES, "openai/*", "master"}
+
+        def seen(kind: str) -> dict[str, Any]:
+            home = make_home(tmp_path / kind.replace("/", ""))
+            # doctor asks it for its version, and the real one takes a second of everybody's for that.
+            opencode = tmp_path / kind.replace("/", "") / "bin/opencode"
+            opencode.unlink(missing_ok=True)
+            opencode.write_text("#!/bin/sh\necho 1.18.33\n")
+            opencode.chmod(0o755)
+            named = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": keys[kind]}
+            # Nothing here is about time, and LiteLLM answers many at once.
+            named["OPENCODE_LITELLM_TIMEOUT"] = "60"
+            return by_every_way(named)
+
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = dict(zip(keys, pool.map(seen, keys), strict=True))
+    for kind, outcome in OUTCOMES.items():
+        assert outcomes[kind] == wanted(outcome, litellm.url), kind
+    # A wildcard is spelt out: some of OpenAI's, and nothing that does not chat.
+    spelt_out = outcomes["openai/*"]["config"][1]
+    assert len(spelt_out) > 30
+    assert all(model.startswith("openai/") for model in spelt_out)
+    assert {"openai/gpt-4o", "openai/gpt-5"} <= spelt_out
+    assert not {"openai/container", "openai/whisper-1", "openai/gpt-realtime"} & spelt_out
+
+
+def by_every_way(home: dict[str, str]) -> dict[str, Any]:
+    """Return status, models and words of every command, and models and words of two launches."""
+    config = run(["opencode-litellm", "config"], home)
+    models = run(["opencode-litellm", "models", "--json"], home)
+    refresh = run(["opencode-litellm", "refresh"], home)
+    doctor = run(["opencode-litellm", "doctor", "--json"], home)
+    first = launch(home)
+    settle(home, 60)
+    second = launch(home)
+    failed = [check["check"] for check in json.loads(doctor.stdout)["checks"] if check["status"] == "failed"]
+    return {
+        "config": (config.status, payload_models(json.loads(config.stdout or "{}")), config.stderr),
+        "models": (models.status, listed(models.stdout), models.stderr),
+        "refresh": (refresh.status, refresh.stderr if refresh.status else ""),
+        "doctor": (doctor.status, failed),
+        "launches": [(payload_models(each.payload or {}), each.stderr) for each in (first, second)],
+    }
+
+
+def listed(text: str) -> set[str]:
+    """Return the ids of ``models --json``."""
+    return {model["id"] for model in json.loads(text)["models"]} if text else set()
+
+
+def payload_models(payload: dict[str, Any]) -> set[str]:
+    """Return the ids of all providers in a payload."""
+    return {model for provider in payload.get("provider", {}).values() for model in provider["models"]}
+
+
+def wanted(outcome: Outcome, url: str) -> dict[str, Any]:
+    """Return what every way shows of an outcome."""
+    said = f"opencode-litellm: {outcome.line.format(url=url)}\n" if outcome.line else ""
+    started = f"{said[:-1]}. opencode starts without LiteLLM's models\n" if said else ""
+    return {
+        "config": (outcome.status, outcome.models, said),
+        "models": (outcome.status, outcome.models, said),
+        "refresh": (outcome.status, said),
+        "doctor": (outcome.status, {0: [], 4: ["key litellm"], 5: ["proxy litellm"]}[outcome.status]),
+        "launches": [(outcome.models, started)] * 2,
+    }
