@@ -9,10 +9,12 @@ import json
 import os
 import pty
 import pwd
+import random
 import shutil
 import signal
 import stat
 import subprocess
+import time
 import tracemalloc
 from contextlib import suppress
 from pathlib import Path
@@ -193,6 +195,24 @@ def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
         "warning",
         f"there is no room left for {cache(user)}, so every launch asks for everything",
     )
+
+
+def test_signals_at_random_moments_leave_nothing_that_harms_the_next_launch(user: dict[str, str]) -> None:
+    chance = random.Random(15)  # noqa: S311 - nothing here is secret
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGSTOP) * 3:
+        with subprocess.Popen(
+            ["/usr/bin/env", "opencode-litellm", "exec", "--", "true"],
+            env=user, cwd=user["HOME"], stderr=subprocess.PIPE, start_new_session=True,
+        ) as process:  # fmt: skip
+            time.sleep(chance.random() * 0.4)
+            process.send_signal(number)
+            if number == signal.SIGSTOP:
+                time.sleep(0.1)
+                process.send_signal(signal.SIGCONT)
+            said = process.communicate(timeout=30)[1]
+        # Before Python runs any of our code it answers Ctrl-C by itself.
+        assert process.returncode in (0, -number, 128 + number) or (number == signal.SIGINT and b"Keyboard" in said)
+    assert launched(user) == (["alpha", "beta"], "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
