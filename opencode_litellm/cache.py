@@ -236,6 +236,15 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
+def count(environment: Mapping[str, str], kind: Kind) -> int:
+    """Return how many files of a kind there are."""
+    try:
+        names = os.listdir(variables.cache_folder(environment))
+    except OSError:
+        return 0
+    return sum(is_name(name) and name.startswith(f"{kind.begin}-") for name in names)
+
+
 def sweep(environment: Mapping[str, str]) -> None:
     """Remove what was not used for 30 days, and temporary files that a killed process left an hour ago."""
     folder = variables.cache_folder(environment)

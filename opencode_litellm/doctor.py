@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opencode_litellm import cache, discovery, program, variables
+from opencode_litellm import __version__, cache, discovery, program, rendering, variables
 from opencode_litellm.discovery import Discovery
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure, Withheld
 from opencode_litellm.jsonc import JsoncError, mapping
@@ -61,7 +62,8 @@ class Check:
 
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     """Check what a launch from ``folder`` would do, in the order in which it does it. This asks the proxies."""
-    checks = [_startup(environment), _templates(environment), _command(environment), _disabled(environment)]
+    checks = [_ourselves(), _startup(environment), _templates(environment), _command(environment)]
+    checks += [_shim(environment), _disabled(environment)]
     found, version = _opencode(environment)
     checks += [_cache(environment), _last_launch(environment, folder, version)]
     try:
@@ -99,12 +101,37 @@ def _with_settings(
     yield _delivery(found, settings, environment, version)
 
 
+def _ourselves() -> Check:
+    python = f"Python {platform.python_version()} ({sys.executable})"
+    return Check("version", OK, f"opencode-litellm {__version__}, {python}")
+
+
+def _shim(environment: Mapping[str, str]) -> Check:
+    """Say which ``opencode`` comes first on PATH for whatever does not use a shell's functions."""
+    name = "on PATH"
+    if os.name == "nt":
+        return Check(name, OK, "there is no shim for Windows")
+    folders = dict.fromkeys(environment.get("PATH", "").split(os.pathsep))
+    paths = [path for folder in folders if os.access(path := os.path.join(folder, "opencode"), os.X_OK)]
+    shims = [path for path in paths if installation.is_shim(path)]
+    if not paths or not shims:
+        return Check(name, OK, f"no shim: editors and scripts start {paths[0]}" if paths else "no opencode, no shim")
+    if paths[0] == shims[0]:
+        return Check(name, OK, f"{shims[0]}, the shim, comes first")
+    remedy = f"put {os.path.dirname(shims[0])} first on PATH"
+    return Check(name, WARNING, f"{paths[0]} comes before the shim {shims[0]}, which has no effect", remedy)
+
+
 def _startup(environment: Mapping[str, str]) -> Check:
     name = "startup"
     try:
         paths = installation.startup_files(environment)
+        old = installation.outdated(environment)
     except UsageFailure as failure:
         return _failed(name, failure)
+    if old:
+        remedy = f"run opencode-litellm install {' '.join(old)}, and start a new shell"
+        return Check(name, WARNING, f"{', '.join(old.values())} has the snippet of another version", remedy)
     if paths:
         return Check(name, OK, ", ".join(paths))
     remedy = "run opencode-litellm install, unless you start opencode-with-litellm in another way"
@@ -163,10 +190,17 @@ def _last_launch(environment: Mapping[str, str], folder: str, version: Version |
         recipient = version.recipient if version is not None else versions.ONE
     last = record.load(environment, record.fingerprint(environment, folder, recipient))
     if last is None:
-        return Check(name, OK, "none with these settings, so the next one from this folder asks for everything")
+        finding = "none with these settings, so the next one from this folder asks for everything"
+        return Check(name, OK, f"{finding}{_others(environment, 0)}")
     minutes = max(0.0, time.time() - last.confirmed) / 60
     finding = f"its models were current {minutes:.0f} minutes ago, so the next one from this folder asks one question"
-    return Check(name, OK, finding)
+    return Check(name, OK, f"{finding}{_others(environment, 1)}")
+
+
+def _others(environment: Mapping[str, str], known: int) -> str:
+    """Return a word on launches from other folders or with other settings, beside the ``known`` one."""
+    others = cache.count(environment, cache.RECORD) - known
+    return f"; {others} more in other folders or with other settings" if others > 0 else ""
 
 
 def _configuration(configuration: Configuration) -> Check:
@@ -205,13 +239,20 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     known = result.remembered.answers
     yield Check(proxy, OK, f"{known.url.root} ({asked.url_source}) answered in {known.took * 1000:.0f} ms")
     yield Check(key, OK, asked.key.source)
-    usable = f"opencode can use {len(result.models)} of {len(known.listed)}"
+    usable = f"opencode can use {len(result.models)} of {len(known.listed)}{_hidden_by_rule(result)}"
     if all(rows is None for rows in known.info.values()):
         finding = f"{usable}, but neither /v1/model/info nor /model_group/info gave their limits and prices"
         remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
         yield Check(models, WARNING, finding, remedy)
     else:
         yield Check(models, OK, usable)
+
+
+def _hidden_by_rule(served: Served) -> str:
+    """Return how many models are hidden by which rule; those that the configuration lists are not hidden."""
+    rules = Counter(model.reason.rule for model in discovery.not_served(served) if model.reason.rule != "listed")
+    told = ", ".join(f"{count} by {rule}" for rule, count in rules.most_common())
+    return f" ({told}: models --all has the reasons)" if told else ""
 
 
 def _hidden(served: Served) -> Iterator[Check]:
@@ -263,8 +304,13 @@ def _delivery(
         return _failed("delivery", failure)
     notes = "; ".join(handover.notes)
     used = [name for name in (variables.CONFIG, variables.CONFIG_CONTENT) if handover.changes.get(name) is not None]
-    finding = f"{found.payload.model_count} models in {' and '.join(used)}"
+    size = len(rendering.payload(found.payload))
+    finding = f"{found.payload.model_count} models, {_size(size)}, in {' and '.join(used)}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 1000 else f"{count / 1000:.0f} kB"
 
 
 def _recipient(version: Version | None, settings: Settings) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,9 @@ from world.opencode import Opencode, run
 from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy
 
+from opencode_litellm import __version__
+from opencode_litellm.shells import emission
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,11 +27,13 @@ if TYPE_CHECKING:
 
 KEY = "sk-secret-of-mine"
 STEPS = [
-    "startup", "templates", "command", "disabled", "cache", "last launch", "configuration", "plugin", "settings",
-    "proxy litellm", "key litellm", "models litellm", "default model", "delivery", "opencode",
+    "version", "startup", "templates", "command", "on PATH", "disabled", "cache", "last launch", "configuration",
+    "plugin", "settings", "proxy litellm", "key litellm", "models litellm", "default model",
+    "delivery", "opencode",
 ]  # fmt: skip
-WITHOUT_CONFIGURATION = [*STEPS[:7], "settings", "proxy", "default model", "delivery", "opencode"]
+WITHOUT_CONFIGURATION = [*STEPS[:9], "settings", "proxy", "default model", "delivery", "opencode"]
 REPAIR = "correct this template, or delete it to use the built-in one"
+HIDDEN = " (1 by wildcard: models --all has the reasons)"
 SKIPPED = ("skipped", "skipped because of the failure above", None)
 
 pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", "openai/*", key=KEY)
@@ -100,7 +107,11 @@ def test_all_is_well_with_the_real_programs(
     package = tools.OPENCODE.resolve().parents[1] / "package.json"
     took = found["proxy litellm"][1].rpartition(" answered in ")[2]
     assert status == 0
+    assert found["models litellm"][1].startswith("opencode can use 40 of 52 (")
+    assert re.fullmatch(r"40 models, \d+ kB, in OPENCODE_CONFIG", found["delivery"][1])
     assert found == {
+        "version": ("ok", found["version"][1], None),
+        "on PATH": ("ok", f"no shim: editors and scripts start {programs}/opencode", None),
         "startup": ("ok", str(file), None),
         "templates": ("ok", "built-in", None),
         "command": ("ok", f"{programs}/opencode-with-litellm", None),
@@ -112,14 +123,14 @@ def test_all_is_well_with_the_real_programs(
         "settings": ("ok", "timeout 5 s, delivery auto", None),
         "proxy litellm": ("ok", f"{litellm.url} (OPENCODE_LITELLM_URL) answered in {took}", None),
         "key litellm": ("ok", "LITELLM_API_KEY", None),
-        "models litellm": ("ok", "opencode can use 40 of 52", None),
+        "models litellm": ("ok", found["models litellm"][1], None),
         "default model": (
             "ok",
             "litellm/gpt-4o (OPENCODE_LITELLM_DEFAULT_MODEL); titles: litellm/gpt-4.1-mini"
             " (OPENCODE_LITELLM_SMALL_MODEL)",
             None,
         ),
-        "delivery": ("ok", "40 models in OPENCODE_CONFIG", None),
+        "delivery": ("ok", found["delivery"][1], None),
         "opencode": ("ok", f"1.18.33, {programs}/opencode, as {package} says", None),
     }
     assert opencode.models(environment, program="opencode-with-litellm")
@@ -266,7 +277,7 @@ def test_one_proxy_that_fails_leaves_the_other_s_models(user: dict[str, str], pr
     status, found = doctor(user)
     failing = ("proxy litellm", "key litellm", "models litellm")
     assert (status, [found[name][0] for name in failing]) == (3, ["failed", "skipped", "skipped"])
-    assert found["models litellm-b"] == ("ok", "opencode can use 2 of 3", None)
+    assert found["models litellm-b"] == ("ok", f"opencode can use 2 of 3{HIDDEN}", None)
     assert others(found, *failing) == {"ok"}
 
 
@@ -347,7 +358,8 @@ def test_an_option_with_an_unknown_value_is_told_with_its_file(user: dict[str, s
 def test_limits_and_prices_that_nobody_told_are_told(user: dict[str, str], proxy: StubProxy) -> None:
     proxy.answer(MODEL_INFO, status=403)
     status, found = doctor(user)
-    finding = "opencode can use 2 of 3, but neither /v1/model/info nor /model_group/info gave their limits and prices"
+    usable = f"opencode can use 2 of 3{HIDDEN}"
+    finding = f"{usable}, but neither /v1/model/info nor /model_group/info gave their limits and prices"
     remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
     assert (status, found["models litellm"]) == (0, ("warning", finding, remedy))
     assert others(found, "models litellm") == {"ok"}
@@ -398,6 +410,35 @@ def test_version_2_is_told_with_its_file_and_its_server(user: dict[str, str]) ->
     slot = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.jsonc")
     assert found["slot"] == ("ok", f"{slot}, from the next launch on", None)
     assert found["server"][1].startswith("it is not running")
+
+
+def test_the_version_and_its_python_are_told(user: dict[str, str]) -> None:
+    status, finding, _ = doctor(user)[1]["version"]
+    assert status == "ok"
+    assert finding.startswith(f"opencode-litellm {__version__}, Python {platform.python_version()} (")
+
+
+def test_a_snippet_of_another_version_is_told(user: dict[str, str]) -> None:
+    Path(user["HOME"], ".zshrc").unlink()
+    assert run(["opencode-litellm", "install", "bash"], user).status == 0
+    file = Path(user["HOME"], ".bashrc")
+    assert doctor(user)[1]["startup"][0] == "ok"
+    file.write_text(file.read_text().replace("opencode-with-litellm", "an-older-name"))
+    remedy = "run opencode-litellm install bash, and start a new shell"
+    told = ("warning", f"{file} has the snippet of another version", remedy)
+    assert doctor(user)[1]["startup"] == told
+    assert run(["opencode-litellm", "install", "bash"], user).status == 0
+    assert doctor(user)[1]["startup"][0] == "ok"
+
+
+def test_a_shim_that_comes_too_late_is_told(user: dict[str, str], tmp_path: Path) -> None:
+    shim = tmp_path / "shims" / "opencode"
+    write(shim, emission.shim()).chmod(0o755)
+    first = user | {"PATH": f"{shim.parent}:{user['PATH']}"}
+    assert doctor(first)[1]["on PATH"] == ("ok", f"{shim}, the shim, comes first", None)
+    late = user | {"PATH": f"{user['PATH']}:{shim.parent}"}
+    finding = f"{user['HOME']}/bin/opencode comes before the shim {shim}, which has no effect"
+    assert doctor(late)[1]["on PATH"] == ("warning", finding, f"put {shim.parent} first on PATH")
 
 
 # What it says to whom.

@@ -83,6 +83,21 @@ def startup_files(environment: Environment) -> list[str]:
     return paths
 
 
+def outdated(environment: Environment) -> dict[str, str]:
+    """Return the startup file of each shell whose snippet of ours is not what ``install`` would write now."""
+    old = {}
+    for name, shell in STARTUPS.items():
+        for path in shell.files(environment):
+            with suppress(OSError, UsageFailure):  # other checks tell of these
+                content = _read(path)
+                if content is None or not startup.is_marked(content):
+                    continue
+                snippet = emission.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
+                if startup.with_snippet(content, snippet) != content:
+                    old[name] = path
+    return old
+
+
 def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     for name in STARTUPS:
         yield from _attempted(_take_out, name, environment, dry_run)
@@ -142,7 +157,7 @@ def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
     path = os.path.join(folder, "opencode")
     with _explained(path, "put a folder that you can write to ahead of opencode's on PATH"):
-        if os.path.lexists(path) and not _is_shim(path):
+        if os.path.lexists(path) and not is_shim(path):
             remedy = "remove it, or put another folder of your home ahead of opencode's on PATH"
             raise UsageFailure(f"{path} already exists and is not our shim", remedy)
         wanted = emission.shim().encode()
@@ -172,7 +187,7 @@ def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
 def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     folders = {os.path.realpath(folder): folder for folder in (_usual_folder(environment), *_path(environment))}
     for path in (os.path.join(folder, "opencode") for folder in folders.values()):
-        if not os.path.islink(path) and _is_shim(path):
+        if not os.path.islink(path) and is_shim(path):
             with _explained(path, "remove it yourself"):
                 _remove(path, dry_run)
             yield Outcome(REMOVED, path)
@@ -219,7 +234,8 @@ def _usual_folder(environment: Environment) -> str:
     return os.path.join(variables.home(environment), ".local", "bin")
 
 
-def _is_shim(path: str) -> bool:
+def is_shim(path: str) -> bool:
+    """Tell whether a file is our shim."""
     if not os.path.isfile(path):
         return False
     try:
