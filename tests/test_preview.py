@@ -145,7 +145,7 @@ def test_doctor_asks_the_running_server_for_our_providers_and_their_key(user: di
     def said() -> tuple[str, str]:
         finished = run(["opencode-litellm", "doctor", "--json"], user, here)
         assert KEY not in finished.stdout
-        (check,) = [check for check in json.loads(finished.stdout) if check["check"] == "server"]
+        (check,) = [check for check in json.loads(finished.stdout)["checks"] if check["check"] == "server"]
         return check["status"], f"{check['finding']}: {check['remedy']}"
 
     assert said()[1].startswith("it is not running")
