@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from opencode_litellm.proxies import ProxyURL
 
+# Threads that import requests at the same time can get it half made: its modules import each other in circles.
+_IMPORTING = threading.Lock()
 _MOST_REDIRECTS = 3
 _TLS_PATIENCE = 1.0  # seconds
 # How OpenSSL, in its versions, calls an answer that is no TLS.
@@ -121,8 +123,9 @@ def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
 def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
-    import requests  # 80 ms that only what is not plain pays
-    import urllib3
+    with _IMPORTING:
+        import requests  # 80 ms that only what is not plain pays
+        import urllib3
 
     url, headers = request.url, request.headers
     target = f"{url.root}{request.path}"
