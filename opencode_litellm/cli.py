@@ -232,6 +232,9 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
     PATTERN is a glob such as '*claude*', for ids with or without their provider. The exit status is 1 when there is
     no such model. Context and output are in tokens, prices in USD per million tokens of input and output. Into a pipe
     go lines with tabs between the fields.
+
+    A narrow terminal loses columns in this order: route, output, modalities, name, reasoning, price, context. A long
+    list goes through PAGER, as in git.
     """
     from opencode_litellm import listing, pager
 
