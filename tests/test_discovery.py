@@ -490,4 +490,5 @@ def test_a_gateway_gets_its_header_with_every_question(litellm: LiteLLM, home: d
         assert {request.headers["x-gateway"] for request in asked} == {"open sesame"}
         closed = config(home)
     assert (closed.status, closed.stdout) == (4, "")
-    assert "refused the key (HTTP 403)" in closed.stderr
+    assert "something in front of LiteLLM" in closed.stderr
+    assert "refused the request (HTTP 403)" in closed.stderr

@@ -720,7 +720,7 @@ def test_launches_at_once_that_are_refused_all_say_so(user: dict[str, str], prox
 def test_a_refused_key_is_asked_once_by_launches_at_once_from_many_folders(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
-    """CROWD launches; 200 from 20 folders were tried."""
+    """As many launches as CROWD says, 30 without it."""
     number = int(os.environ.get("CROWD", "30"))
     folders = [Path(user["HOME"], f"project-{index}") for index in range(max(1, number // 10))]
     for folder in folders:
