@@ -491,7 +491,10 @@ def _restored(shown: Status) -> Iterator[None]:
         shown.start()
         yield
     finally:
-        shown.stop()
+        try:
+            shown.stop()
+        except (IndexError, RuntimeError):  # the signal came before rich had begun
+            shown.console.show_cursor(True)
         for kind, handler in before.items():
             signal.signal(kind, handler)
 

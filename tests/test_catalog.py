@@ -156,7 +156,8 @@ class TestWhatIsShown:
             name for name, row in price_table.items() if row.get("mode") in visibility.CHAT_MODES and "*" not in name
         ]
         shown = {model.id for model in catalog.build([Facts(name) for name in chatting], {}, ModelOptions())}
-        hidden = [name for name in chatting if name not in shown]
+        # Containers run code and have mode chat in LiteLLM 1.106's table.
+        hidden = [name for name in chatting if name not in shown and not name.endswith("/container")]
         assert len(shown) > 3000
         assert [name for name in hidden if not any(part in name for part in CHAT_IN_NAME_ONLY)] == []
 

@@ -66,7 +66,8 @@ def arrivals(proxies: dict[str, StubProxy]) -> set[tuple[str, str, str | None]]:
 
 
 def inferences(proxies: dict[str, StubProxy]) -> set[tuple[str, str, str | None]]:
-    return {arrival for arrival in arrivals(proxies) if arrival[1].endswith(("/chat/completions", "/responses"))}
+    """Return the same of what opencode asked its models."""
+    return {(name, request.path, request.key) for name, proxy in proxies.items() for request in proxy.inferences()}
 
 
 def provider_of(model: str, payload: dict[str, Any], fallback: str) -> str:

@@ -26,8 +26,10 @@ def test_the_picker_shows_the_models_by_name_and_the_picked_one_answers(
     screen.wait_for("Select model")
     screen.type("sonnet")
     picker = screen.wait_until(lambda shown: "Claude Sonnet 4.5" in shown and "Balanced" not in shown)
-    shown = [line.split("LiteLLM")[0].strip(" ┃") for line in picker.splitlines() if "LiteLLM" in line]
-    assert shown == ["Claude 3.5 Sonnet", "Claude Sonnet 4", "Claude Sonnet 4.5"]
+    # The model in use has a dot, and stands below the prompt as well.
+    shown = [line.split("LiteLLM")[0].strip(" ┃●") for line in picker.splitlines() if "LiteLLM" in line]
+    listed = [name for name in shown if not name.startswith("Build")]
+    assert listed == ["Claude 3.5 Sonnet", "Claude Sonnet 4", "Claude Sonnet 4.5"]
 
     screen.press("Enter")
     screen.wait_for("Claude 3.5 Sonnet LiteLLM")

@@ -192,5 +192,5 @@ def test_a_pipe_is_left_to_opencode_to_read(home: dict[str, str], opencode: Open
     threading.Thread(target=pipe.write_text, args=[text], daemon=True).start()
     finished = opencode({**home, "OPENCODE_CONFIG": str(pipe)}, "debug", "config", program="opencode-with-litellm")
     assert json.loads(finished.stdout)["provider"] == {"litellm": {"options": {"timeout": 7}}}
-    assert finished.stderr.startswith(f"opencode-litellm: {pipe} is a pipe or a device, which can be read only once: ")
+    assert finished.stderr.startswith(f"opencode-litellm: {pipe} is a pipe or a device, which only opencode can read: ")
     assert finished.stderr.count("\n") == 1
