@@ -21,12 +21,13 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick bench matrix record matrix-litellm lint types check setup setup-demo clean pins
+.PHONY: help demo test quick hunt bench matrix record matrix-litellm lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
 	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
 	@echo "make quick  the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
+	@echo "make hunt   random cases of keys and headers, to see who gets them; ARGS='--cases 10000 --seed 1'"
 	@echo "make bench  measure what a launch costs"
 	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
 	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
@@ -50,6 +51,9 @@ test: setup
 
 quick: $(TESTS)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)
+
+hunt: setup
+	@cd tests && ../.venv/bin/python -m hunt $(ARGS)
 
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)

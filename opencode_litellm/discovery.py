@@ -185,7 +185,7 @@ def _is_still_meant(proxy: Proxy, old: Remembered, environment: Mapping[str, str
     url = old.answers.url
     if not proxy.detected or client.is_vacant(url):
         return True
-    return client.identifies(url, environment, time.monotonic() + _IDENTITY_PATIENCE)
+    return client.is_there(url, environment, time.monotonic() + _IDENTITY_PATIENCE)
 
 
 def _ask(

@@ -66,7 +66,10 @@ class ProxyURL:
             raise ValueError("it must not hold a user name or password: use LITELLM_API_KEY or customHeaders")
         if not parts.hostname:
             raise ValueError("it names no host")
-        port = parts.port  # ValueError when it is not a number below 65536
+        try:
+            port = parts.port
+        except ValueError:  # whose text has what stands there, such as a password
+            raise ValueError("its port is not a number below 65536") from None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         default_port = {"http": 80, "https": 443}[parts.scheme]
         netloc = host if port in (None, default_port) else f"{host}:{port}"

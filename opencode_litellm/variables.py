@@ -31,7 +31,15 @@ LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content, which `env --unset` restores
 USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery took the place of
 NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
+DETECTED = "OPENCODE_LITELLM_DETECTED"  # the addresses that nobody named, by blanks
 CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode
+
+
+# What programs ask directly although there is an HTTP proxy. Bun, and so opencode, takes the second before the first.
+NO_PROXY = ("NO_PROXY", "no_proxy")
+# What the user had there, a letter before it: "=" for a value, "-" for none.
+USER_NO_PROXY = {name: f"OPENCODE_LITELLM_WAS_{name}" for name in NO_PROXY}
+DIRECT = "OPENCODE_LITELLM_DIRECT"  # the hosts that a delivery added to both
 
 
 def switched_on(environment: Mapping[str, str], name: str) -> bool:

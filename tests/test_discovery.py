@@ -102,7 +102,7 @@ def test_a_loopback_address_needs_no_scheme(stub_proxy: Callable[..., StubProxy]
         ("ftp://127.0.0.1", "must begin with http:// or https://"),
         ("proxy.example", "must begin with http:// or https://"),
         ("http://", "names no host"),
-        ("http://127.0.0.1:99999", "Port out of range"),
+        ("http://127.0.0.1:99999", "its port is not a number below 65536"),
         ("http://user:hunter2@127.0.0.1", "must not hold a user name or password"),
         ("http://127.0.0.1/a b", "characters that a URL cannot hold"),
         ("http://127.0.0.1/\x1b[31m", "characters that a URL cannot hold"),

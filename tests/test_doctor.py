@@ -188,7 +188,7 @@ def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
     [
         ("--timeout", "soon", "OPENCODE_LITELLM_TIMEOUT (--timeout) is 'soon'", "choose a number of seconds"),
         ("--delivery", "pigeon", "OPENCODE_LITELLM_DELIVERY (--delivery) is 'pigeon'", "choose auto, "),
-        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is "ftp://x", which is not the URL', "write one such as"),
+        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is not the URL', "write one such as"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(

@@ -343,20 +343,20 @@ def test_an_option_that_cannot_be_meant_is_named_and_falls_back(
 
 
 @pytest.mark.parametrize(
-    ("value", "shown", "why"),
+    ("value", "why"),
     [
-        ("ftp://x", '"ftp://x"', "it must begin with http:// or https://"),
-        ("http://", '"http://"', "it names no host"),
-        ("http://h:99999", '"http://h:99999"', "Port out of range 0-65535"),
-        ("http://me:pa55@h", '"http://***@h"', "it must not hold a user name or password"),
-        ("litellm", '"litellm"', "it must begin with http:// or https://"),
+        ("ftp://x", "it must begin with http:// or https://"),
+        ("http://", "it names no host"),
+        ("http://h:99999", "its port is not a number below 65536"),
+        ("http://me:pa55@h", "it must not hold a user name or password"),
+        ("litellm", "it must begin with http:// or https://"),
     ],
 )
 def test_an_address_that_is_none_costs_its_own_provider_only(
-    value: str, shown: str, why: str, environment: dict[str, str], proxy: StubProxy
+    value: str, why: str, environment: dict[str, str], proxy: StubProxy
 ) -> None:
     file = configure(environment, "litellm-bad", baseURL=value)
-    expected = f"options.baseURL of provider litellm-bad in {file} is {shown}, which is not the URL of a proxy ({why}"
+    expected = f"options.baseURL of provider litellm-bad in {file} is not the URL of a proxy ({why}"
     alone = run(["opencode-litellm", "config"], environment)
     assert (alone.status, alone.stdout) == (2, "")
     assert expected in alone.stderr
@@ -382,7 +382,8 @@ def test_a_variable_that_cannot_be_meant_stops_a_command_and_no_launch(
     finished = run(["opencode-litellm", "config"], environment)
     assert (finished.status, finished.stdout) == (2, "")
     assert variable in finished.stderr
-    assert value in finished.stderr
+    # What should be an address and is none may be a key.
+    assert (value in finished.stderr) is (variable != "OPENCODE_LITELLM_URL")
     launched = asked(EXEC, environment, Path(environment["HOME"]))
     assert launched.status == 0
     assert variable in launched.stderr

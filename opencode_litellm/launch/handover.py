@@ -46,6 +46,18 @@ def hand_over(
     """
     if recipient == versions.SERVER:
         return _in_slot(discovery, settings, environment)
+    handover = _in_variables(discovery, settings, environment, launch=launch, recipient=recipient)
+    urls = [served.remembered.answers.url for served in discovery.served]
+    beside = delivery.directly([url.host for url in urls if url.is_loopback], environment, launch=launch)
+    detected = [served.remembered.answers.url.root for served in discovery.served if served.proxy.detected]
+    if detected and not launch:  # a launch asks them each time
+        beside[variables.DETECTED] = " ".join(detected)
+    return replace(handover, changes={**handover.changes, **beside})
+
+
+def _in_variables(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
+) -> Handover:
     second = recipient == versions.TWO
     payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
     literal = recipient == versions.ONE_LITERALLY

@@ -127,11 +127,25 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
             return restriction.kept(delivery.undo(environment), environment, folder)
         # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
         # have run in another folder. A refused key and a configuration that nobody can read speak against them.
-        left = isinstance(failure, (ProxyUnreachable, NotLiteLLM, Withheld)) and delivery.is_sound(environment)
+        passing = isinstance(failure, (ProxyUnreachable, NotLiteLLM, Withheld))
+        left = passing and delivery.is_sound(environment) and _is_still_there(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         return restriction.kept({} if left else delivery.undo(environment), environment, folder)
     return delivery.undo(environment) if server else changes
+
+
+def _is_still_there(environment: Mapping[str, str]) -> bool:
+    """Tell whether LiteLLM is where an earlier ``env`` detected it: what nobody named may be a stranger's by now."""
+    from opencode_litellm.litellm import client  # only after a failure
+    from opencode_litellm.proxies import ProxyURL
+
+    deadline = time.monotonic() + LOOPBACK_PATIENCE
+    try:
+        urls = [ProxyURL.parse(root) for root in environment.get(variables.DETECTED, "").split()]
+    except ValueError:
+        return False
+    return all(client.is_there(url, environment, deadline) for url in urls)
 
 
 def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -352,4 +366,6 @@ def _recorded(
         if last.mode == record.HEAD:
             changes.update({variables.CONFIG: file, variables.NO_KEY: "none"})
     changes.update({name: value and delivery.in_text(value) for name, value in carried.items()})
+    hosts = [proxy.host for proxy in last.proxies if proxy.loopback and proxy.served]
+    changes |= delivery.directly(hosts, environment, launch=True)
     return changes

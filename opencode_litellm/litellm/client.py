@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
-from opencode_litellm.litellm import connection, facts, question, refusals
+from opencode_litellm.litellm import connection, facts, listeners, question, refusals
 from opencode_litellm.litellm.connection import Reply, Request
 from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.litellm.question import LARGEST_LIST, LIVELINESS, MODELS
@@ -65,7 +65,7 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
         # A port waits for those before it and for none after it.
         return next((answer for port in range(len(urls)) if (answer := found.get(port)) is not False), None) is True
 
-    calls = [partial(_identifies_plainly, url, environment, deadline) for url in urls]
+    calls = [partial(is_there, url, environment, deadline) for url in urls]
     found = connection.at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
     for url, identified in zip(urls, found, strict=True):
         if identified is True:
@@ -87,8 +87,10 @@ def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -
     return question.is_identity(reply.status, reply.body)
 
 
-def _identifies_plainly(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
+def is_there(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell the same of a loopback port, where whatever is not plain is not LiteLLM."""
+    if not listeners.are_trusted(urlsplit(url.root).port or 80):
+        return False
     answered = connection.get_plainly(Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
     return answered is not None and question.is_identity(*answered)
 

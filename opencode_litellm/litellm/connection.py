@@ -145,7 +145,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                         return response.status_code, _body(response, request)
                     target = _followed(target, onward)
     except requests.exceptions.SSLError as error:
-        raise _untrusted(url, _cause(error), headers) from error
+        raise _untrusted(url, _cause(error)) from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise late(url) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -155,7 +155,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
             raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
         raise ProxyUnreachable(
-            f"{url.root} cannot be reached ({_text_of(cause, headers)})", "check that the proxy is running, and the URL"
+            f"{url.root} cannot be reached ({_text_of(cause)})", "check that the proxy is running, and the URL"
         ) from error
     raise NotLiteLLM(f"{url.root} redirects in a circle", "give the URL of the proxy itself")
 
@@ -201,7 +201,7 @@ def late(url: ProxyURL) -> ProxyUnreachable:
     )
 
 
-def _untrusted(url: ProxyURL, cause: BaseException, headers: Mapping[str, str]) -> ProxyUnreachable:
+def _untrusted(url: ProxyURL, cause: BaseException) -> ProxyUnreachable:
     """Return what a failure of TLS means: not every one is about a certificate."""
     import ssl
 
@@ -209,10 +209,10 @@ def _untrusted(url: ProxyURL, cause: BaseException, headers: Mapping[str, str]) 
         return ProxyUnreachable(f"{url.root} speaks http, not https", "write http:// in the URL of the proxy")
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ProxyUnreachable(
-            f"{url.root} has a certificate that is not trusted ({_text_of(cause, headers)})",
+            f"{url.root} has a certificate that is not trusted ({_text_of(cause)})",
             "name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS",
         )
-    return ProxyUnreachable(f"{url.root} fails at TLS ({_text_of(cause, headers)})", "check that it speaks https")
+    return ProxyUnreachable(f"{url.root} fails at TLS ({_text_of(cause)})", "check that it speaks https")
 
 
 def _wants_https(url: ProxyURL) -> ProxyUnreachable:
@@ -327,10 +327,10 @@ def _cause(error: BaseException) -> BaseException:
         error = inner
 
 
-def _text_of(error: BaseException, headers: Mapping[str, str]) -> str:
-    """Return what an exception says, in a few words and without what was sent."""
-    text = re.sub(r"<[^>]*>:? ?|HTTPS?Connection(Pool)?\([^)]*\):? ?", "", str(error)) or type(error).__name__
-    for value in headers.values():
-        for secret in {value, value.strip(), value.removeprefix("Bearer ")} - {""}:
-            text = text.replace(secret, "***")
-    return text[:200]
+def _text_of(error: BaseException) -> str:
+    """Return why a connection failed, in the system's words: an exception's own may hold URLs, logins and headers."""
+    if words := getattr(error, "verify_message", None):
+        return str(words)
+    if isinstance(error, OSError) and error.strerror:
+        return f"[Errno {error.errno}] {error.strerror}"
+    return type(error).__name__

@@ -131,7 +131,7 @@ class _Inquiry:
         conversation = _begun(self._question, self._context, self._deadline)
         try:
             if self._question.identify:
-                _check_identity(conversation)
+                _check_identity(conversation, self._question)
                 self._result = Late()
             status, body = conversation.get(MODELS, self._question.headers, LARGEST_LIST)
             return status, bytes(body)
@@ -139,8 +139,12 @@ class _Inquiry:
             conversation.close()
 
 
-def _check_identity(conversation: _Conversation) -> None:
+def _check_identity(conversation: _Conversation, question: Question) -> None:
     """Raise Unusual unless LiteLLM says, without a key and in time, that it is there."""
+    from opencode_litellm.litellm import listeners  # only for a proxy that was detected
+
+    if not listeners.are_trusted(question.port):
+        raise Unusual(_NOBODY)
     try:
         status, body = conversation.get(LIVELINESS, {}, LARGEST_LIST)
     except (OSError, Late) as error:

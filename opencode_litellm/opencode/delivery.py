@@ -14,13 +14,14 @@ from opencode_litellm.errors import UsageFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from opencode_litellm.jsonc import JSON
 
     Changes = dict[str, str | None]
 
 TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
+_HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
 
 LIMITS = ("enabled_providers", "disabled_providers")  # settings of opencode that only `only` hands over
@@ -164,10 +165,33 @@ def undo(environment: Mapping[str, str]) -> Changes:
         changes[variables.CONFIG_CONTENT] = users_content(environment)
     if (environment.get(variables.CONFIG) or None) != _chosen_file(environment):
         changes[variables.CONFIG] = _chosen_file(environment)
-    left = (variables.USER_CONTENT, variables.USER_FILE, variables.NO_KEY)
+    left = (variables.USER_CONTENT, variables.USER_FILE, variables.NO_KEY, variables.DETECTED)
     for name in environment:
-        if name in left or name.startswith(variables.CARRIED):
+        if name in left or _is_carried(name):
             changes[name] = None
+    return {**changes, **_redirected(environment)}
+
+
+def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bool) -> Changes:
+    """Return the changes that let opencode ask ``hosts``, which are on this machine, past any HTTP proxy, as we do.
+
+    opencode 1.18 (Bun): an entry is a whole host, in brackets for IPv6. Both variables say the same from then on,
+    because programs differ in which one they read. A ``launch`` changes nothing where there is no HTTP proxy; after
+    ``env`` there may be one later.
+    """
+    if launch and not any(environment.get(name) for name in _HTTP_PROXIES):
+        return {}
+    before = {**environment, **_redirected(environment)}
+    value = before.get("no_proxy") or before.get("NO_PROXY") or ""
+    entries = [entry.strip().lower() for entry in value.split(",")]
+    missing = sorted({f"[{host}]" if ":" in host else host for host in hosts} - {*entries})
+    if not missing or "*" in entries:
+        return _redirected(environment)
+    changes: Changes = {variables.DIRECT: ",".join(missing)}
+    for name in variables.NO_PROXY:
+        old = before.get(name)
+        changes[variables.USER_NO_PROXY[name]] = "-" if old is None else f"={old}"
+        changes[name] = _extended(value, changes[variables.DIRECT] or "")
     return changes
 
 
@@ -179,6 +203,30 @@ def shared(environment: Mapping[str, str]) -> dict[str, str]:
     left = {(variables.NAMED_MODEL, variables.ANY_MODEL)}
     kept = {name: value for name, value in undone(environment).items() if (name, value) not in left}
     return {name: value for name, value in kept.items() if name != variables.CONFIG_CONTENT}
+
+
+def _redirected(environment: Mapping[str, str]) -> Changes:
+    """Return the changes that take back those of ``directly``, but for a variable that somebody changed since."""
+    added = environment.get(variables.DIRECT)
+    if not added:
+        return {}
+    users: Changes = {}
+    for name in variables.NO_PROXY:
+        old = environment.get(variables.USER_NO_PROXY[name], "-")
+        users[name] = old[1:] if old.startswith("=") else None
+    made = _extended(users["no_proxy"] or users["NO_PROXY"] or "", added)
+    changes: Changes = {name: old for name, old in users.items() if environment.get(name) == made}
+    return {**changes, **dict.fromkeys((variables.DIRECT, *variables.USER_NO_PROXY.values()))}
+
+
+def _extended(value: str, added: str) -> str:
+    return f"{value},{added}" if value else added
+
+
+def _is_carried(name: str) -> bool:
+    """Tell whether a variable is one that carries a header: shells are given the names of those."""
+    ending = name.removeprefix(variables.CARRIED)
+    return ending not in (name, "") and not set(ending) - set("0123456789ABCDEF")
 
 
 def undone(environment: Mapping[str, str]) -> dict[str, str]:

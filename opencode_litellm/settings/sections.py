@@ -6,7 +6,6 @@ opencode's and those of the plugin ``opencode-plugin-litellm``, so that its user
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -41,7 +40,6 @@ TIMEOUT = 5.0  # seconds, for a whole discovery
 DELIVERIES = ("auto", "inline", "file", "managed")
 
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
-_USER = re.compile(r"//[^/]*@")
 _ONLY = re.compile(r"""["']?\bonly["']?\s*:\s*true\b""")  # in a text that cannot be parsed
 
 
@@ -361,12 +359,12 @@ class _ProviderSection:
 
 
 def _url(text: object, place: str) -> ProxyURL:
-    if not isinstance(text, str):
-        raise UsageFailure(f"{place} is {json.dumps(text)}", "write the proxy's URL as a string")
+    """Parse a URL; what is none is not shown, because it may be a key, or hold one."""
     try:
+        if not isinstance(text, str):
+            raise ValueError("it must be a string")
         return ProxyURL.parse(text)
     except ValueError as error:
-        shown = json.dumps(_USER.sub("//***@", text))
         raise UsageFailure(
-            f"{place} is {shown}, which is not the URL of a proxy ({error})", "write one such as http://localhost:4000"
+            f"{place} is not the URL of a proxy ({error})", "write one such as http://localhost:4000"
         ) from error
