@@ -129,7 +129,7 @@ pins: $(TESTS)
 	@.venv/bin/python $(PIP) install uv
 	@cd tests/world && for name in litellm tests; do \
 	    ../../.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
-	        --upgrade "$$name.in" --output-file "$$name.txt"; done
+	        --generate-hashes --upgrade "$$name.in" --output-file "$$name.txt"; done
 
 clean:
 	rm -rf .venv .tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
