@@ -113,6 +113,19 @@ def home(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
+def proxies() -> Iterator[dict[str, StubProxy]]:
+    """Return a dict whose proxies are started on first use, each with a chat and a responses model named after it."""
+    with ExitStack() as stack:
+
+        class Proxies(dict[str, StubProxy]):
+            def __missing__(self, name: str) -> StubProxy:
+                self[name] = stack.enter_context(StubProxy([f"chat-{name}", f"o3-{name}"]))
+                return self[name]
+
+        yield Proxies()
+
+
+@pytest.fixture
 def stub_proxy() -> Iterator[Callable[..., StubProxy]]:
     """Return a maker of scriptable proxies: ``stub_proxy(["gpt-4o"], key="sk-right", prefix="/team")``."""
     with ExitStack() as stack:

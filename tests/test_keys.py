@@ -6,7 +6,6 @@ OPENAI_API_KEY is set in every test: it is what @ai-sdk/openai falls back to.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from world.opencode import run
 from world.stub import StubProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 pytestmark = pytest.mark.usefixtures("opencode")
 
@@ -29,19 +28,6 @@ NOWHERE = None
 @pytest.fixture
 def environment(home: dict[str, str]) -> dict[str, str]:
     return {**home, "OPENAI_API_KEY": OPENAI}
-
-
-@pytest.fixture
-def proxies() -> Iterator[dict[str, StubProxy]]:
-    """Return a dict whose proxies are started on first use, each with a chat and a responses model named after it."""
-    with ExitStack() as stack:
-
-        class Proxies(dict[str, StubProxy]):
-            def __missing__(self, name: str) -> StubProxy:
-                self[name] = stack.enter_context(StubProxy([f"chat-{name}", f"o3-{name}"]))
-                return self[name]
-
-        yield Proxies()
 
 
 def configuration(providers: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ docs/security.md says what is promised, and which of these tests holds it.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,19 +32,6 @@ def environment(home: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def proxies() -> Iterator[dict[str, StubProxy]]:
-    """Return a dict whose proxies are started on first use, each with a chat and a responses model named after it."""
-    with ExitStack() as stack:
-
-        class Proxies(dict[str, StubProxy]):
-            def __missing__(self, name: str) -> StubProxy:
-                self[name] = stack.enter_context(StubProxy([f"chat-{name}", f"o3-{name}"]))
-                return self[name]
-
-        yield Proxies()
-
-
-@pytest.fixture
 def company() -> Iterator[Company]:
     """Return an HTTP proxy that knows what goes through it."""
     with Company() as server:
@@ -55,17 +41,6 @@ def company() -> Iterator[Company]:
 def globally(environment: dict[str, str], **sections: dict[str, Any]) -> None:
     named = {name.replace("_", "-"): said for name, said in sections.items()}
     write(Path(environment["HOME"], ".config/opencode/opencode.json"), configuration(named))
-
-
-def in_folder(environment: dict[str, str], name: str, **sections: dict[str, Any]) -> Path:
-    folder = Path(environment["HOME"], name)
-    named = {provider.replace("_", "-"): said for provider, said in sections.items()}
-    write(folder / "opencode.json", configuration(named))
-    return folder
-
-
-def with_headers(said: dict[str, Any], **headers: str) -> dict[str, Any]:
-    return {**said, "options": {**said["options"], "customHeaders": headers}}
 
 
 def everything(proxy: StubProxy | Company) -> str:
