@@ -16,23 +16,25 @@ def main() -> int:
     arguments = sys.argv[1:]
     command = _command(arguments)
     if command and arguments[1:] in (command, ["--", *command]):
-        return _launch(command)
+        return _ended(_launch(command))
     _put_the_standard_library_first()
     try:
-        return _run(arguments)
+        status = _run(arguments)
     except KeyboardInterrupt:
-        return 130
-    except BaseException as error:
+        status = 130
+    except BaseException as error:  # noqa: BLE001 - told, or what guarantees that opencode starts
         if command:
-            return _start_plainly(command, error)
-        if isinstance(error, SystemExit):
-            raise
-        return _told(error)
+            status = _start_plainly(command, error)
+        elif isinstance(error, SystemExit) and isinstance(error.code, int):
+            status = error.code
+        else:
+            status = _told(error)
+    return _ended(status)
 
 
 def opencode() -> int:
     """Run ``opencode-with-litellm``, which stands for ``opencode-litellm exec -- opencode``."""
-    return _launch(["opencode", *sys.argv[1:]])
+    return _ended(_launch(["opencode", *sys.argv[1:]]))
 
 
 def _command(arguments: list[str]) -> list[str]:
@@ -79,6 +81,23 @@ def _run(arguments: list[str]) -> int:
     except Failure as failure:
         terminal.failure(str(failure), os.environ)
         return failure.exit_status
+
+
+def _ended(status: int) -> int:
+    """Return ``status``; while a request is still under way, end the process with it.
+
+    OpenSSL frees what it has when a process ends in the usual way, and a thread that is using it then crashes
+    (SIGSEGV, seen with OpenSSL 3.0 and Python 3.11).
+    """
+    threading = sys.modules.get("threading")
+    if threading is None or threading.active_count() == 1:
+        return status
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue  # it is closed or gone
+    os._exit(status)
 
 
 def _put_the_standard_library_first() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,34 @@ def test_a_folder_that_is_gone_is_named(user: dict[str, str]) -> None:
     assert done.status == USAGE
     assert "the working directory is gone" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_LEFT_BEHIND = """
+import os, ssl, sys, threading, time
+from opencode_litellm import __main__, cli
+
+def busy():
+    while True:
+        ssl.create_default_context()
+
+sys.argv = ["opencode-litellm", "--version"]
+statuses = []
+for _ in range(12):
+    child = os.fork()
+    if not child:
+        for _ in range(3):
+            threading.Thread(target=busy, daemon=True).start()
+        time.sleep(0.02)
+        sys.exit(__main__.main())
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(*set(statuses), file=sys.stderr)
+"""
+
+
+def test_a_command_ends_well_while_a_request_is_still_under_way(home: dict[str, str]) -> None:
+    done = run([sys.executable, "-c", _LEFT_BEHIND], home)
+    version = f"opencode-litellm, version {opencode_litellm.__version__}\n"
+    assert (done.stdout, done.stderr) == (version * 12, "0\n")
 
 
 # Options and their variables.
