@@ -11,6 +11,7 @@ LITELLM := .tools/litellm/.made
 NODE := .tools/node/.made
 OPENCODES := .tools/opencodes/.made
 PRISMA := .tools/prisma/.made
+RELEASE := .tools/release/.made
 
 # As variables: the pip that builds our own package is started by another one, and takes no flags of ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -21,7 +22,7 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick hunt bench matrix record matrix-litellm lint types check setup setup-demo clean pins
+.PHONY: help demo test quick hunt bench matrix picture man dist smoke record matrix-litellm lint types check setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
@@ -32,6 +33,10 @@ help:
 	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
 	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
 	@echo "make matrix-litellm  every version of LiteLLM with the real opencode, as a table; ARGS as for make record"
+	@echo "make picture  draw docs/session.svg and docs/picker.svg from a real terminal (1 minute)"
+	@echo "make man    write the manual page from the command line and docs/options.md"
+	@echo "make dist   build wheel and sdist into dist/, the same bytes every time, and check them"
+	@echo "make smoke  install that wheel with pip, pipx and uv, and run it (half a minute)"
 	@echo "make check  lint, types and test"
 	@echo "make clean  remove all that make has put into this folder"
 
@@ -60,6 +65,18 @@ bench: setup
 
 matrix: setup
 	@.venv/bin/python tests/matrix.py $(ARGS)
+
+picture: setup
+	@.venv/bin/python tests/picture.py
+
+man: $(TESTS)
+	@.venv/bin/python tests/manual.py
+
+dist: $(RELEASE)
+	@.tools/release/bin/python tests/dist.py
+
+smoke: $(PRODUCT) $(NODE) dist
+	@.venv/bin/python tests/smoke.py
 
 lint: $(TESTS)
 	@.venv/bin/ruff check .
@@ -117,6 +134,12 @@ $(PRISMA): tests/world/prisma/package.json
 	@rm -rf .tools/prisma/.cache
 	@touch $@
 
+$(RELEASE): $(VENV) tests/world/release.txt
+	@echo "Setting up: what builds and checks a release, into .tools/release"
+	@.venv/bin/python -m venv --clear .tools/release
+	@.tools/release/bin/python $(PIP) install --requirement tests/world/release.txt
+	@touch $@
+
 # Each version is installed into .tools/versions, once.
 record: setup
 	@.venv/bin/python tests/record.py $(ARGS)
@@ -127,7 +150,7 @@ matrix-litellm: setup
 # Chooses the newest versions again that the .in files allow; for every Python from 3.10 at once.
 pins: $(TESTS)
 	@.venv/bin/python $(PIP) install uv
-	@cd tests/world && for name in litellm tests; do \
+	@cd tests/world && for name in litellm release tests; do \
 	    ../../.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
 	        --generate-hashes --upgrade "$$name.in" --output-file "$$name.txt"; done
 

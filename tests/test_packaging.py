@@ -29,6 +29,7 @@ pytestmark = pytest.mark.real  # pip, which builds and installs
 
 NAME = f"opencode_litellm-{opencode_litellm.__version__}"
 METADATA = f"{NAME}.dist-info"
+MANUAL = ("opencode-litellm.1", "opencode-with-litellm.1")
 SCRIPTS = {
     "opencode-litellm": "opencode_litellm.__main__:main",
     "opencode-with-litellm": "opencode_litellm.__main__:opencode",
@@ -105,11 +106,13 @@ def test_the_wheel_has_the_two_packages_and_nothing_else(source: Path, wheel: Pa
         f"{METADATA}/entry_points.txt",
         f"{METADATA}/licenses/LICENSE",
         f"{METADATA}/top_level.txt",
+        *(f"{NAME}.data/data/share/man/man1/{page}" for page in MANUAL),
     }
 
 
 def test_the_sdist_has_what_a_wheel_is_built_from_and_nothing_else(source: Path, sdist: Path) -> None:
     outside = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg"}
+    outside |= {f"man/{page}" for page in MANUAL}
     made = {
         f"opencode_litellm.egg-info/{name}"
         for name in (

@@ -62,6 +62,10 @@ class Terminal:
         """Return what stands on the screen, without trailing blanks."""
         return "\n".join(line.rstrip() for line in self._do("capture-pane", "-p").splitlines()).rstrip()
 
+    def coloured(self) -> str:
+        """Return what stands on the screen with its colours, as escape sequences."""
+        return self._do("capture-pane", "-p", "-e")
+
     def wait_for(self, text: str, *, seconds: float = 30) -> str:
         """Return the screen once it shows ``text``; fail with the screen when it does not in time."""
         return self.wait_until(lambda screen: text in screen, seconds=seconds)
