@@ -120,11 +120,9 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
     for name in ("SIGPIPE", "SIGXFSZ"):
         if hasattr(_signal, name):
             _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
-    if os.environ.get("OPENCODE_LITELLM_ONLY", "").lower() not in ("", "0", "false", "no", "off"):
-        os.environ["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than somebody else's
     folder, name = os.path.split(command[0])
     folders = [folder] if folder else os.environ.get("PATH", os.defpath).split(os.pathsep)
-    inside, *passed = os.environ.get(_LAUNCHED, "").split(os.pathsep)
+    inside, *passed = os.environ.pop(_LAUNCHED, "").split(os.pathsep)
     here = os.environ.get("OPENCODE_PID", "")
     passed = passed if inside == here else []
     for program in (os.path.join(folder or os.curdir, name) for folder in folders):
@@ -132,11 +130,35 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
         if program in passed or not os.path.isfile(program):
             continue
         try:
-            os.execve(program, command, {**os.environ, _LAUNCHED: os.pathsep.join([here, *passed, program])})  # noqa: S606
+            os.execve(program, command, _environment(program, [here, *passed, program]))  # noqa: S606
         except OSError:
             continue
     _say(f"{command[0]} cannot be started: install it, or add its folder to PATH")
     return 127
+
+
+def _environment(program: str, launched: list[str]) -> dict[str, str]:
+    """Return the environment for a program, which the server of opencode 2 would keep for its life."""
+    environment = dict(os.environ)
+    package = _package(program)
+    if package.startswith("@opencode"):
+        return environment
+    if environment.get("OPENCODE_LITELLM_ONLY", "").lower() not in ("", "0", "false", "no", "off"):
+        environment["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than somebody else's
+    if not package.startswith("opencode-"):
+        environment[_LAUNCHED] = os.pathsep.join(launched)  # it may be a wrapper
+    return environment
+
+
+def _package(program: str) -> str:
+    """Return the name in the ``package.json`` behind a program, as npm installs opencode; empty without one."""
+    try:
+        path = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(program))), "package.json")
+        with open(path, "rb", 0) as file:
+            text = "".join(file.read(65536).decode("ascii", "replace").split())
+    except OSError:
+        return ""
+    return text.partition('"name":"')[2].partition('"')[0]
 
 
 def _told(error: BaseException) -> int:

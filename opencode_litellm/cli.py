@@ -512,6 +512,9 @@ def _refuse_users_own(output: Path) -> None:
         text = jsonc.decode(output.read_bytes())
     except OSError as error:
         raise UsageFailure(f"{output} cannot be read ({error.strerror})", "name another file") from error
+    if delivery.is_slot(text):
+        problem = f"{output} is the file that opencode-litellm keeps for opencode 2, with what opencode writes there"
+        raise UsageFailure(problem, "name another file")
     if not text.strip() or delivery.is_ours(text):
         return
     try:

@@ -7,7 +7,7 @@ import os
 import sys
 
 from opencode_litellm import terminal, variables
-from opencode_litellm.opencode import commandline
+from opencode_litellm.opencode import commandline, versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +22,12 @@ _OPENCODE_PID = "OPENCODE_PID"
 _MOST_ROUNDS = 8  # launches of one program in each other, where no other is to be found
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], changes: Changes) -> int:
+def start(
+    command: Sequence[str], environment: Mapping[str, str], changes: Changes, *, guarded: bool = True
+) -> int:
     """Replace this process with ``command``, in ``environment`` with ``changes`` applied.
 
+    What is not ``guarded`` gets no variable that cuts a loop of wrappers: it is opencode itself, not one of them.
     Returns an exit status only when the program cannot be found (127) or started (126), and on Windows, where it
     returns the program's own.
     """
@@ -35,8 +38,12 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
         which = f" (except {', '.join(dict.fromkeys(wrappers))}, which starts us again)" if wrappers else ""
         terminal.failure(f"{command[0]} is not on PATH{which}: install it, or add its folder to PATH", environment)
         return NOT_FOUND
+    if environment.get(variables.ASKED):
+        terminal.emit(versions.ANSWER)
     merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
     if is_opencode:
+        merged.pop(variables.LAUNCHED, None)
+    if is_opencode and guarded:
         merged[variables.LAUNCHED] = os.pathsep.join([environment.get(_OPENCODE_PID, ""), *wrappers, program])
     if _is_python_s_locale(environment):
         del merged["LC_CTYPE"]
@@ -45,7 +52,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], changes: Chang
     except OSError as error:
         if error.errno == errno.E2BIG and changes:
             terminal.note("the models do not fit into the environment, so opencode starts without them", environment)
-            return start(command, environment, {})
+            return start(command, environment, {}, guarded=guarded)
         terminal.failure(f"{program} cannot be started: {why_not(program, error)}", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
 

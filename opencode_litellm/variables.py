@@ -26,6 +26,7 @@ ONLY = "OPENCODE_LITELLM_ONLY"
 
 # What launches started in place of opencode so far, a path list: OPENCODE_PID as it was, then the programs.
 LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"
+ASKED = "OPENCODE_LITELLM_ASKED"  # set where a program is started only to tell its version
 
 # What a delivery leaves in opencode's environment beside the payload.
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content, which `env --unset` restores

@@ -121,6 +121,31 @@ def test_a_damaged_installation_does_not_turn_in_a_circle_behind_its_own_shim(us
     assert (done.status, done.stdout, done.stderr) == (0, "started\n", line * 2)
 
 
+PACKAGES = {
+    "opencode-ai": {"OPENCODE_CONFIG_CONTENT"},
+    "@opencode/cli": set(),
+    "somebody's dotfiles": {"OPENCODE_CONFIG_CONTENT", "OPENCODE_LITELLM_LAUNCHED"},
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_damaged_installation_gives_a_server_that_stays_nothing_and_uses_no_other_provider(
+    user: dict[str, str], package: str
+) -> None:
+    folder = Path(user["HOME"], "package")
+    (folder / "bin").mkdir(parents=True)
+    (folder / "package.json").write_text(json.dumps({"dependencies": {"opencode-ai": "1"}, "name": package}, indent=2))
+    (folder / "bin/opencode").write_text("#!/bin/sh\nenv\n")
+    (folder / "bin/opencode").chmod(0o755)
+    Path(user["HOME"], "bin/opencode").unlink()
+    Path(user["HOME"], "bin/opencode").symlink_to(folder / "bin/opencode")
+    damaged = "sys.modules['opencode_litellm.errors'] = None; "
+    done = run(plainly(damaged, "run", "hi"), user | {"OPENCODE_LITELLM_ONLY": "1"})
+    variables = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    assert set(variables) - set(user) - {"PWD", "SHLVL", "_", "OPENCODE_LITELLM_ONLY", "LC_CTYPE"} == PACKAGES[package]
+    assert variables.get("OPENCODE_CONFIG_CONTENT", '{"enabled_providers":[]}') == '{"enabled_providers":[]}'
+
+
 @pytest.mark.parametrize("command", [["env", "bash"], ["models"], ["doctor"], ["init", "bash"], ["--version"]])
 def test_a_damaged_installation_says_so_where_nothing_is_started(user: dict[str, str], command: list[str]) -> None:
     damaged = "import sys; sys.modules['opencode_litellm.errors'] = None; from opencode_litellm.__main__ import main"

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -383,8 +384,14 @@ def test_a_model_that_the_configuration_names_in_vain_is_told(user: dict[str, st
          " Install it again"),
         (b"#!/no/where\n", 127, "does not start: its first line asks for /no/where, which is not there."
          " Install that, or opencode again"),
+        pytest.param(
+            re.sub(rb"(/lib[^\0]*/ld-[^\0]*)[^\0]", rb"\1!", Path("/bin/true").read_bytes(), count=1),
+            127, "does not start: the system has no loader for it, as where it is made for musl or for glibc alone."
+            " Install another build",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="programs are of another kind"),
+        ),
     ],
-    ids=["without #!", "empty", "binary", "interpreter"],
+    ids=["without #!", "empty", "binary", "interpreter", "loader"],
 )  # fmt: skip
 def test_a_program_that_the_system_cannot_start_is_explained(
     content: bytes, status: int, finding: str, user: dict[str, str]

@@ -121,6 +121,32 @@ def test_the_other_slot_is_read_as_well_and_a_folder_that_is_opened_later_shows_
         assert set(server.models(later, "litellm/gpt-4.1")) == {"litellm/gpt-4o", "litellm/gpt-4.1"}
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")
+@pytest.mark.parametrize("how", ["as npm installs it", "behind a script"])
+def test_a_server_that_a_launch_starts_keeps_no_variable_of_ours(user: dict[str, str], how: str) -> None:
+    program = Path(user["HOME"], "bin/opencode")
+    if how == "as npm installs it":
+        program.unlink()
+        program.symlink_to(opencodes.preview())
+    else:
+        program.write_text(
+            f'#!/bin/sh\nif [ "$1" = --version ]; then echo "opencode v2.0.30"; else {opencodes.preview()} "$@"; fi\n'
+        )
+    left = json.loads(run(["opencode-litellm", "env", "json", "--delivery", "inline"], user).stdout)
+    assert "OPENCODE_CONFIG_CONTENT" in left
+    try:
+        started = run(["opencode-with-litellm", "service", "start"], {**user, **left}, timeout=60)
+        assert (started.status, started.stderr) == (0, "")
+        registration = json.loads(Path(user["XDG_STATE_HOME"], "opencode/server.json").read_text())
+        entries = Path(f"/proc/{registration['pid']}/environ").read_bytes().split(b"\0")
+        kept = {entry.decode().partition("=")[0] for entry in entries}
+        assert {name for name in kept if name.startswith(("OPENCODE_LITELLM", "OPENCODE_CONFIG"))} == {
+            "OPENCODE_LITELLM_URL"
+        }
+    finally:
+        run([str(opencodes.preview()), "service", "stop"], user, timeout=60)
+
+
 def test_a_bad_entry_of_the_users_does_not_cost_ours(user: dict[str, str]) -> None:
     bad = {"provider": {"other": {"models": {"x": {"limit": {"context": "many"}, "cost": "dear"}}}}}
     write(user, "opencode.json", bad)

@@ -15,7 +15,7 @@ from world.stub import MODEL_GROUP_INFO, MODELS
 
 from opencode_litellm import jsonc
 from opencode_litellm.opencode import commandline, versions
-from opencode_litellm.opencode.delivery import MARKER
+from opencode_litellm.opencode.delivery import SLOT_MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # What stands in for opencode 2: it says its version, and otherwise its variables and arguments.
 SECOND = """#!/bin/sh
 if [ "$1" = --version ]; then echo "opencode v2.0.30"; exit; fi
-env | grep -E '^(OPENCODE_CONFIG|OPENCODE_CONFIG_CONTENT|OPENCODE_LITELLM_(USER|NO|HEADER).*)='
+env | grep -E '^(OPENCODE_CONFIG|OPENCODE_CONFIG_CONTENT|OPENCODE_LITELLM_.*)=' | grep -Ev '_(URL|DISABLE|ONLY)='
 echo "started $*"
 exit 7
 """
@@ -116,7 +116,7 @@ def test_the_models_go_into_the_file_that_the_user_does_not_have(
     before = written(user, *own)
     finished = launch(user, "run", "hi")
     assert (finished.stdout, finished.stderr) == ("started run hi\n", "")
-    assert slot(user, name)["$schema"] == MARKER
+    assert slot(user, name)["$schema"] == SLOT_MARKER
     assert models(user, name) == BOTH
     after = files(user)
     assert {file: after[file] for file in own} == before
@@ -212,6 +212,26 @@ def test_news_come_with_the_next_launch_and_folders_do_not_flip_it(
     proxy.serve(["gpt-4o", "gpt-4.1"])
     launch(user)
     assert models(user) == {"litellm": ["gpt-4.1", "gpt-4o"]}
+
+
+def test_an_output_of_config_in_that_folder_is_the_users(
+    user: dict[str, str], proxy: StubProxy, opencode: Opencode
+) -> None:
+    folder_of(user).mkdir(parents=True)
+    output = folder_of(user) / "opencode.jsonc"
+    assert run(["opencode-litellm", "config", "--output", str(output)], user).status == 0
+    before = files(user)
+    proxy.serve(["gpt-4.1"])
+    launch(user)
+    assert models(user, "opencode.json") == {"litellm": ["gpt-4.1"]}
+    assert set(opencode.models(first(user), program="opencode-with-litellm")) >= {"gpt-4.1"}
+    refused = run(["opencode-litellm", "config", "--output", str(output.with_suffix(".json"))], user)
+    assert refused.status == 2
+    assert "is the file that opencode-litellm keeps for opencode 2, with what opencode writes there" in refused.stderr
+    assert models(user, "opencode.json") == {"litellm": ["gpt-4.1"]}
+    assert run(["opencode-litellm", "uninstall"], user).status == 0
+    # opencode 1 itself puts a .gitignore there.
+    assert {name: text for name, text in files(user).items() if name != ".gitignore"} == before
 
 
 def test_what_opencode_and_people_write_into_it_survives(user: dict[str, str], proxy: StubProxy) -> None:

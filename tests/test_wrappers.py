@@ -62,6 +62,37 @@ def test_two_wrappers_that_call_each_other_do_too(user: dict[str, str]) -> None:
     assert (done.status, done.stdout, done.stderr) == (0, "real: -v\n", "")
 
 
+SECOND = """#!/bin/sh
+if [ "$1" = --version ]; then echo "opencode v2.0.30"; exit; fi
+env | grep -E '^OPENCODE_LITELLM_(LAUNCHED|ASKED)='
+echo "real: $*"
+"""
+
+
+@pytest.mark.parametrize("disabled", ["1", ""])
+@pytest.mark.parametrize("names", [["long"], ["as a child", "through a variable"], []], ids=" and ".join)
+def test_opencode_2_behind_wrappers_gets_nothing_that_its_server_would_keep(
+    user: dict[str, str], names: list[str], disabled: str
+) -> None:
+    folders = [Path(user["HOME"], "wrappers", str(number)) for number, _ in enumerate(names)]
+    for folder, name in zip(folders, names, strict=True):
+        folder.mkdir()
+        script(folder / "opencode", WRAPPERS[name])
+    script(Path(user["HOME"], "bin", "opencode"), SECOND)
+    path = ":".join([*map(str, folders), user["PATH"]])
+    environment = {**user, "PATH": path, "OPENCODE_LITELLM_DISABLE": disabled}
+    for _ in range(2):  # for the first time, and as it is known
+        done = run(["opencode-with-litellm", "session", "list"], environment, timeout=60)
+        assert (done.status, done.stdout, done.stderr) == (0, "real: session list\n", "")
+
+
+def test_a_wrapper_that_names_a_version_of_opencode_2_is_found_out_as_well(user: dict[str, str]) -> None:
+    script(Path(user["HOME"], "wrappers", "opencode"), f"#!/bin/sh\n# opencode-v2.0.30\n{WRAPPERS['long'][10:]}")
+    script(Path(user["HOME"], "bin", "opencode"), SECOND)
+    done = run(["opencode-with-litellm", "session", "list"], user, timeout=60)
+    assert (done.status, done.stdout, done.stderr) == (0, "real: session list\n", "")
+
+
 def test_with_nothing_but_a_wrapper_it_ends_and_names_it(user: dict[str, str]) -> None:
     Path(user["HOME"], "bin", "opencode").unlink()
     wrapper = script(Path(user["HOME"], "wrappers", "opencode"), WRAPPERS["through a variable"])

@@ -145,7 +145,8 @@ def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) 
 def _in_slot(discovery: Discovery, settings: Settings, environment: Mapping[str, str]) -> Handover:
     """Return that the payload is in the file which opencode 2's server watches."""
     triples = _triples(discovery)
-    text = rendering.payload(server_payload.build(triples, settings.defaults))
+    payload = server_payload.build(triples, settings.defaults)
+    text = rendering.payload(replace(payload, schema=delivery.SLOT_MARKER))
     said = slot.keep(text, environment)
     notes = (*server_payload.left_out(triples), *([said] if said else []))
     return Handover({}, SLOT, cache.SHARED, notes=notes)

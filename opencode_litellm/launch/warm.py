@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opencode_litellm.launch.record import Record, RecordedProxy
     from opencode_litellm.litellm.question import Question
     from opencode_litellm.opencode.delivery import Changes
+    from opencode_litellm.opencode.versions import Version
 
     Result = tuple[int, bytes] | Exception
 
@@ -40,53 +41,68 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     (130), or on Windows, where it is the program's own.
     """
     try:
-        changes = _changes(command, environment)
+        changes, version = _changes(command, environment)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return program.start(command, environment, changes)
+    # A server of opencode 2 would keep whatever guards a wrapper.
+    return program.start(command, environment, changes, guarded=version.major == 1 or version.may_start_us)
 
 
-def _changes(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
-    """Return what to change in the environment. The one place that guarantees that opencode starts."""
-    if variables.switched_on(environment, "DISABLE"):
-        return {}
+def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Changes, Version]:
+    """Return what to change in the environment, for which opencode. The one place that guarantees that it starts."""
+    version = versions.UNKNOWN
     try:
-        changes = _changes_for(command, environment)
+        path = program.find_opencode(command[0], environment) if commandline.is_opencode(command[0]) else command[0]
+        if path is None:
+            return {}, version  # which is all there is to say about it
+        if commandline.is_opencode(command[0]):
+            version = _version(path, command[1:], environment)
+        if variables.switched_on(environment, "DISABLE"):
+            return {}, version
+        changes = _changes_for(command, environment, version)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
         from opencode_litellm import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without LiteLLM's models", environment)
-        return _limited_after_fault(command, environment)
+        return _limited_after_fault(command, environment, version), version
     names = ", ".join(name for name, value in changes.items() if value is not None)
     terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
-    return changes
+    return changes, version
 
 
-def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
+def _version(path: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Version:
+    """Return which opencode is launched; to be told may take a second, which no ``--help`` is worth."""
+    ask = not commandline.prints_and_exits(arguments) and not environment.get(variables.ASKED)
+    return versions.of(path, environment, ask=ask)
+
+
+def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
     """Return what leaves no provider but ours where the user wants that, however much of us is broken."""
-    if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:]):
+    if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:], commandline.of(version)):
         return {}
     try:
+        if version.major > 1 and not _has_own_server(command[1:], environment):
+            return _withdrawn(environment)  # what its server reads has the same limits
         from opencode_litellm.launch import restriction  # only after a fault
 
         folder = commandline.folder(command[1:], environment.get("PWD", ""))
         return restriction.kept({}, environment, _folder(folder if commandline.is_opencode(command[0]) else ""))
     except Exception:  # noqa: BLE001 - as above
-        return {variables.CONFIG_CONTENT: _NO_PROVIDER} if variables.switched_on(environment, "ONLY") else {}
+        alone = version.major == 1 or commandline.uses_own_server(command[1:])
+        return {variables.CONFIG_CONTENT: _NO_PROVIDER} if alone and variables.switched_on(environment, "ONLY") else {}
 
 
-def _changes_for(command: Sequence[str], environment: Mapping[str, str]) -> Changes:
+def _has_own_server(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Tell whether a launch of opencode 2 is its own server, so that it reads variables as opencode 1 does."""
+    return commandline.uses_own_server(arguments) or layers.is_service_disabled(environment)
+
+
+def _changes_for(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
     managed = environment.get("OPENCODE_LITELLM_DELIVERY") == "managed"
     if not commandline.is_opencode(command[0]):
         recipient = versions.SERVER if managed else versions.ONE
         return _handed_over(recipient, environment, _folder(""))
     arguments = command[1:]
-    # To tell the version may take a second, which no `--help` is worth.
-    ask = commandline.uses_models(arguments) or commandline.uses_models(arguments, commandline.SECOND)
-    path = program.find_opencode(command[0], environment)
-    if path is None:
-        return {}  # which is all there is to say about it
-    version = versions.of(path, environment, ask=ask)
     grammar = commandline.of(version)
     needed = commandline.uses_models(arguments, grammar)
     if version.major == 1:
@@ -96,8 +112,7 @@ def _changes_for(command: Sequence[str], environment: Mapping[str, str]) -> Chan
     elif not needed or commandline.uses_named_server(arguments):
         return _withdrawn(environment)
     else:
-        alone = commandline.uses_own_server(arguments) or layers.is_service_disabled(environment)
-        recipient = versions.TWO if alone else versions.SERVER
+        recipient = versions.TWO if _has_own_server(arguments, environment) else versions.SERVER
     folder = _folder(commandline.folder(arguments, environment.get("PWD", ""), grammar))
     return _handed_over(recipient, _with_model(arguments, environment), folder)
 

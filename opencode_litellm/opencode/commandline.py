@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Of all versions.
 _SERVERS = frozenset({"acp", "api", "github", "serve", "service", "web"})
+_PRINTS = frozenset({"--completions", "--get-yargs-completions", "--help", "--version", "-v"})
 _SESSIONS = frozenset({"--continue", "--fork", "--session", "-c", "-s"})
 
 
@@ -121,6 +122,11 @@ def uses_models(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
     if words[:2] in grammar.with_models:
         return True
     return words[:1] not in grammar.without_models and words[:2] not in grammar.without_models
+
+
+def prints_and_exits(arguments: Sequence[str]) -> bool:
+    """Tell whether ``opencode ARGUMENTS``, of any version, only prints a help, a version or completions."""
+    return not _PRINTS.isdisjoint(_before_dashes(arguments))
 
 
 def uses_own_server(arguments: Sequence[str]) -> bool:

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
 _HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
+# Of the one file that launches keep in a folder of the user's; an output of `config` there is the user's to keep.
+SLOT_MARKER = f"{MARKER}-slot"
 
 LIMITS = ("enabled_providers", "disabled_providers")  # settings of opencode that only `only` hands over
 
 # How our template begins, and the same where shells and dotenv readers must find nothing to act upon.
 _HEAD = f'{{"$schema":"{MARKER}",'
 _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")
+_SLOT_HEAD = f'{{"$schema":"{SLOT_MARKER}",'
 
 
 class Undeliverable(UsageFailure):
@@ -290,17 +293,24 @@ def _is_delivered(file: str, environment: Mapping[str, str]) -> bool:
 
 def is_ours(text: str) -> bool:
     """Tell whether a configuration is a delivery of ours, by its ``$schema``."""
-    if text.startswith((_HEAD, _INLINE_HEAD)):
-        return True
+    return text.startswith((_HEAD, _INLINE_HEAD)) or is_slot(text) or _schema(text) == MARKER
+
+
+def is_slot(text: str) -> bool:
+    """Tell whether a configuration is the one that launches keep for opencode 2's server, by its ``$schema``."""
+    return text.startswith(_SLOT_HEAD) or _schema(text) == SLOT_MARKER
+
+
+def _schema(text: str) -> object:
     if "opencode-litellm" not in text:
-        return False
+        return None
     from opencode_litellm import jsonc  # only where the name is
 
     try:
         value = jsonc.parse(text)
     except jsonc.JsoncError:
-        return False
-    return isinstance(value, dict) and value.get("$schema") == MARKER
+        return None
+    return value.get("$schema") if isinstance(value, dict) else None
 
 
 def fits(changes: Changes, environment: Mapping[str, str]) -> bool:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from opencode_litellm import jsonc
 from opencode_litellm.jsonc import mapping
-from opencode_litellm.opencode.delivery import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +47,7 @@ def stripped(text: str, last: str | None) -> str | None:
     """
     current = _object(text)
     before = _object(last) if last is not None else _taken_for_ours(current, {})
-    rest = _edited(text, current, {**before, "$schema": MARKER}, {"$schema": SCHEMA})
+    rest = _edited(text, current, {**before, "$schema": current.get("$schema")}, {"$schema": SCHEMA})
     bare = not set(_object(rest)) - {"$schema"} and jsonc.uncommented(rest) == rest
     return None if bare else rest
 
@@ -57,7 +56,7 @@ def foreign(text: str, last: str | None) -> list[str]:
     """Return what stands in ``text`` that is not ours, as dotted paths in their order; `merged` says what that is."""
     current = _object(text)
     before = _object(last) if last is not None else _taken_for_ours(current, {})
-    return [".".join(path) for path in _foreign(current, {**before, "$schema": MARKER})]
+    return [".".join(path) for path in _foreign(current, {**before, "$schema": current.get("$schema")})]
 
 
 def users(text: str, last: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opencode_litellm.jsonc import Live, joined, mapping
 from opencode_litellm.models.preference import Name, granted
+from opencode_litellm.opencode import versions
 from opencode_litellm.opencode.delivery import MARKER
 from opencode_litellm.proxies import OUR_OPTIONS, PLACEHOLDER, SIBLING_SUFFIX, Defaults
 from opencode_litellm.variables import NO_KEY
@@ -24,13 +25,6 @@ JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JS
 
 CHAT_PACKAGE = "@ai-sdk/openai-compatible"
 RESPONSES_PACKAGE = "@ai-sdk/openai"
-
-# opencode 1.18 makes some of these variants of a reasoning model by itself, which ones depends on the package and
-# the id; only `disabled` takes one away.
-_VARIANTS_OF_OPENCODE = {
-    "chat": ("none", "low", "medium", "high", "max"),
-    "responses": ("none", "minimal", "low", "medium", "high", "xhigh"),
-}
 
 _NO_DEFAULTS = Defaults()
 _NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
@@ -345,7 +339,7 @@ def _shortest(value: float) -> int | float:
 def _variants(model: Model) -> dict[str, JSON]:
     if not model.reasoning:
         return {}
-    made = _VARIANTS_OF_OPENCODE[model.route]
+    made = versions.VARIANTS[model.route]
     refused = [effort for effort in made if model.efforts is not None or effort in model.refused_efforts]
     variants: dict[str, JSON] = {effort: {"reasoningEffort": effort} for effort in model.sure_efforts}
     return {**variants, **{effort: {"disabled": True} for effort in refused if effort not in variants}}

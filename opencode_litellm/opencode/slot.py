@@ -149,7 +149,7 @@ def _is_ours(path: str) -> bool:
     if os.path.islink(path) or not os.path.isfile(path):
         return False
     try:
-        return delivery.is_ours(_text(path))
+        return delivery.is_slot(_text(path))
     except OSError:
         return False
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import time
 
-from opencode_litellm import cache
+from opencode_litellm import cache, variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMES = ("opencode", "opencode2")  # the second one is version 2's alone
+ANSWER = "started by opencode-litellm\n"  # what a launch prints that was started for the sake of a version
 
 _DAY, _HOUR = 24 * 3600.0, 3600.0  # seconds that an answer is kept, and that the lack of one is
 _PATIENCE = 5.0  # seconds for `--version`; opencode 1.18 takes 1 to 2
 _LARGEST_TEXT = 64 * 2**10  # bytes of a package.json or a shim; programs are larger
+_ITSELF = "opencode itself"  # as it is kept that a program is no wrapper
 _PACKAGES = {"opencode-ai": 1, "@opencode/cli": 2, "@opencode-ai/cli": 2}
 _PLATFORMS = ("linux", "darwin", "windows")  # what the names of the packages go on with that hold the program alone
 
@@ -52,6 +54,13 @@ LIVE_INLINE = Change(
 )
 CHANGES = (INLINE, FILE_BELOW_PROJECT, CHATS, SHORT_HELP, LIVE_INLINE)
 
+# Some of these variants opencode 1 makes of a reasoning model by itself; which ones depends on the package that a route
+# needs and on the id. Only `disabled` takes one away.
+VARIANTS = {
+    "chat": ("none", "low", "medium", "high", "max"),
+    "responses": ("none", "minimal", "low", "medium", "high", "xhigh"),
+}
+
 # What a payload is made for, and so the ways that it can be handed over.
 ONE = "opencode 1"
 ONE_LITERALLY = "opencode 1, inline without references"
@@ -72,15 +81,17 @@ def _numbers(text: str) -> tuple[int, int, int] | None:
 class Version:
     """A version of opencode: ``text`` as it names itself, and how that is known (``known_by``, empty: it is not).
 
-    ``numbers`` decide; ``major`` is 2 for all that reads its configuration in a background server.
+    ``numbers`` decide; ``major`` is 2 for all that reads its configuration in a background server. The program
+    ``may_start_us`` unless it is known to be opencode itself, not a wrapper or a shim that could lead back here.
     """
 
-    __slots__ = ("known_by", "major", "numbers", "text")
+    __slots__ = ("known_by", "major", "may_start_us", "numbers", "text")
 
-    def __init__(self, text: str, major: int, known_by: str = "") -> None:
+    def __init__(self, text: str, major: int, known_by: str = "", *, may_start_us: bool = True) -> None:
         self.text = text
         self.major = major
         self.known_by = known_by
+        self.may_start_us = may_start_us
         found = _numbers(text)
         # A preview of version 2 has version 1's numbers, and a snapshot of either, 0.0.0, is newer than all others.
         fits = found is not None and found > (0, 0, 0) and max(found[0], 1) == major
@@ -125,10 +136,12 @@ def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Ver
     version = _kept(name, environment)
     if version is None and name:
         version = _in_shim(real)
-        if version is None and ask:
-            version = _asked(program, environment)
+        # What is started for version 2 has to be known better: its server keeps what it gets.
+        if ask and (version is None or version.major > 1):
+            told = _asked(program, environment)
+            version = told if version is None or told.known_by else version
         if version is not None:
-            cache.write(environment, name, f"{version.major} {version.text}\n{version.known_by}".encode())
+            cache.write(environment, name, _written(version))
     if version is None or not version.known_by:
         return Version("", 2, "its name") if _name(program) == "opencode2" else UNKNOWN
     return version
@@ -136,6 +149,10 @@ def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Ver
 
 def _name(program: str) -> str:
     return os.path.basename(program).lower().removesuffix(".exe").removesuffix(".cmd")
+
+
+def _written(version: Version) -> bytes:
+    return f"{version.major} {version.text}\n{version.known_by}\n{'' if version.may_start_us else _ITSELF}".encode()
 
 
 def _packaged(path: str) -> Version | None:
@@ -149,7 +166,7 @@ def _packaged(path: str) -> Version | None:
     for package, major in _PACKAGES.items():
         platforms = package.removesuffix("-ai") if major == 1 else package
         if name == package or name.startswith(tuple(f"{platforms}-{platform}-" for platform in _PLATFORMS)):
-            return Version(_field(text, "version"), major, path)
+            return Version(_field(text, "version"), major, path, may_start_us=False)
     return None
 
 
@@ -173,11 +190,12 @@ def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
     content = cache.read(environment, name) if name else None
     if content is None:
         return None
-    told, _, known_by = content.decode("utf-8", "replace").partition("\n")
+    told, _, rest = content.decode("utf-8", "replace").partition("\n")
+    known_by, _, wrapper = rest.partition("\n")
     major, _, text = told.partition(" ")
     try:
         age = time.time() - os.stat(cache.path(environment, name)).st_mtime
-        version = Version(text, int(major), known_by)
+        version = Version(text, int(major), known_by, may_start_us=wrapper != _ITSELF)
     except (OSError, ValueError):
         return None
     return version if 0 <= age < (_DAY if known_by else _HOUR) else None
@@ -210,10 +228,11 @@ def _asked(program: str, environment: Mapping[str, str]) -> Version:
     import re  # once a day
 
     told = _output(program, environment)
+    by_us = ANSWER in told
     number = re.search(r"\d+\.\d+\.\d+(-[\w.-]+)?", told)
     if number:
-        return Version(number[0], _major(number[0]), "--version")
-    return Version("local", 2, "--version") if re.search(r"\bvlocal\b", told) else UNKNOWN
+        return Version(number[0], _major(number[0]), "--version", may_start_us=by_us)
+    return Version("local", 2, "--version", may_start_us=by_us) if re.search(r"\bvlocal\b", told) else UNKNOWN
 
 
 def _output(program: str, environment: Mapping[str, str]) -> str:
@@ -227,8 +246,8 @@ def _output(program: str, environment: Mapping[str, str]) -> str:
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(  # noqa: S603 - what is going to be started
                 [program, "--version"],
-                # A shim that leads back to us must not ask once more.
-                env={**environment, "OPENCODE_LITELLM_DISABLE": "1"},
+                # A wrapper that leads back to us must not ask once more, and shows itself as one.
+                env={**environment, variables.ASKED: "1", "OPENCODE_LITELLM_DISABLE": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.DEVNULL,
