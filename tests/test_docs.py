@@ -15,8 +15,10 @@ from xml.etree import ElementTree
 import pytest
 from world import tools
 
-from opencode_litellm import __version__, cli, errors, variables
+from opencode_litellm import __version__, cli, errors, rendering, variables
 from opencode_litellm.proxies import OUR_OPTIONS
+from opencode_litellm.shells import emission as shells_emission
+from opencode_litellm.shells.formats import FORMATS, STARTUPS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -203,6 +205,33 @@ def test_the_page_of_options_has_every_environment_variable() -> None:
     read = {text for text in texts_in_code if shape.fullmatch(text)} | our_variables()
     documented = {name.rstrip("…") for name in re.findall(r"`([^`]+)`", (DOCS / "options.md").read_text())}
     assert sorted(read - documented - NOT_VARIABLES) == []
+
+
+def test_the_page_of_templates_has_every_template_variable_and_filter() -> None:
+    emission = ast.parse((PACKAGE / "shells/emission.py").read_text())
+    names = {keyword.arg for node in ast.walk(emission) if isinstance(node, ast.Call) for keyword in node.keywords
+             if isinstance(node.func, ast.Name) and node.func.id == "_emitted"}  # fmt: skip
+    from jinja2.defaults import DEFAULT_FILTERS
+
+    ours = {"word", *rendering.engine(rendering.shipped).filters} - set(DEFAULT_FILTERS)
+    assert rows("templates.md") == names | ours | {f"{name}.j2" for name in FORMATS}
+
+
+def test_the_example_of_a_template_works(tmp_path: Path) -> None:
+    (example,) = re.findall(r"(?m)(?:^ {4}.*\n)+", (DOCS / "templates.md").read_text())
+    template = tmp_path / "opencode-litellm/templates/bash.j2"
+    template.parent.mkdir(parents=True)
+    template.write_text(re.sub(r"(?m)^ {4}", "", example))
+    changes = {"ONE": "it's {$x}", "OTHER": None}
+    own, without = ({"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(folder)} for folder in (tmp_path, tmp_path / "none"))
+    snippet = shells_emission.snippet("bash", "oc", own)
+    assert snippet == 'function oc {\n  echo "opencode, with LiteLLM" >&2\n  command opencode-with-litellm "$@"\n}\n'
+    assert shells_emission.assignments("bash", changes, own) == shells_emission.assignments("bash", changes, without)
+
+
+def test_every_shell_has_its_line_in_the_readme_or_on_the_page_of_shells() -> None:
+    lines = {line.strip() for page in (README, DOCS / "shells.md") for line in page.read_text().splitlines()}
+    assert [name for name, startup in STARTUPS.items() if startup.line not in lines] == []
 
 
 def headings(page: str) -> list[str]:
