@@ -1,6 +1,6 @@
 """Write the manual page from the command line and from docs/options.md, so that neither has to be kept twice.
 
-Run by ``make man``, which writes `man/`; `tests/test_manual.py` fails when that is not up to date.
+Run by ``make man``, which writes `man/`; `tests/test_docs.py` fails when that is not up to date.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from world.stub import MODEL_INFO, MODELS, StubProxy
 
 import opencode_litellm
 from opencode_litellm.opencode.delivery import MARKER
+from opencode_litellm.settings.sections import DELIVERIES
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS
 
 if TYPE_CHECKING:
@@ -502,6 +503,6 @@ def test_completion_completes_in_its_shell(name: str, home: dict[str, str]) -> N
     script = tool(home, "completion", name)
     assert (script.status, script.stderr) == (0, "")
     Path(home["HOME"], "script").write_text(script.stdout)
-    for words, expected in (("", COMMANDS), ("env", FORMATS)):
+    for words, expected in (("", COMMANDS), ("env", FORMATS), ("config --delivery", DELIVERIES)):
         done = run([shell.path(), "-c", shell.completes.format(words=words, place=len(words.split()) + 1)], home)
         assert (done.status, sorted(done.stdout.split()), done.stderr) == (0, sorted(expected), "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
+import manual
 import pytest
 from world import tools
 
@@ -289,6 +290,11 @@ def texts(node: ast.AST | None, scope: ast.FunctionDef) -> list[str]:
         values = [each.value for each in assigned if any(ast.unparse(name) == node.id for name in each.targets)]
         return [text for value in values for text in texts(value, scope)]
     return []
+
+
+def test_the_manual_page_is_up_to_date() -> None:
+    written = {path.name: path.read_text() for path in manual.FOLDER.iterdir()}
+    assert written == manual.pages(), "run `make man`, or tests/manual.py with your Python"
 
 
 def test_the_changelog_begins_with_the_version_that_is_here() -> None:
