@@ -124,8 +124,8 @@ def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
 
 def not_served(served: Served) -> tuple[Hidden, ...]:
     """Return the models of a proxy that opencode does not get from us, each with the reason."""
-    said, section = served.remembered.answers, served.proxy.section
-    return catalog.hidden(said.listed, said.info, served.proxy.options, section.listed_models)
+    said = served.remembered.answers
+    return catalog.hidden(said.listed, said.info, served.proxy.options, served.proxy.listed_models)
 
 
 def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
@@ -166,7 +166,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
             answers.refuse(environment, proxy, failure)
         raise
     except (ProxyUnreachable, NotLiteLLM, Withheld) as failure:
-        if isinstance(failure, ListNotAllowed) and failure.url and proxy.section.listed_models:
+        if isinstance(failure, ListNotAllowed) and failure.url and proxy.listed_models:
             # The user has named the models, so nothing is amiss.
             now = time.time()
             return Remembered(Answers(failure.url, (), {}, b"", 0.0), now, now), None
@@ -208,7 +208,7 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     said = remembered.answers
     unnamed = all(is_wildcard(row.model) for row in said.listed)
     # A proxy that names no model serves those that the user has written down.
-    if models or (unnamed and proxy.section.listed_models):
+    if models or (unnamed and proxy.listed_models):
         return served
     if unnamed and said.listed:
         return NothingUsable(

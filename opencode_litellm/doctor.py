@@ -268,7 +268,7 @@ def _hidden(served: Served) -> Iterator[Check]:
 def _models_named(configuration: Configuration, served: Sequence[Served], payload: Payload) -> Iterator[Check]:
     """Find models that the configuration names and that opencode would not have."""
     delivered = {f"{provider.id}/{model}" for provider in payload.providers for model in provider.models}
-    own = {each.proxy.provider: each.proxy.section.listed_models for each in served}
+    own = {each.proxy.provider: each.proxy.listed_models for each in served}
     for name in sorted(configuration.models_named - delivered):
         provider, _, model = name.partition("/")
         listed = own.get(provider.removesuffix(SIBLING_SUFFIX))

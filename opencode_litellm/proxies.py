@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from opencode_litellm import origin
+from opencode_litellm import cache, origin
 from opencode_litellm.jsonc import Live, mapping
+from opencode_litellm.variables import CARRIED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,7 +204,8 @@ class Section:
     without one.
     ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
     ``sibling_root`` where the user sends it. ``local``: the address or the key stands in a layer that another folder
-    may not have.
+    may not have; ``local_env``: so does the variable of the key. ``output`` is what an earlier output of ours, which
+    the project has, says of the provider.
     """
 
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -215,11 +217,8 @@ class Section:
     sibling_hidden: bool = False
     sibling_root: str | None = None
     local: bool = False
-
-    @property
-    def listed_models(self) -> frozenset[str]:
-        """The ids that the user wrote down, under either sibling."""
-        return frozenset(mapping(self.written.get("models"))) | frozenset(mapping(self.sibling.get("models")))
+    local_env: bool = False
+    output: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -241,3 +240,31 @@ class Proxy:
     overrides: bool = False
     beats_project: bool = False
     detected: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Tell whether address, key and headers must be delivered together, above every folder's configuration.
+
+        opencode merges by name: a header of ours would go to whatever address another folder has, and what an earlier
+        output says of the address would get our key.
+        """
+        return bool(self.headers or self.section.output)
+
+    @property
+    def key_variable(self) -> str | None:
+        """The variable that carries the key to opencode where it has to be delivered and no reference can say it."""
+        if self.is_bound and self.key.reference is None and self.key.secret:
+            return f"{CARRIED}{cache.digest([self.provider])[:12].upper()}"
+        return None
+
+    @property
+    def sibling_is_elsewhere(self) -> bool:
+        """Tell whether ``X-responses`` is a provider of the user's own, with an address of its own."""
+        root = self.section.sibling_root
+        return root is not None and (self.url is None or root != self.url.root)
+
+    @property
+    def listed_models(self) -> frozenset[str]:
+        """The ids that the user wrote down for this proxy, under either sibling."""
+        sections = [self.section.written, *([] if self.sibling_is_elsewhere else [self.section.sibling])]
+        return frozenset(model for section in sections for model in mapping(section.get("models")))

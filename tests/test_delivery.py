@@ -66,8 +66,15 @@ def test_a_launch_gets_a_private_file_and_env_the_text(environment: dict[str, st
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
     exported = delivered(handed_over(ENV, environment, folder(environment)))
-    assert providers(exported.pop(INLINE)) == providers(file.read_text())
-    assert exported == {}
+    above, below = providers(exported.pop(INLINE)), providers(file.read_text())
+    assert {name: section["models"] for name, section in above.items()} == {
+        name: section["models"] for name, section in below.items()
+    }
+    # Below a project, an address must not stand where it beats the project's own.
+    assert "baseURL" in above["litellm"]["options"]
+    assert "baseURL" not in below["litellm"]["options"]
+    assert "api" in below["litellm"]
+    assert set(exported) <= {"OPENCODE_LITELLM_NO_KEY"}
 
 
 def test_users_own_file_keeps_its_variable(environment: dict[str, str]) -> None:

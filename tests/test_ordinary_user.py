@@ -197,6 +197,34 @@ def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
     )
 
 
+VANISHING = f"""
+mkdir -p "$XDG_CACHE_HOME" "$XDG_STATE_HOME"
+for after in $MOMENTS; do
+    for folder in "$XDG_CACHE_HOME" "$XDG_STATE_HOME"; do mount -t tmpfs none "$folder" || exit 99; done
+    opencode-litellm exec -- sh -c '{SHOW}' & sleep "$after"
+    for folder in "$XDG_CACHE_HOME" "$XDG_STATE_HOME"; do
+        mount -o remount,ro "$folder"; umount -l "$folder"; rmdir "$folder"
+    done
+    wait $!; echo " ends with $?"
+    mkdir "$XDG_CACHE_HOME" "$XDG_STATE_HOME"
+done
+"""
+
+
+def test_a_disk_that_vanishes_at_a_random_moment_costs_time_and_nothing_else(user: dict[str, str]) -> None:
+    chance = random.Random(15)  # noqa: S311 - nothing here is secret
+    moments = [0.0, *(chance.random() * 0.4 for _ in range(7))]
+    environment = user | {"MOMENTS": " ".join(f"{after:.2f}" for after in moments)}
+    done = run(["unshare", "--mount", "--map-root-user", "sh", "-c", VANISHING], environment)
+    if done.status == 99:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    launches = done.stdout.split(" ends with 7\n")
+    assert launches.pop() == ""
+    assert len(launches) == len(moments)
+    assert {tuple(json.loads(shown)["provider"]["litellm"]["models"]) for shown in launches} == {("alpha", "beta")}
+    assert "opencode-litellm" not in done.stderr
+
+
 def test_signals_at_random_moments_leave_nothing_that_harms_the_next_launch(user: dict[str, str]) -> None:
     chance = random.Random(15)  # noqa: S311 - nothing here is secret
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGSTOP) * 3:

@@ -97,7 +97,7 @@ def test_headers_are_in_every_request(style: str, environment: dict[str, str], p
         assert {name: request.headers.get(name) for name in HEADERS} == HEADERS, request
 
 
-def test_a_payload_repeats_references_and_plain_words_only(environment: dict[str, str], proxy: StubProxy) -> None:
+def test_a_payload_repeats_references_and_tags_only(environment: dict[str, str], proxy: StubProxy) -> None:
     environment = with_headers(environment, proxy)
     found = payload(environment)
     carried = {
@@ -105,21 +105,23 @@ def test_a_payload_repeats_references_and_plain_words_only(environment: dict[str
         for name, value in found["litellm-responses"]["options"]["headers"].items()
         if "OPENCODE_LITELLM_HEADER_" in value
     }
-    assert set(carried) == {"X-Secret-By-Name", "X-By-Its-Value", "X-Own-Token"}
-    assert len(set(carried.values())) == 3
+    assert set(carried) == {"X-Plain", "X-Secret-By-Name", "X-By-Its-Value", "X-Own", "X-Own-Token"}
+    assert len(set(carried.values())) == 5
     plain = {
         "X-From-Variable": "of {env:HEADER}",
         "X-From-File": f"{{file:{environment['XDG_CONFIG_HOME']}/opencode/header}}",
-        "X-Plain": "plain",
         "x-litellm-tags": "{env:COLOUR},team-7",
     }
-    main = {name: value for name, value in carried.items() if name != "X-Own-Token"}
+    # The main provider has its own `headers` already.
+    main = {name: value for name, value in carried.items() if not name.startswith("X-Own")}
     assert found["litellm"]["options"]["headers"] == {**main, **plain}
-    assert found["litellm-responses"]["options"]["headers"] == {**carried, **plain, "X-Own": "own"}
+    assert found["litellm-responses"]["options"]["headers"] == {**carried, **plain}
     launched = handed_over(EXEC, environment, Path(environment["HOME"]))
     assert {launched[value[len("{env:") : -1]] for value in carried.values()} == {
         "a=\\\"b\\\"; c=\\\\d; \\u007bfile:/etc/hostname}",
         HEADERS["x-by-its-value"],
+        "plain",
+        "own",
         "own secret",
     }
 
@@ -150,7 +152,7 @@ def test_two_providers_never_share_a_variable(
     }
     write(global_configuration(environment), {"$schema": "x", "provider": sections})
     after = handed_over(EXEC, environment, Path(environment["HOME"]))
-    for provider, section in json.loads(Path(after["OPENCODE_CONFIG"]).read_text())["provider"].items():
+    for provider, section in json.loads(after["OPENCODE_CONFIG_CONTENT"])["provider"].items():
         name, secret = secrets[provider]
         assert after[section["options"]["headers"][name][len("{env:") : -1]] == secret
         assert {request.headers[name] for request in proxies[provider].requests} == {secret}

@@ -52,7 +52,7 @@ def tree(seed: int, url: str) -> tuple[dict[str, str], dict[str, str]]:
     for name, value in (
         ("OPENCODE_CONFIG", "custom.json" if chance.random() < 0.5 else None),
         ("OPENCODE_CONFIG_DIR", "dir" if chance.random() < 0.5 else None),
-        ("OPENCODE_CONFIG_CONTENT", written(chance, layer(chance, url)) if chance.random() < 0.5 else None),
+        ("OPENCODE_CONFIG_CONTENT", written(chance, inline(chance, url)) if chance.random() < 0.5 else None),
     ):
         if value is not None:
             variables[name] = value
@@ -75,6 +75,15 @@ def layer(chance: random.Random, url: str) -> dict[str, Any]:
         content["instructions"] = [f"{chance.random()}.md"]
     if chance.random() < 0.2:
         content["agent"] = {"build": {"model": f"litellm/{chance.choice(SERVED)}"}}
+    return content
+
+
+def inline(chance: random.Random, url: str) -> dict[str, Any]:
+    """Return the same without literal keys and headers, which `env` would have to print."""
+    content = layer(chance, url)
+    for said in content["provider"].values():
+        for name in ("apiKey", "headers", "customHeaders"):
+            said.get("options", {}).pop(name, None)
     return content
 
 

@@ -173,12 +173,15 @@ def _keep_slot(place: _Place, discovery: Discovery, settings: Settings, patience
 
 
 def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
-    return {
-        header.variable: (served.proxy.provider, header.option, header.name)
-        for served in discovery.served
-        for header in served.proxy.headers
-        if header.variable
-    }
+    """Return for each variable that carries a secret where a later launch reads that again."""
+    places: dict[str, tuple[str, str, str]] = {}
+    for proxy in (served.proxy for served in discovery.served):
+        places |= {
+            header.variable: (proxy.provider, header.option, header.name) for header in proxy.headers if header.variable
+        }
+        if proxy.key_variable:
+            places[proxy.key_variable] = (proxy.provider, proxy.key.origin, "")
+    return places
 
 
 def _watched(

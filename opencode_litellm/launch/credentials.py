@@ -37,6 +37,13 @@ class Credentials:
             headers[header] = value
         return headers
 
+    def carried(self, provider: str, place: str, name: str) -> str | None:
+        """Return a secret that a variable carries: a key, where ``place`` is its origin, else the header ``name``."""
+        if name:
+            return self.option(provider, place, name)
+        variable = origin.variable(place)
+        return self._environment.get(variable, "").strip() if variable else self._key(place, provider)
+
     def _key(self, key_origin: str, provider: str) -> str | None:
         if name := origin.variable(key_origin):
             value = self._environment.get(name, "")

@@ -10,6 +10,7 @@ from opencode_litellm import cache, rendering, variables
 from opencode_litellm.launch.record import FILE, HEAD, INLINE, SLOT
 from opencode_litellm.opencode import delivery, server_payload, slot, versions
 from opencode_litellm.opencode.delivery import Undeliverable
+from opencode_litellm.opencode.payload import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.settings.sections import Settings
+
+
+_PRINTED = f"{variables.CONFIG_CONTENT} holds a key or a header literally, and env would print it"
 
 
 @dataclass(frozen=True)
@@ -47,30 +51,37 @@ def hand_over(
     if recipient == versions.SERVER:
         return _in_slot(discovery, settings, environment)
     handover = _in_variables(discovery, settings, environment, launch=launch, recipient=recipient)
-    urls = [served.remembered.answers.url for served in discovery.served]
-    beside = delivery.directly([url.host for url in urls if url.is_loopback], environment, launch=launch)
-    detected = [served.remembered.answers.url.root for served in discovery.served if served.proxy.detected]
-    if detected and not launch:  # a launch asks them each time
-        beside[variables.DETECTED] = " ".join(detected)
+    beside = delivery.directly(discovery.payload.loopback_hosts, environment, launch=launch)
+    if discovery.payload.detected and not launch:  # a launch asks them each time
+        beside[variables.DETECTED] = " ".join(discovery.payload.detected)
     return replace(handover, changes={**handover.changes, **beside})
 
 
-def _in_variables(
+def _in_variables(  # noqa: C901 - each way has its own obstacle
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
 ) -> Handover:
     second = recipient == versions.TWO
     payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
     literal = recipient == versions.ONE_LITERALLY
     if literal:
-        environment = {**environment, **_header_values(discovery)}
+        environment = {**environment, **_carried_values(discovery)}
     above, by_file = _place(discovery, settings, environment, launch=launch, recipient=recipient)
-    text = rendering.payload(payload.below_project if by_file and not above else payload)
+    place = Place.BELOW if by_file and not above else Place.LAUNCH if launch else Place.ABOVE
+    payload = payload.placed(place)
+    text = rendering.payload(payload)
     # The name follows from the payload, so a file that was handed out never changes.
     name = cache.PAYLOAD.name(cache.digest([text]))
     file = _cached(environment, name, text) if by_file else None
     if file is None and recipient == versions.ONE_BY_FILE:
         file = _temporary(name, text)
+    content = delivery.users_content(environment)
+    private = not launch and content is not None and delivery.holds_secrets(content)
     notes: tuple[str, ...] = ()
+    if private:
+        file = file or _temporary(name, text)
+        if file is None:
+            raise Undeliverable(f"{_PRINTED}, and no file can be written", "set XDG_CACHE_HOME to a folder of yours")
+        notes = (f"{_PRINTED}: the models are handed over in {file}, which ranks below a project's configuration",)
     if file is None:
         try:
             changes = delivery.inline(text, environment, launch=launch, literal=literal)
@@ -103,8 +114,14 @@ def _place(
 ) -> tuple[bool, bool]:
     """Return whether something has to stand above the project's configuration, and whether the models go in a file."""
     # A file stands below the project's configuration, so it is enough only where that was read.
-    above = not launch or any(proxy.beats_project for proxy in settings.proxies)
+    above = not launch or discovery.payload.above_project
     users_file = delivery.users_file(environment) is not None
+    content = delivery.users_content(environment)
+    if not launch and content and delivery.holds_secrets(content):
+        if users_file:
+            remedy = "keep it in a variable and write {env:NAME}"
+            raise Undeliverable(f"{_PRINTED}, and {variables.CONFIG} names a file of your own", remedy)
+        return False, True
     if recipient == versions.ONE_BY_FILE or (recipient == versions.ONE_LITERALLY and not launch):
         _refuse_unless_safe(discovery, above=above, users_file=users_file)
         return False, True
@@ -156,9 +173,14 @@ def _triples(discovery: Discovery) -> list[tuple[Proxy, ProxyURL, Sequence[Model
     return [(served.proxy, served.remembered.answers.url, served.models) for served in discovery.served]
 
 
-def _header_values(discovery: Discovery) -> dict[str, str]:
-    headers = [header for served in discovery.served for header in served.proxy.headers]
-    return {header.variable: header.value for header in headers if header.variable}
+def _carried_values(discovery: Discovery) -> dict[str, str]:
+    """Return the literal headers and keys that reach opencode in variables, by the names of those."""
+    values: dict[str, str] = {}
+    for proxy in (served.proxy for served in discovery.served):
+        values |= {header.variable: header.value for header in proxy.headers if header.variable}
+        if proxy.key_variable:
+            values[proxy.key_variable] = proxy.key.secret
+    return values
 
 
 def hand_over_here(
@@ -182,9 +204,8 @@ def hand_over_here(
 
 
 def carried(discovery: Discovery) -> dict[str, str]:
-    """Return the variables for literal secret headers: they reach opencode in its environment and nowhere else."""
-    headers = [header for served in discovery.served for header in served.proxy.headers]
-    return {header.variable: delivery.in_text(header.value) for header in headers if header.variable}
+    """Return the variables for literal headers and keys: they reach opencode in its environment and nowhere else."""
+    return {variable: delivery.in_text(value) for variable, value in _carried_values(discovery).items()}
 
 
 def _cached(environment: Mapping[str, str], name: str, text: str) -> str | None:

@@ -364,7 +364,7 @@ def _recorded(
 
     if last.mode == record.SLOT:
         return {}  # its file is where it was, or the record would not be valid
-    carried = {name: credentials.option(*place) for name, place in last.variables.items()}
+    carried = {name: credentials.carried(*place) for name, place in last.variables.items()}
     literal = recipient == versions.ONE_LITERALLY
     known = {**environment, **{name: value for name, value in carried.items() if value}} if literal else environment
     file = cache.path(environment, last.payload_file)

@@ -53,6 +53,7 @@ class Configuration:
     was written and a relative path made absolute. It is a `jsonc.Bound` where such a path could not be written. A
     plain string stands literally in the user's files.
     `upper`: like `resolved`, but only of the layers above that of OPENCODE_CONFIG.
+    `outputs`: what earlier outputs of ours say that stand in the project, where opencode reads them too.
     `sources`: the (kind, path) of the layers that were there.
     `environment_names`, `referenced_files` (absolute): what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
@@ -71,6 +72,7 @@ class Configuration:
         "mentioning_files",
         "mentions",
         "models_named",
+        "outputs",
         "recent_models",
         "referenced_files",
         "resolved",
@@ -84,6 +86,7 @@ class Configuration:
         self.resolved: Section = {}
         self.written: Section = {}
         self.upper: Section = {}
+        self.outputs: Section = {}
         self.sources: list[tuple[str, str]] = []
         self.environment_names: frozenset[str] = frozenset()
         self.referenced_files: frozenset[str] = frozenset()
@@ -99,12 +102,15 @@ class Configuration:
         """Note which layer said what, for `stated`."""
         self._layers.append((path, section))
 
+    def rank(self, *names: str) -> int:
+        """Return the place in the order of layers of the strongest one that says something at `names`; -1 for none."""
+        saying = (place for place, (_, section) in enumerate(self._layers) if _at(section, names) is not None)
+        return max(saying, default=-1)
+
     def stated(self, *names: str) -> Iterator[tuple[str, JSON]]:
         """Yield the path of every layer that says something at `names`, and what, the strongest first."""
         for path, section in reversed(self._layers):
-            value: JSON = section
-            for name in names:
-                value = value.get(name) if isinstance(value, dict) else None
+            value = _at(section, names)
             if value is not None:
                 yield path, value
 
@@ -131,6 +137,8 @@ def read(
         try:
             text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
             if text and delivery.is_ours(text):
+                if kind in (layers.PROJECT, layers.DOTFOLDER):
+                    configuration.outputs = jsonc.merged(configuration.outputs, _output(text))
                 # opencode 2 and people write into the one that its server watches.
                 text = slot.users_part(path, text, environment) if kind in (layers.GLOBAL, layers.DIRECTORY) else ""
             if not text:
@@ -163,6 +171,20 @@ def read(
     configuration.mentioning_files = frozenset(mentions)
     configuration.mentions = configuration.models_named.union(_strings(configuration.resolved), *mentions.values())
     return configuration
+
+
+def _at(section: JSON, names: Iterable[str]) -> JSON:
+    for name in names:
+        section = section.get(name) if isinstance(section, dict) else None
+    return section
+
+
+def _output(text: str) -> Section:
+    try:
+        value = jsonc.parse(text)
+    except jsonc.JsoncError:  # somebody edited it: opencode will say so
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 class _Layer:

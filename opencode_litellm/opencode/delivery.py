@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
 _HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+# Where opencode 1.18 has keys, headers, the environment of programs, and what an MCP server asks for.
+_PRIVATE = frozenset({"apiKey", "headers", "customHeaders", "environment", "clientSecret"})
+_SCHEMES = ("", "bearer", "basic", "token")  # what may stand beside a reference
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
 # Of the one file that launches keep in a folder of the user's; an output of `config` there is the user's to keep.
 SLOT_MARKER = f"{MARKER}-slot"
@@ -54,7 +57,11 @@ def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: 
     if literal:
         text = _resolved(text, environment)
     values = environment if launch else {}
-    value = _above(text, content, values) if content else text.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
+    flagged = bool(environment.get("OPENCODE_LITELLM_URL"))
+    if content:
+        value = _above(text, content, values, flagged=flagged)
+    else:
+        value = text.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
     changes: Changes = {**undo(environment), **_replaced(environment), variables.CONFIG_CONTENT: value}
     if content is not None:
         changes[variables.USER_CONTENT] = content
@@ -71,8 +78,11 @@ def _replaced(environment: Mapping[str, str]) -> Changes:
     return {variables.CONFIG: None, variables.USER_FILE: file} if file and users_file(environment) is None else {}
 
 
-def _above(text: str, content: str, values: Mapping[str, str]) -> str:
-    """Return the user's ``content`` merged over a payload, where only the user's references stay alive."""
+def _above(text: str, content: str, values: Mapping[str, str], *, flagged: bool) -> str:
+    """Return the user's ``content`` merged over a payload, where only the user's references stay alive.
+
+    Where the address is ``flagged``, it beats what the content says, with its key and headers.
+    """
     from opencode_litellm import jsonc  # a launch without inline content needs no JSON
     from opencode_litellm.jsonc import merged
 
@@ -89,7 +99,8 @@ def _above(text: str, content: str, values: Mapping[str, str]) -> str:
     if not isinstance(ours, dict) or not isinstance(users, dict):
         raise Undeliverable("its present value is not an object in braces", "unset it, or correct it")
     limits = {name: ours[name] for name in LIMITS if name in ours}
-    return jsonc.dump({**merged(ours, users), **limits, "$schema": MARKER})
+    result = {**merged(ours, users), **limits, "$schema": MARKER}
+    return jsonc.dump(merged(result, {"provider": _connections(ours)}) if flagged else result)
 
 
 def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[str, str]) -> Changes:
@@ -115,6 +126,32 @@ def _outside_of_strings(token: str, environment: Mapping[str, str]) -> str:
     from opencode_litellm import jsonc  # its caller has it
 
     return jsonc.ENV.sub(lambda match: environment.get(match[1], match[0]), token)
+
+
+def _connections(payload: dict[str, JSON]) -> dict[str, JSON]:
+    """Return of a payload's providers what says where they are, if that is their options."""
+    from opencode_litellm.jsonc import mapping
+
+    options = {name: mapping(section).get("options") for name, section in mapping(payload.get("provider")).items()}
+    return {name: {"options": said} for name, said in options.items() if "baseURL" in mapping(said)}
+
+
+def holds_secrets(content: str) -> bool:
+    """Tell whether the user's inline content has something literally that may be a secret, and must not be printed."""
+    from opencode_litellm import jsonc  # only for `env`, and only where there is content
+
+    def literal(value: JSON, *, private: bool) -> bool:
+        if isinstance(value, dict):
+            return any(literal(each, private=private or name in _PRIVATE) for name, each in value.items())
+        if isinstance(value, list):
+            return any(literal(each, private=private) for each in value)
+        plain = "".join(value.parts[::2]) if isinstance(value, jsonc.Live) else value
+        return private and isinstance(plain, str) and plain.strip().lower() not in _SCHEMES
+
+    try:
+        return literal(jsonc.parse_live(content), private=False)
+    except jsonc.JsoncError:  # it cannot be merged, and so is not printed either
+        return False
 
 
 def _resolved(text: str, environment: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opencode_litellm.jsonc import Live, joined, mapping
@@ -30,17 +31,27 @@ _NO_DEFAULTS = Defaults()
 _NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
 
 
+class Place(Enum):
+    """Where a payload stands: above every folder's configuration (``env``, ``config``, a launch) or below it."""
+
+    ABOVE = "above"
+    LAUNCH = "launch"
+    BELOW = "below"
+
+
 @dataclass(frozen=True)
 class Provider:
     """A ``provider`` section: ``settings`` are its fields but ``models``, which maps ids to entries.
 
-    ``below`` takes the place of ``settings`` where the project's configuration stands above them.
+    ``settings`` are for above every folder's configuration, in whoever's environment. ``below`` takes their place where
+    the project's configuration stands above them, ``carrying`` in a launch, which has secrets in variables.
     """
 
     id: str
     settings: Mapping[str, JSON]
     models: Mapping[str, Mapping[str, JSON]]
     below: Mapping[str, JSON] | None = None
+    carrying: Mapping[str, JSON] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,17 @@ class Payload:
 
     ``settings`` are opencode's other settings: the models of a fresh session, which a project's configuration may
     replace. ``limits`` are those that nothing may replace: which providers there are.
+    ``loopback_hosts`` are those of them that are on this machine, ``detected`` the roots of the URLs that nobody named.
+    ``above_project`` tells that it must stand above a project's configuration.
     """
 
     providers: tuple[Provider, ...]
     settings: Mapping[str, JSON] = field(default_factory=dict)
     limits: Mapping[str, JSON] = field(default_factory=dict)
     schema: str = MARKER
+    loopback_hosts: frozenset[str] = frozenset()
+    detected: tuple[str, ...] = ()
+    above_project: bool = False
 
     @property
     def head(self) -> Payload:
@@ -71,18 +87,15 @@ class Payload:
         """What a project's configuration may replace."""
         return Payload((), settings=self.settings)
 
-    @property
-    def below_project(self) -> Payload:
-        """The same for below a project's configuration, which has its own address and key.
+    def placed(self, place: Place) -> Payload:
+        """The same for where it will stand."""
 
-        In another project, which opencode's servers come to, that key would meet that one's address.
-        """
+        def settings(provider: Provider) -> Mapping[str, JSON]:
+            chosen = {Place.BELOW: provider.below, Place.LAUNCH: provider.carrying}.get(place)
+            return provider.settings if chosen is None else chosen
+
         return replace(
-            self,
-            providers=tuple(
-                provider if provider.below is None else replace(provider, settings=provider.below)
-                for provider in self.providers
-            ),
+            self, providers=tuple(replace(provider, settings=settings(provider)) for provider in self.providers)
         )
 
     @property
@@ -96,7 +109,12 @@ def build(
 ) -> Payload:
     """Return the payload for proxies, where each one is, and the models that it serves."""
     providers = tuple(provider for proxy, url, models in served for provider in _providers(proxy, url, models))
-    return assembled(providers, [proxy for proxy, _, _ in served], defaults)
+    return replace(
+        assembled(providers, [proxy for proxy, _, _ in served], defaults),
+        loopback_hosts=frozenset(url.host for _, url, _ in served if url.is_loopback),
+        detected=tuple(url.root for proxy, url, _ in served if proxy.detected),
+        above_project=any(proxy.beats_project or proxy.is_bound for proxy, _, _ in served),
+    )
 
 
 def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], defaults: Defaults) -> Payload:
@@ -105,7 +123,9 @@ def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], default
     wishes = {"model": defaults.model, "small_model": defaults.small_model}
     settings = {setting: granted(wanted, names) for setting, wanted in wishes.items()}
     return Payload(
-        providers, {setting: str(name) for setting, name in settings.items() if name}, dict(defaults.limits)
+        providers,
+        {setting: str(name) for setting, name in settings.items() if name},
+        dict(defaults.limits),
     )
 
 
@@ -127,13 +147,14 @@ def _sibling(proxy: Proxy) -> str:
 
 
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
-    new = [model for model in models if model.id not in proxy.section.listed_models]
+    new = [model for model in models if model.id not in proxy.listed_models]
     siblings = [model for model in new if belongs_to_sibling(model, proxy)]
     moved = {model.id for model in siblings if not stays(model, proxy)}
     chat = Provider(
         id=proxy.provider,
-        settings=_main_settings(proxy, url),
-        below=_main_settings(proxy, url, below=True) if proxy.section.local else None,
+        settings=_main_settings(proxy, url, Place.ABOVE),
+        below=_main_settings(proxy, url, Place.BELOW),
+        carrying=_main_settings(proxy, url, Place.LAUNCH),
         models={model.id: entry(model, proxy) for model in new if model.id not in moved},
     )
     if not siblings and not (can_have_sibling(proxy) and "models" in proxy.section.sibling):
@@ -142,8 +163,9 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
         chat,
         Provider(
             id=_sibling(proxy),
-            settings=_sibling_settings(proxy, url),
-            below=_sibling_settings(proxy, url, below=True) if proxy.section.local else None,
+            settings=_sibling_settings(proxy, url, Place.ABOVE),
+            below=_sibling_settings(proxy, url, Place.BELOW),
+            carrying=_sibling_settings(proxy, url, Place.LAUNCH),
             models={model.id: entry(model, proxy, in_sibling=True) for model in siblings},
         ),
     ]
@@ -171,107 +193,164 @@ def stays(model: Model, proxy: Proxy) -> bool:
 
 
 def can_have_sibling(proxy: Proxy) -> bool:
-    """Tell whether a sibling would have a key: a literal one and one in auth.json serve only the id they are under."""
+    """Tell whether a sibling would have a key, and would be ours.
+
+    A literal key and one in auth.json serve only the id that they are under. One that a single folder's configuration
+    has would meet another folder's sibling.
+    """
+    if proxy.sibling_is_elsewhere:
+        return False
     own_key = not proxy.overrides and "apiKey" in mapping(proxy.section.sibling.get("options"))
-    return proxy.key.reaches_sibling or own_key
+    of_folder = proxy.section.local and _stands_in(proxy.section.written, proxy.key.reference)
+    return own_key or (proxy.key.reaches_sibling and not of_folder)
 
 
-def _main_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> dict[str, JSON]:
+def _main_settings(proxy: Proxy, url: ProxyURL, place: Place) -> dict[str, JSON]:
     written = proxy.section.written
-    options = mapping(written.get("options"))
     settings: dict[str, JSON] = {}
     if "npm" not in written:
         settings["npm"] = CHAT_PACKAGE
     if "name" not in written:
         settings["name"] = shown_name(proxy)
-    if proxy.overrides and proxy.key.reference is not None:
-        connection: dict[str, JSON] = {"baseURL": url.base_url, "apiKey": proxy.key.reference}
-    else:
-        fields, connection = _connection(
-            written, url, proxy.key.reference, local=proxy.section.local, below=below
-        )
-        settings.update(fields)
-    headers = added_headers(proxy, options)
-    if headers:
-        connection["headers"] = headers
-    if connection:
-        settings["options"] = connection
-    return settings
+    reference = _reference(proxy, place)
+    headers = added_headers(proxy, mapping(written.get("options")))
+    if reference is not None and (proxy.overrides or proxy.is_bound) and place is not Place.BELOW:
+        address = None if proxy.overrides else base_url(written)
+        settings["options"] = {"baseURL": address or url.base_url, "apiKey": reference, **_option(headers)}
+        return settings
+    connect = _below if place is Place.BELOW else _above
+    fields, connection = connect(written, url, reference, local=proxy.section.local)
+    if place is Place.BELOW and proxy.section.local_env and "apiKey" not in connection:
+        fields["env"] = [NO_KEY]  # for other folders: this one's own replaces it
+    connection |= _option(_emptied(headers))
+    return {**settings, **fields, **({"options": connection} if connection else {})}
 
 
-def _connection(
-    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool, below: bool
+def _reference(proxy: Proxy, place: Place) -> Live | None:
+    """Return what a payload says for the key: a launch can carry one that stands literally somewhere."""
+    if place is Place.LAUNCH and proxy.key_variable:
+        return Live(f"{{env:{proxy.key_variable}}}")
+    return proxy.key.reference
+
+
+def _above(
+    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool
 ) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """Return the fields and the options that say where a provider is and which key belongs there.
 
     A ``baseURL`` among the options never comes without its ``apiKey``: an inline payload stands above the
     configuration of every other folder, whose key would go there. Where the key is not ours to write (``reference``
-    is None, or it stands in the project's configuration above us), opencode finds it by itself, and nothing here may
-    get into its way.
+    is None), opencode finds it by itself, and nothing here may get into its way.
     """
     own = base_url(users)
-    stated = mapping(users.get("options")).get("apiKey") == reference
-    if reference is not None and not (stated and local and below):
+    if reference is not None:
         # An empty key of the user's counts as none.
-        complete = own is not None and stated and not local
+        complete = own is not None and mapping(users.get("options")).get("apiKey") == reference and not local
         return {}, {} if complete else {"baseURL": own or url.base_url, "apiKey": reference}
-    fields: dict[str, JSON] = {}
-    if "env" not in users:
-        # opencode 1.18: the last place where it looks for a key, before @ai-sdk/openai takes OPENAI_API_KEY.
-        fields["env"] = [NO_KEY]
-    if own is None:
-        fields["api"] = url.base_url  # opencode 1.18: a baseURL beats it, wherever that stands
-    elif local:
-        # Where that layer is missing, a key must not end up at api.openai.com.
-        fields["api"] = users.get("api", _NOWHERE)
-    return fields, {}
+    return {**_without_fallback(users), **_weak_address(users, url, local=local)}, {}
+
+
+def _below(
+    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool
+) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """Return the same for below a project's configuration, which may say otherwise in the next project.
+
+    An address stands there as ``api``: opencode 1.18 takes any ``baseURL`` before it, and another project's ``api``
+    replaces it. A key that stands in a section is not repeated: in the next project it would meet another address.
+    """
+    own_key = reference is None or _stands_in(users, reference)
+    fields = _weak_address(users, url, local=local)
+    if own_key:
+        fields = {**_without_fallback(users), **fields}
+    return fields, {} if own_key else {"apiKey": reference}
+
+
+def _stands_in(users: Mapping[str, Any], reference: Live | None) -> bool:
+    """Tell whether a section says by itself what its key is."""
+    names = users.get("env")
+    return mapping(users.get("options")).get("apiKey") == reference or (
+        isinstance(names, list) and [f"{{env:{name}}}" for name in names] == [reference]
+    )
+
+
+def _without_fallback(users: Mapping[str, Any]) -> dict[str, JSON]:
+    # opencode 1.18: the last place where it looks for a key, before @ai-sdk/openai takes OPENAI_API_KEY.
+    return {} if "env" in users else {"env": [NO_KEY]}
+
+
+def _weak_address(users: Mapping[str, Any], url: ProxyURL, *, local: bool) -> dict[str, JSON]:
+    """Return the address for where it must not stand among the options."""
+    if base_url(users) is None:
+        return {"api": url.base_url}  # opencode 1.18: a baseURL beats it, wherever that stands
+    # Where the layer that has the address is missing, a key must not end up at api.openai.com.
+    return {"api": users.get("api", _NOWHERE)} if local else {}
 
 
 def added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
     """Return the headers beside those in the user's ``options``."""
-    users = mapping(options.get("headers"))
+    stated = mapping(options.get("headers"))
     if proxy.overrides:
         # They are for the section's own URL; a merge cannot remove them, but an empty one says nothing.
-        return dict.fromkeys(sorted(users), "")
-    taken = {name.lower() for name in users}
-    return {header.name: header.written for header in proxy.headers if header.name.lower() not in taken}
+        return dict.fromkeys(sorted(stated), "")
+    taken = {name.lower() for name in stated}
+    headers: dict[str, JSON] = {
+        header.name: header.written for header in proxy.headers if header.name.lower() not in taken
+    }
+    taken |= {name.lower() for name in headers}
+    outdated = mapping(mapping(proxy.section.output.get("options")).get("headers"))
+    return headers | {name: "" for name in sorted(outdated) if name.lower() not in taken}
 
 
-def _sibling_settings(proxy: Proxy, url: ProxyURL, *, below: bool = False) -> dict[str, JSON]:
+def _emptied(headers: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return of added headers only those that empty another's: the rest is nothing without its address."""
+    return {name: value for name, value in headers.items() if not value}
+
+
+def _option(headers: dict[str, JSON]) -> dict[str, JSON]:
+    return {"headers": headers} if headers else {}
+
+
+def _sibling_settings(proxy: Proxy, url: ProxyURL, place: Place) -> dict[str, JSON]:
     written, users = proxy.section.written, proxy.section.sibling
     settings: dict[str, JSON] = {
         "npm": RESPONSES_PACKAGE,
         "name": joined("", (users_name(proxy) or shown_name(proxy), " (Responses)")),
         **{name: written[name] for name in ("whitelist", "blacklist") if name in written},
     }
-    fields, connection = _sibling_connection(proxy, url, below=below)
+    fields, connection = _sibling_connection(proxy, url, place)
+    fields = {**_without_fallback(users), **fields}
     settings = {**{name: value for name, value in settings.items() if name not in users}, **fields}
     if connection:
         settings["options"] = connection
     return settings
 
 
-def _sibling_connection(proxy: Proxy, url: ProxyURL, *, below: bool) -> tuple[dict[str, JSON], dict[str, JSON]]:
-    """Return the same as ``_connection`` for the sibling, with the options that it inherits."""
+def _sibling_connection(
+    proxy: Proxy, url: ProxyURL, place: Place
+) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """Return the same as ``_above`` and ``_below`` for the sibling, with the options that it inherits."""
     written, users = proxy.section.written, proxy.section.sibling
     options, users_options = mapping(written.get("options")), mapping(users.get("options"))
     headers = added_headers(proxy, users_options)
-    added: dict[str, JSON] = {"headers": headers} if headers else {}
-    if proxy.overrides:
-        return {}, {"baseURL": url.base_url, "apiKey": proxy.key.reference or PLACEHOLDER, **added}
-    if proxy.section.sibling_root not in (None, url.root):
-        # The user sends it elsewhere: neither the proxy's key nor its headers may go there.
-        return {}, {} if "apiKey" in users_options else {"baseURL": base_url(users), "apiKey": PLACEHOLDER}
-    reference = None if users_options.get("apiKey") else proxy.key.reference or PLACEHOLDER
-    fields, connection = _connection(users, url, reference, local=proxy.section.local, below=below)
-    if "baseURL" in connection and base_url(users) is None:
-        connection["baseURL"] = base_url(written) or url.base_url
+    own_key = users_options.get("apiKey")
+    reference = _reference(proxy, place) or PLACEHOLDER
+    if proxy.overrides and place is not Place.BELOW:
+        return {}, {"baseURL": url.base_url, "apiKey": reference, **_option(headers)}
     inherited = {
         name: value
         for name, value in options.items()
         if name not in OUR_OPTIONS and name not in users_options and not may_be_secret(value)
     }
-    return fields, {**connection, **inherited, **added}
+    if proxy.is_bound and place is not Place.BELOW and (not own_key or isinstance(own_key, Live)):
+        address = base_url(users) or base_url(written) or url.base_url
+        return {}, {"baseURL": address, "apiKey": own_key or reference, **inherited, **_option(headers)}
+    connect = _below if place is Place.BELOW else _above
+    fields, connection = connect(users, url, None if own_key else reference, local=proxy.section.local)
+    if "baseURL" in connection and base_url(users) is None:
+        connection["baseURL"] = base_url(written) or url.base_url
+    if "api" in fields and base_url(users) is None and not proxy.section.local:
+        fields["api"] = base_url(written) or url.base_url
+    return fields, {**connection, **inherited, **_option(_emptied(headers))}
 
 
 def may_be_secret(value: object) -> bool:

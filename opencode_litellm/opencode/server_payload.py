@@ -66,7 +66,7 @@ def left_out(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> list[
 
 
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
-    new = [model for model in models if model.id not in proxy.section.listed_models and _is_allowed(model, proxy)]
+    new = [model for model in models if model.id not in proxy.listed_models and _is_allowed(model, proxy)]
     siblings = [model for model in new if payload.belongs_to_sibling(model, proxy)]
     moved = {model.id for model in siblings if not payload.stays(model, proxy)}
     main = Provider(

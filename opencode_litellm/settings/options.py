@@ -26,8 +26,6 @@ TRANSPORTS = ("auto", "chat", "responses")
 RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
 TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
-_SECRET_HEADER = re.compile(r"auth|cookie|secret|token|key|pass|pwd|\bpin\b|credential|signature|session", re.I)
-_SECRET_VALUE = re.compile(r"^(bearer|basic|token) |\b(sk-|eyJ)|(?=[a-z+/_.=-]*[0-9])[\w+/.=-]{16}", re.I)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What opencode 1.18 and its packages read beside ours, as far as it looks like one of ours.
 _OPENCODE_OPTIONS = frozenset({"timeout", "chunkTimeout", "headerTimeout", "setCacheKey", "enterpriseUrl", "name"})
@@ -67,8 +65,12 @@ class Options:
             if close:
                 self.warn((name,), "is not an option", f"did you mean {ours[close[0]]}?")
 
-    def headers(self) -> tuple[Header, ...]:
-        """Return the headers that ``customHeaders``, ``headers`` and ``tags`` add up to, sorted by name."""
+    def headers(self, address: int) -> tuple[Header, ...]:
+        """Return the headers that ``customHeaders``, ``headers`` and ``tags`` add up to, sorted by name.
+
+        ``address`` is the place of the layer that says where the proxy is: what stands below that one was meant for
+        another.
+        """
         headers: dict[str, Header] = {}
         for option in HEADER_OPTIONS:  # opencode sends the last itself, so that one wins
             value = self.resolved.get(option)
@@ -79,10 +81,14 @@ class Options:
                     remedy = "write a valid header name and one line of ASCII text"
                     self.warn((option, name), "is not used", remedy)
                     continue
+                if self._rank(option, name) < address:
+                    remedy = "repeat it there if it is meant for that address"
+                    self.warn((option, name), "is left out, because a stronger configuration names the address", remedy)
+                    continue
                 as_written = mapping(self.written.get(option)).get(name, text)
                 headers[name.lower()] = self._header(option, name, text, as_written)
         tags = self._tags()
-        if tags is not None:
+        if tags is not None and self._rank(TAGS) >= address:
             headers.setdefault(TAGS_HEADER, tags)
         return tuple(headers[name] for name in sorted(headers))
 
@@ -90,6 +96,13 @@ class Options:
     def only(self) -> bool:
         """Whether no provider but ours is wanted."""
         return self._switch(OPTION_NAMES["only"])
+
+    def _quoted(self, name: str) -> str:
+        """Return an option for a warning as the user wrote it, which is not the key that a reference stands for."""
+        return quoted(self.written.get(name))
+
+    def _rank(self, *names: str) -> int:
+        return self._configuration.rank("provider", self.provider, "options", *names)
 
     def models(self) -> ModelOptions:
         """Return the options that choose and correct models, each read by its row of ``_READERS``."""
@@ -112,11 +125,10 @@ class Options:
         return self._header(TAGS, TAGS_HEADER, ",".join(tags), joined(",", as_written))
 
     def _header(self, option: str, name: str, value: str, written: object) -> Header:
-        plain = "".join(written.parts[::2]) if isinstance(written, Live) else value
         if isinstance(written, Live) and keys.is_reference(written):
             return Header(name, value, written, option)
-        if not isinstance(written, Bound) and not _SECRET_HEADER.search(name) and not _SECRET_VALUE.search(plain):
-            return Header(name, value, written if isinstance(written, Live) else value, option)
+        if option == TAGS and not isinstance(written, Bound):
+            return Header(name, value, str(written) if not isinstance(written, Live) else written, option)
         # A name made of provider and header could be the same for two of them.
         variable = f"{CARRIED}{cache.digest([self.provider, name.lower()])[:12].upper()}"
         return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
@@ -125,7 +137,7 @@ class Options:
         value = self.resolved.get(name)
         if value is None or value in choices:
             return str(value or choices[0])
-        self.warn((name,), f"is {quoted(value)}, so {choices[0]!r} is used", f"choose {', '.join(choices)}")
+        self.warn((name,), f"is {self._quoted(name)}, so {choices[0]!r} is used", f"choose {', '.join(choices)}")
         return choices[0]
 
     def _transport(self, name: str) -> str:
@@ -139,7 +151,7 @@ class Options:
         values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         strings = tuple(item for item in values if isinstance(item, str))
         if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
-            self.warn((name,), f"is {quoted(value)}, and only strings in it are used", "write a list of strings")
+            self.warn((name,), f"is {self._quoted(name)}, and only strings in it are used", "write a list of strings")
         return strings
 
     def _switch(self, name: str) -> bool:
@@ -153,7 +165,7 @@ class Options:
         models = mapping(value)
         usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
-            problem = f"is {quoted(value)}, and only objects in it are used"
+            problem = f"is {self._quoted(name)}, and only objects in it are used"
             self.warn((name,), problem, 'map model ids to objects such as {"supports_vision": true}')
         meaningless = [
             f"{model}.{field} is {quoted(text)}"

@@ -6,12 +6,14 @@ opencode's and those of the plugin ``opencode-plugin-litellm``, so that its user
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
 from opencode_litellm.jsonc import ENV, Live, mapping
+from opencode_litellm.opencode import layers
 from opencode_litellm.proxies import (
     DECLARATIONS,
     NO_KEY,
@@ -276,16 +278,22 @@ class _ProviderSection:
         key = self._key(overrides=overrides)
         # An empty key of the project's would stand above the one that comes from elsewhere.
         emptied = "apiKey" in self._upper and key.reference not in (None, self._options.written.get("apiKey"))
+        if overrides and self._is_managed:
+            raise UsageFailure(
+                f"the administrator's configuration has an address for provider {self.provider}, which {source} cannot"
+                " replace",
+                "unset it",
+            )
         return Proxy(
             provider=self.provider,
             url=url,
             url_source=source,
             key=key,
-            headers=() if overrides else self._options.headers(),
+            headers=() if overrides else self._options.headers(self._rank),
             options=self._options.models(),
             section=self._section(sibling),
             overrides=overrides,
-            beats_project=bool(self._upper | sibling._upper) if overrides and key.reference is not None else emptied,
+            beats_project=(overrides and bool(self.root or self._upper | sibling._upper)) or emptied,
             detected=url is None,
         )
 
@@ -302,11 +310,26 @@ class _ProviderSection:
         return _URL_VARIABLE.sub(lambda match: self._environment.get(match[1], match[0]), text)
 
     @property
+    def _rank(self) -> int:
+        """The place in the order of layers of the one that says where the proxy is; -1 for none."""
+        if self._options.resolved.get("baseURL"):
+            return self._configuration.rank("provider", self.provider, "options", "baseURL")
+        return self._configuration.rank("provider", self.provider, "api")
+
+    @property
+    def _is_managed(self) -> bool:
+        """Tell whether administrators say where the proxy is, above all that a delivery can say."""
+        folder = layers.managed_folder(self._environment)
+        names = (("options", "baseURL"), ("api",))
+        stated = (next(self._configuration.stated("provider", self.provider, *name), ("", None))[0] for name in names)
+        return any(os.path.dirname(path) == folder for path in stated)
+
+    @property
     def _upper(self) -> frozenset[str]:
         """What the layers above OPENCODE_CONFIG's, such as a project's, say of the provider's connection."""
         section = mapping(mapping(self._configuration.upper.get("provider")).get(self.provider))
         options = mapping(section.get("options"))
-        return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api"} & section.keys())
+        return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api", "env"} & section.keys())
 
     def _key(self, *, overrides: bool) -> Key:
         resolved, written = self._options.resolved, self._options.written.get("apiKey")
@@ -355,6 +378,8 @@ class _ProviderSection:
             sibling_hidden=not sibling.is_enabled,
             sibling_root=sibling.root,
             local=bool(self._upper - {"headers"}),
+            local_env="env" in self._upper,
+            output=mapping(mapping(self._configuration.outputs.get("provider")).get(self.provider)),
         )
 
 

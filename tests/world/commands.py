@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 # It has one thread when it forks, and each copy ends as the console script does.
 _SOURCE = """
-import json, os, sys, tempfile, traceback
+import gc, json, os, sys, tempfile, traceback
 import opencode_litellm.cli, opencode_litellm.doctor, opencode_litellm.listing
 import opencode_litellm.launch.warm, opencode_litellm.launch.cold, opencode_litellm.launch.credentials
 import opencode_litellm.litellm.question, opencode_litellm.shells.emission
 import jinja2, requests
 from opencode_litellm import __main__
 
+gc.disable()  # it would write to all that a copy shares
+gc.freeze()
 asked, told = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 for line in asked:
