@@ -9,8 +9,16 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from opencode_litellm.errors import Failure, KeyRefused, ListNotAllowed, NotLiteLLM, ProxyUnreachable, Withheld
-from opencode_litellm.litellm import answers, client, connection
+from opencode_litellm.errors import (
+    BudgetSpent,
+    Failure,
+    KeyRefused,
+    ListNotAllowed,
+    NotLiteLLM,
+    ProxyUnreachable,
+    Withheld,
+)
+from opencode_litellm.litellm import answers, client, connection, refusals
 from opencode_litellm.litellm.answers import Remembered
 from opencode_litellm.litellm.client import Answers
 from opencode_litellm.models import catalog, preference
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _IDENTITY_PATIENCE = 0.3  # seconds, on loopback
+_BUDGET_PATIENCE = 1.5  # seconds of a launch; a database answers within a tenth of one
 _TURN = 1.0  # seconds that a launch waits for another one to hear whether the key is refused
 
 
@@ -39,6 +48,12 @@ class Served:
     remembered: Remembered
     models: tuple[Model, ...]
     stale: Failure | None = None
+
+    @property
+    def spent(self) -> BudgetSpent | None:
+        """What keeps its models from answering: a budget that is spent; None for all that is known."""
+        said = self.remembered.answers
+        return refusals.budget_spent(said.spent, said.url) if said.spent else None
 
 
 class NothingUsable(NotLiteLLM):
@@ -66,18 +81,25 @@ class Patience:
     ``economical`` (launches): a proxy that is away keeps the models that it listed within a week, and one that
     lists no new ones is not asked for details again. Otherwise everything is asked and nothing is made up.
     ``began`` (launches, ``time.time``): a refusal that another launch has heard since then counts for this one too.
+    ``strict`` (commands): a proxy that lists models although the budget for them is spent serves nothing.
     """
 
     deadline: float
     info_deadline: float
     economical: bool = False
     began: float = inf
+    strict: bool = False
 
     @classmethod
     def of(cls, seconds: float) -> Patience:
         """Return the patience of a command that a person waits for."""
         deadline = time.monotonic() + seconds
-        return cls(deadline, deadline)
+        return cls(deadline, deadline, strict=True)
+
+    @property
+    def budget_deadline(self) -> float:
+        """Until when to wait for who knows of a spent budget, which keeps no launch long."""
+        return min(self.deadline, time.monotonic() + _BUDGET_PATIENCE) if self.economical else self.deadline
 
 
 def discover(settings: Settings, environment: Mapping[str, str], patience: Patience) -> Discovery:
@@ -177,6 +199,8 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
         if turn is not None:
             os.close(turn)
     answers.keep(environment, proxy, remembered)
+    if patience.strict and remembered.answers.spent:
+        raise refusals.budget_spent(remembered.answers.spent, remembered.answers.url)
     return remembered, None
 
 
@@ -192,10 +216,11 @@ def _ask(
     proxy: Proxy, environment: Mapping[str, str], patience: Patience, old: Remembered | None
 ) -> Remembered:
     if patience.economical and old and old.informed:
-        new = client.ask(proxy, environment, patience.deadline, None)
+        again = patience.budget_deadline if old.answers.spent else None
+        new = client.ask(proxy, environment, patience.deadline, None, again)
         if {row.model for row in new.listed} <= {row.model for row in old.answers.listed}:
             return answers.combined(new, old, time.time(), asked=False)
-    new = client.ask(proxy, environment, patience.deadline, patience.info_deadline)
+    new = client.ask(proxy, environment, patience.deadline, patience.info_deadline, patience.budget_deadline)
     return answers.combined(new, old, time.time(), asked=True)
 
 

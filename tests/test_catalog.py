@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from world import tools
+from world.recordings import RECORDINGS, Recording
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
-from opencode_litellm.litellm import client
+from opencode_litellm.litellm import client, facts
 from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.litellm.prices import Price
 from opencode_litellm.models import catalog, visibility
@@ -64,7 +65,7 @@ def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
         stub.answer(MODEL_GROUP_INFO, {"data": [{"model_group": name, **row} for name, row in (groups or {}).items()]})
         asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
         patience = time.monotonic() + 10
-        answers = client.ask(asked, {}, patience, patience)
+        answers = client.ask(asked, {}, patience, patience, None)
         models = catalog.build(answers.listed, answers.info, ModelOptions(**options))
         return {model.id: model for model in models}
 
@@ -573,3 +574,94 @@ class TestModelCapabilities:
         plain = build(["gpt-4o"])
         said = {"gpt-*": {"supports_vision": False}, "gpt-4o": {"supports_vision": "no", "max_tokens": {}, "x": [1]}}
         assert build(["gpt-4o"], capabilities=said) == plain
+
+
+class Answered(NamedTuple):
+    """What the three endpoints of a recorded LiteLLM said, and its rows of /v1/model/info as they came."""
+
+    listed: tuple[Facts, ...]
+    info: Mapping[str, tuple[Facts, ...] | None]
+    deployments: list[dict[str, Any]]
+
+    def models(self, **options: Any) -> dict[str, Model]:
+        return {model.id: model for model in catalog.build(self.listed, self.info, ModelOptions(**options))}
+
+
+@pytest.fixture(scope="module", params=RECORDINGS, ids=lambda recording: recording.version)
+def answered(request: pytest.FixtureRequest) -> Answered:
+    recording: Recording = request.param
+    listed = facts.listed({"data": recording.rows(MODELS)})
+    assert listed
+    info = {name: parse({"data": recording.rows(path)}) for name, (path, parse) in facts.INFO.items()}
+    return Answered(listed, info, recording.rows(MODEL_INFO))
+
+
+class TestEveryRecordedVersion:
+    """The rules above that hold for whatever a proxy serves."""
+
+    def test_models_are_sorted_and_the_same_in_any_order(self, answered: Answered) -> None:
+        models = answered.models()
+        assert list(models) == sorted(models)
+        info = {name: rows and rows[::-1] for name, rows in answered.info.items()}
+        assert answered._replace(listed=answered.listed[::-1], info=info).models() == models
+
+    def test_only_what_is_listed_and_chats_exists(self, answered: Answered) -> None:
+        models = answered.models()
+        listed = {row.model for row in answered.listed}
+        assert set(models) <= listed
+        modes = {(row["model_name"], row["model_info"].get("mode")) for row in answered.deployments}
+        assert {mode for name, mode in modes if name in models} <= {*visibility.CHAT_MODES, None}
+        chatting = {name for name, mode in modes if name in listed and mode in visibility.CHAT_MODES}
+        assert {name for name in chatting - set(models) if "container" not in name and "realtime" not in name} == set()
+        assert [name for name in models if "*" in name or name.startswith(("all-", "no-default"))] == []
+
+    def test_limits_and_prices_are_whole_or_absent(self, answered: Answered) -> None:
+        for model in answered.models().values():
+            assert model.limit is None or 0 < model.limit.output <= model.limit.context, model
+            for price in (model.price, model.price_over_200k):
+                assert price is None or {"input", "output"} <= set(price.amounts), model
+                assert price is None or all(0 <= amount == round(amount, 8) for amount in price.amounts.values()), model
+
+    def test_of_several_deployments_the_safe_side_wins(self, answered: Answered) -> None:
+        rows = [row["model_info"] for row in answered.deployments if row["model_name"] == "mixed"]
+        assert len(rows) > 1
+        mixed = answered.models()["mixed"]
+        if not any("mode" in row for row in rows):  # older than these models
+            assert (mixed.limit, mixed.price) == (None, None)
+            return
+        assert mixed.limit
+        assert mixed.price
+        assert mixed.limit.context == min(row["max_input_tokens"] for row in rows)
+        assert mixed.price.amounts["input"] == max(round(row["input_cost_per_token"] * 1e6, 8) for row in rows)
+        assert mixed.price.amounts["output"] == max(round(row["output_cost_per_token"] * 1e6, 8) for row in rows)
+
+    def test_includes_and_excludes_choose(self, answered: Answered) -> None:
+        models = set(answered.models())
+        some = {name for name in models if name.startswith("gpt-")}
+        assert some
+        assert set(answered.models(include=("gpt-*",))) == some
+        assert set(answered.models(exclude=("gpt-*",))) == models - some
+        assert answered.models(exclude=("*",)) == {}
+
+    def test_the_user_knows_better(self, answered: Answered) -> None:
+        told = {"supports_vision": False, "supports_pdf_input": False, "max_input_tokens": 1000, "max_tokens": 100}
+        model = answered.models(capabilities={"gpt-4o": told})["gpt-4o"]
+        assert (model.inputs, model.limit) == (("text",), Limit(1000, 100))
+
+    @pytest.mark.parametrize("heard", [(), (facts.DEPLOYMENTS,), (facts.GROUPS,)], ids=str)
+    def test_less_that_is_heard_makes_models_thin_and_never_wrong(
+        self, answered: Answered, heard: tuple[str, ...]
+    ) -> None:
+        whole = answered.models()
+        info = {name: rows if name in heard else None for name, rows in answered.info.items()}
+        thin = answered._replace(info=info).models()
+        assert set(whole) - set(thin) == set()
+        assert [thin[name].route for name in ("gpt-5", "o3")] == ["responses", "responses"]
+        for name, model in whole.items():
+            assert thin[name].name == model.name
+            # Only the rows tell what is behind an alias, and of most modes; all models know chat completions.
+            assert thin[name].route in ("chat", model.route)
+            limit, price = thin[name].limit, thin[name].price
+            if heard == (facts.DEPLOYMENTS,) and name != "mixed":
+                assert limit in (None, model.limit)
+                assert price in (None, model.price)

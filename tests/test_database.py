@@ -26,7 +26,10 @@ pytestmark = pytest.mark.real
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a key gets: its models, or the exit status and the line; the same by every command and launch."""
+    """What a key gets: its models, or the exit status and the line; the same by every command and launch.
+
+    With both, commands fail and launches have the models.
+    """
 
     models: set[str] = field(default_factory=set)
     status: int = 0
@@ -57,8 +60,8 @@ OUTCOMES = {
     "blocked": Outcome(status=4, line="the key is blocked at {url}: ask whoever runs the proxy to unblock the key"),
     "spent key": Outcome(status=4, line=f"the budget of the key at {{url}} {SPENT}"),
     # LiteLLM 1.90 and newer list the models of these, and refuse to chat.
-    "spent team": Outcome({"gpt-4o"}),
-    "spent user": Outcome({"gpt-4o"}),
+    "spent team": Outcome({"gpt-4o"}, status=4, line=f"the budget of the team at {{url}} {SPENT}"),
+    "spent user": Outcome({"gpt-4o"}, status=4, line=f"the budget of the user at {{url}} {SPENT}"),
     "deleted": Outcome(status=4, line=REFUSED),
     "wrong": Outcome(status=4, line=REFUSED),
 }
@@ -133,10 +136,11 @@ def payload_models(payload: dict[str, Any]) -> set[str]:
 def wanted(outcome: Outcome, url: str) -> dict[str, Any]:
     """Return what every way shows of an outcome."""
     said = f"opencode-litellm: {outcome.line.format(url=url)}\n" if outcome.line else ""
-    started = f"{said[:-1]}. opencode starts without LiteLLM's models\n" if said else ""
+    started = f"{said[:-1]}. opencode starts without LiteLLM's models\n" if said and not outcome.models else said
+    printed = set() if outcome.status else outcome.models
     return {
-        "config": (outcome.status, outcome.models, said),
-        "models": (outcome.status, outcome.models, said),
+        "config": (outcome.status, printed, said),
+        "models": (outcome.status, printed, said),
         "refresh": (outcome.status, said),
         "doctor": (outcome.status, {0: [], 4: ["key litellm"], 5: ["proxy litellm"]}[outcome.status]),
         "launches": [(outcome.models, started)] * 2,

@@ -18,7 +18,7 @@ from world.launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.network import own_loopback
 from world.opencode import run
 from world.server import Server, free_port, send_json
-from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, RESPONSES, StubProxy
+from world.stub import IDENTITY, KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, MODELS, RESPONSES, StubProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def contexts(shown: Launch) -> dict[str, int | None]:
     return {model: entry.get("limit", {}).get("context") for model, entry in models.items()}
 
 
-COLD = 4  # questions of a cold launch
+COLD = 5  # questions of a cold launch
 
 
 def asked_since(proxy: StubProxy, start: int) -> list[str]:
@@ -112,11 +112,11 @@ def test_a_warm_launch_loads_nothing_but_a_handful_of_small_modules(user: dict[s
     assert '"alpha"' in warm.stdout
 
 
-def test_a_first_launch_asks_all_three_endpoints_and_the_next_one_only_for_the_list(
+def test_a_first_launch_asks_all_endpoints_and_the_next_one_only_for_the_list(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
     first = launch(user)
-    assert asked_since(proxy, 0) == [MODEL_GROUP_INFO, MODEL_INFO, MODELS, RESPONSES]
+    assert asked_since(proxy, 0) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, MODELS, RESPONSES]
     second = launch(user)
     assert asked_since(proxy, COLD) == [MODELS]
     assert contexts(first) == contexts(second) == {"alpha": 4000, "beta": 4000}
@@ -201,7 +201,7 @@ def test_a_slow_proxy_is_asked_by_one_detached_process_at_a_time(user: dict[str,
         launch(user)
     # One cheap question each, and one refresh.
     settle(user)
-    assert asked_since(proxy, COLD) == [MODEL_GROUP_INFO, MODEL_INFO, *[MODELS] * 5, RESPONSES]
+    assert asked_since(proxy, COLD) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, *[MODELS] * 5, RESPONSES]
 
 
 def test_slow_details_give_a_thin_first_launch_in_time_and_a_rich_one_later(
@@ -244,7 +244,7 @@ def test_details_older_than_ten_minutes_are_refreshed_behind_the_scenes(user: di
     assert contexts(launch(eleven)) == {"alpha": 4000, "beta": 4000}
     settle(user)
     assert contexts(launch(eleven)) == {"alpha": 8000, "beta": 8000}
-    assert asked_since(proxy, COLD + 1) == [MODEL_GROUP_INFO, MODEL_INFO, MODELS, MODELS, MODELS, RESPONSES]
+    assert asked_since(proxy, COLD + 1) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, MODELS, MODELS, MODELS, RESPONSES]
 
 
 @pytest.mark.parametrize("offset", [-400 * DAY, -DAY, -HOUR, DAY, 400 * DAY])
@@ -687,7 +687,7 @@ def test_fifty_first_launches_at_once_ask_for_the_details_once(user: dict[str, s
     shown = at_once(50, user)
     assert [contexts(each) for each in shown] == [{"alpha": 4000, "beta": 4000}] * 50
     assert {each.stderr for each in shown} == {""}
-    assert details(proxy) == [MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
+    assert details(proxy) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
 
 
 def test_fifty_launches_that_hear_news_at_once_ask_for_the_details_once(user: dict[str, str], proxy: StubProxy) -> None:
@@ -697,7 +697,7 @@ def test_fifty_launches_that_hear_news_at_once_ask_for_the_details_once(user: di
     shown = at_once(50, user)
     assert {each.stderr for each in shown} == {""}
     settle(user)
-    assert details(proxy, before) == [MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
+    assert details(proxy, before) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
     assert launch(user).models == ["alpha", "beta", "gamma"]
 
 
@@ -707,7 +707,7 @@ def test_fifty_launches_with_old_details_leave_one_detached_process(user: dict[s
     shown = at_once(50, with_clock(user, HOUR))
     assert {each.stderr for each in shown} == {""}
     settle(user)
-    assert details(proxy, before) == [MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
+    assert details(proxy, before) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
 
 
 def test_launches_at_once_that_are_refused_all_say_so(user: dict[str, str], proxy: StubProxy) -> None:

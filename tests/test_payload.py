@@ -305,7 +305,7 @@ def built(stub: StubProxy, rows: Any, info_rows: Any, group_rows: Any, chosen: M
         stub.answer(path, json.dumps({"data": answer}).encode())
     asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY, options=chosen)
     patience = time.monotonic() + 20
-    heard = client.ask(asked, {}, patience, patience)
+    heard = client.ask(asked, {}, patience, patience, None)
     models = catalog.build(heard.listed, heard.info, chosen)
     return payload.build([(asked, heard.url, models)])
 
@@ -397,7 +397,7 @@ def test_an_answer_of_another_shape_is_no_litellm_or_has_no_models(stub: StubPro
     asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
     patience = time.monotonic() + 20
     try:
-        heard = client.ask(asked, {}, patience, None)
+        heard = client.ask(asked, {}, patience, None, None)
     except NotLiteLLM:
         return
     models = catalog.build(heard.listed, {}, ModelOptions())

@@ -152,10 +152,15 @@ def _recorded(
         stamp="",
     )
     # Anew, because a file that was written on the way is one of those that count.
-    record.save(environment, record.fingerprint(environment, folder, recipient), new)
+    fingerprint = record.fingerprint(environment, folder, recipient)
+    spent = [str(served.spent) for served in discovery.served if served.spent]
+    if spent:  # which the list does not tell, so the next launch asks all again
+        record.withdraw(environment, fingerprint)
+    else:
+        record.save(environment, fingerprint, new)
     stale = [f"{served.stale}; its last known models are shown" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
-    notes = (*settings.warnings, *failures, *stale, *discovery.notes, *handover.notes)
+    notes = (*settings.warnings, *failures, *spent, *stale, *discovery.notes, *handover.notes)
     changes = {} if shared else {**handover.changes, **carried(discovery)}
     return discovery, Preparation(changes, notes, complete=refreshed > 0)
 

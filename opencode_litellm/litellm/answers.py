@@ -56,6 +56,7 @@ def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
             body=content["body"].encode("utf-8", "surrogateescape"),
             took=float(content["took"]),
             has_responses=content["has_responses"],
+            spent=str(content["spent"]),
         )
         return Remembered(answers, float(content["heard"]), float(content["informed"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -73,6 +74,7 @@ def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -
         "informed": remembered.informed,
         "took": answers.took,
         "has_responses": answers.has_responses,
+        "spent": answers.spent,
         "body": answers.body.decode("utf-8", "surrogateescape"),
         "listed": _rows(answers.listed),
         "info": {name: None if rows is None else _rows(rows) for name, rows in answers.info.items()},
@@ -135,6 +137,7 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
         body=new.body,
         took=new.took,
         has_responses=old.answers.has_responses if new.has_responses is None else new.has_responses,
+        spent=new.spent,
     )
     return Remembered(merged, now, old.informed if new.late or not asked else now)
 

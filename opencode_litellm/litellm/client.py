@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
-from opencode_litellm.litellm import connection, facts, listeners, question, refusals
+from opencode_litellm.litellm import budget, connection, facts, listeners, question, refusals
 from opencode_litellm.litellm.connection import Reply, Request
 from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.litellm.question import LARGEST_LIST, LIVELINESS, MODELS
@@ -41,7 +41,8 @@ class Answers:
 
     ``body`` is the answer of ``/v1/models`` as it came, ``took`` the seconds that it took, and ``late`` tells
     that an info endpoint was not heard at all, which is no more than a reason to ask it again. ``has_responses`` tells
-    whether there is a ``/v1/responses``, None when that was not asked or not answered.
+    whether there is a ``/v1/responses``, None when that was not asked or not answered. ``spent`` is whose budget is
+    spent: ``key``, ``team`` or ``user``; it is empty for nobody's, and when that was not asked or not answered.
     """
 
     url: ProxyURL
@@ -51,6 +52,7 @@ class Answers:
     took: float
     late: bool = False
     has_responses: bool | None = None
+    spent: str = ""
 
 
 def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
@@ -103,12 +105,17 @@ def is_vacant(url: ProxyURL) -> bool:
 
 
 def ask(
-    proxy: Proxy, environment: Mapping[str, str], deadline: float, info_deadline: float | None
+    proxy: Proxy,
+    environment: Mapping[str, str],
+    deadline: float,
+    info_deadline: float | None,
+    budget_deadline: float | None,
 ) -> Answers:
     """Ask a proxy for all that it knows of its models.
 
-    ``/v1/models`` has until ``deadline``, the info endpoints until ``info_deadline`` (readings of
-    ``time.monotonic``; None: they are not asked); one of those that fails or is late is None in the answers.
+    ``/v1/models`` has until ``deadline``, the info endpoints until ``info_deadline``, and who knows of a budget that is
+    spent until ``budget_deadline`` (readings of ``time.monotonic``; None: they are not asked); an info endpoint that
+    fails or is late is None in the answers.
     Raises what ``refusals.failure`` returns, ProxyUnreachable or NotLiteLLM for ``/v1/models``.
     """
     url = proxy.url or detect(environment, deadline)
@@ -137,8 +144,9 @@ def ask(
         reply = connection.get(Request(url, _RESPONSES, headers, environment, info_deadline, LARGEST_LIST))
         return reply.status == 405 or (False if reply.status == 404 and reply.json == _NO_SUCH_PATH else None)
 
-    first, has_responses, *rest = connection.at_once(
-        [listing, responses, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
+    owner = partial(_owner_of_spent_budget, url, headers, environment, budget_deadline)
+    first, has_responses, spent, *rest = connection.at_once(
+        [listing, responses, owner, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
         max(deadline, info_deadline or deadline),
         connection.late(url),
         enough=lambda results: isinstance(results.get(0), Failure),
@@ -154,7 +162,16 @@ def ask(
         took=reply.took,
         late=any(isinstance(rows, Failure) for rows in rest),
         has_responses=None if isinstance(has_responses, Failure) else has_responses,
+        spent="" if isinstance(spent, Failure) else spent,
     )
+
+
+def _owner_of_spent_budget(
+    url: ProxyURL, headers: dict[str, str], environment: Mapping[str, str], deadline: float | None
+) -> str:
+    if deadline is None or not headers:
+        return ""
+    return budget.spent(lambda path: connection.get(Request(url, path, headers, environment, deadline, budget.LARGEST)))
 
 
 def request_headers(proxy: Proxy) -> dict[str, str]:

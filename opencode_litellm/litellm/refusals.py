@@ -49,6 +49,18 @@ def failure(reply: Reply, proxy: Proxy, url: ProxyURL, identifies: Callable[[], 
     return known or _by_status(reply, said, proxy, url, identifies)
 
 
+def spent(reply: Reply) -> str:
+    """Return whose budget an answer says to be spent, ``key`` when it does not say; empty for none."""
+    said = None if reply.status == 200 else _said(reply)
+    return _spent(said) if said else ""
+
+
+def budget_spent(whose: str, url: ProxyURL) -> BudgetSpent:
+    """Return the failure of a budget that is spent."""
+    remedy = "wait until it starts anew, or ask whoever runs the proxy for more"
+    return BudgetSpent(f"the budget of the {whose} at {url.root} is spent", remedy)
+
+
 def _by_status(
     reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
 ) -> Failure:
@@ -82,13 +94,17 @@ def _said(reply: Reply) -> _Said | None:
     return _Said(message=detail) if isinstance(detail, str) else None
 
 
+def _spent(said: _Said) -> str:
+    if said.kind != "budget_exceeded" and not _BUDGET.search(said.message):
+        return ""
+    owner = _OWNER.search(said.message)
+    return owner[1].lower() if owner else "key"
+
+
 def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
     """Return what keeps a good key from its list."""
-    if said.kind == "budget_exceeded" or _BUDGET.search(said.message):
-        owner = _OWNER.search(said.message)
-        whose = owner[1].lower() if owner else "key"
-        remedy = "wait until it starts anew, or ask whoever runs the proxy for more"
-        return BudgetSpent(f"the budget of the {whose} at {url.root} is spent", remedy)
+    if whose := _spent(said):
+        return budget_spent(whose, url)
     if _ROUTE.search(said.message):
         return ListNotAllowed(
             f"{url.root} does not let this key list its models",

@@ -23,6 +23,7 @@ IDENTITY = "/health/liveliness"
 MODELS = "/v1/models"
 MODEL_INFO = "/v1/model/info"
 MODEL_GROUP_INFO = "/model_group/info"
+KEY_INFO = "/key/info"
 RESPONSES = "/v1/responses"
 
 _REFUSAL = {
