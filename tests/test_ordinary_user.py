@@ -10,7 +10,6 @@ import os
 import pty
 import pwd
 import random
-import shutil
 import signal
 import stat
 import subprocess
@@ -22,7 +21,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from world.launches import SHOW, cache
-from world.opencode import Finished, run
+from world.opencode import run
+from world.ordinary_user import IS_ROOT, as_user, is_possible
 from world.stub import MODELS
 
 from opencode_litellm import log
@@ -34,33 +34,19 @@ if TYPE_CHECKING:
 
     from world.stub import StubProxy
 
-_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-_IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 OTHER = 12345  # somebody else, also a group that nobody is in
-
-
-def _possible() -> bool:
-    return not _IS_ROOT or (
-        shutil.which("unshare") is not None
-        and subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
-    )
 
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="users and modes are POSIX"),
-    pytest.mark.skipif(not _possible(), reason="root cannot become somebody else here"),
+    pytest.mark.skipif(not is_possible(), reason="root cannot become somebody else here"),
 ]
-with_others = pytest.mark.skipif(not _IS_ROOT, reason="only root can give a file to somebody else")
+with_others = pytest.mark.skipif(not IS_ROOT, reason="only root can give a file to somebody else")
 
 
 @pytest.fixture
 def user(home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> dict[str, str]:
     return home | {"OPENCODE_LITELLM_URL": stub_proxy(["alpha", "beta"]).url}
-
-
-def as_user(environment: dict[str, str], *command: str) -> Finished:
-    """Run a command without root's powers."""
-    return run([*(_NAMESPACE if _IS_ROOT else ()), *command], environment)
 
 
 def launched(environment: dict[str, str], *, before: str = ":") -> tuple[list[str], str]:

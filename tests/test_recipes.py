@@ -7,7 +7,6 @@ their place. opencode is a stand-in, which shows how it was started and which mo
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -20,6 +19,7 @@ import pytest
 from world import tools
 from world.home import write
 from world.opencode import Finished, run
+from world.ordinary_user import IS_ROOT, as_user, is_possible
 from world.server import free_port
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def test_a_bare_repository(ada: dict[str, str], proxy: StubProxy) -> None:
     assert bash(check, ada).status == 1
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="nobody can be made an ordinary user here")
+@pytest.mark.skipif(not is_possible(), reason="root cannot become somebody else here")
 def test_a_read_only_home(ada: dict[str, str], tmp_path: Path) -> None:
     (recipe,) = blocks(RECIPES, "A read-only home")
     caches = tmp_path / "var"
@@ -137,8 +137,7 @@ def test_a_read_only_home(ada: dict[str, str], tmp_path: Path) -> None:
     for folder in folders:
         folder.chmod(0o555)
     try:
-        user = ["unshare", "--user", "--map-user=1000"] if os.geteuid() == 0 else []
-        done = run([*user, "bash", "-euo", "pipefail", "-c", script], ada)
+        done = as_user(ada, "bash", "-euo", "pipefail", "-c", script)
     finally:
         for folder in folders:
             folder.chmod(0o755)
@@ -241,7 +240,7 @@ def test_systemd_user_units(ada: dict[str, str], tmp_path: Path) -> None:
 @pytest.fixture
 def as_login(ada: dict[str, str], tmp_path: Path) -> Callable[..., Finished]:
     """Return a way to run a script where `ada` is a user of the system: root by another name, with her own home."""
-    if os.geteuid() or subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+    if not IS_ROOT or subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
         pytest.skip("only root can make a user for the time of a test")
     users = write(tmp_path / "passwd", Path("/etc/passwd").read_text() + f"ada:x:0:0::{ada['HOME']}:/bin/bash\n")
     write(Path(ada["HOME"], ".profile"), 'PATH="$HOME/.local/bin:$PATH"\n')
