@@ -12,6 +12,7 @@ NODE := .tools/node/.made
 OPENCODES := .tools/opencodes/.made
 PRISMA := .tools/prisma/.made
 RELEASE := .tools/release/.made
+NUSHELL := .tools/nushell/.made
 
 # As variables: the pip that builds our own package is started by another one, and takes no flags of ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -45,7 +46,7 @@ setup-demo:
 	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(LITELLM) $(NODE)
 
 setup:
-	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES) $(PRISMA)
+	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES) $(PRISMA) $(NUSHELL)
 
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
@@ -138,6 +139,16 @@ $(RELEASE): $(VENV) tests/world/release.txt
 	@echo "Setting up: what builds and checks a release, into .tools/release"
 	@.venv/bin/python -m venv --clear .tools/release
 	@.tools/release/bin/python $(PIP) install --requirement tests/world/release.txt
+	@touch $@
+
+# The hashes are in its lock file. Nushell has no package of Debian's.
+$(NUSHELL): tests/world/nushell/package.json tests/world/nushell/package-lock.json
+	@echo "Setting up: nushell, into .tools/nushell"
+	@mkdir -p .tools/nushell
+	@cp tests/world/nushell/*.json .tools/nushell/
+	@npm install --prefix .tools/nushell --cache .tools/nushell/.cache --ignore-scripts \
+	    $(filter-out --no-package-lock,$(NPM)) >/dev/null
+	@rm -rf .tools/nushell/.cache
 	@touch $@
 
 # Each version is installed into .tools/versions, once.

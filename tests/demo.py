@@ -18,7 +18,7 @@ from world import tools
 from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import run
-from world.real_shells import WITH_SNIPPET, RealShell
+from world.real_shells import BASH, FISH, PWSH, ZSH, RealShell
 from world.upstream import Upstream
 
 from opencode_litellm.shells.formats import STARTUPS
@@ -84,10 +84,14 @@ def demonstrate() -> str:
         return ", ".join(shell.name for shell in here)
 
 
+# The others have the same snippets; each shell costs a few starts of opencode.
+SHOWN = (BASH, ZSH, FISH, PWSH)
+
+
 def present_shells() -> tuple[dict[RealShell, Path], list[str]]:
     """Return the shells that are here with their paths, and the names of the others."""
     here, missing = {}, []
-    for shell in WITH_SNIPPET:
+    for shell in SHOWN:
         try:
             here[shell] = tools.program(shell.program or shell.name)
         except tools.ToolMissing:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from world.home import write
 from world.opencode import Finished, Opencode, run
-from world.real_shells import WITH_SNIPPET
+from world.real_shells import WITH_SNIPPET, SnippetShell
 from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy
 
@@ -36,6 +36,7 @@ COMMANDS = [
 DISCOVERING = ["config", "doctor", "env", "exec", "models", "refresh"]
 OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
 NOT_A_FORMAT = f"'tcsh' is not one of {', '.join(map(repr, FORMATS))}"
+NOT_COMPLETED = f"'tcsh' is not one of {', '.join(map(repr, COMPLETIONS))}"
 NOT_A_SHELL = f"'tcsh' is not one of {', '.join(map(repr, SHELLS))}"
 
 
@@ -105,7 +106,7 @@ def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
         (["install", "bash", "tcsh"], NOT_A_SHELL),
         (["uninstall", "bash"], "unexpected extra argument"),
         (["completion"], "Missing argument"),
-        (["completion", "tcsh"], NOT_A_SHELL),
+        (["completion", "tcsh"], NOT_COMPLETED),
         (["exec"], "Missing argument 'PROGRAM [ARG]...'"),
         (["exec", "--"], "Missing argument 'PROGRAM [ARG]...'"),
         (["config", "--check"], "--check needs --output FILE"),
@@ -246,16 +247,13 @@ def test_env_prints_every_format_and_takes_it_back(name: str, user: dict[str, st
     assert "OPENCODE_CONFIG" not in nothing.stdout
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_env_in_a_shell_hands_over_and_unset_restores(
-    shell: str, user: dict[str, str], program: Callable[[str], Path]
-) -> None:
-    program(shell)
+@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in WITH_SNIPPET])
+def test_env_in_a_shell_hands_over_and_unset_restores(shell: SnippetShell, user: dict[str, str]) -> None:
     own = '{"username":"me & you"}'
-    evaluate = "{} | source" if shell == "fish" else 'eval "$({})"'
     steps = ["opencode-litellm env", "opencode-litellm env", "opencode-litellm env --unset"]
-    script = "; ".join(f"{evaluate.format(step)}; printenv OPENCODE_CONFIG_CONTENT" for step in steps)
-    done = run([shell, "-c", script], user | {"OPENCODE_CONFIG_CONTENT": own})
+    lines = [shell.evaluate.format(command=step) + "\nprintenv OPENCODE_CONFIG_CONTENT\n" for step in steps]
+    script = shell.prologue + "".join(lines)
+    done = run([shell.path(), *shell.options, shell.command, script], user | {"OPENCODE_CONFIG_CONTENT": own})
     assert (done.status, done.stderr) == (0, "")
     first, second, restored = done.stdout.splitlines()
     assert (json.loads(first)["username"], models(first), second) == ("me & you", ["gpt-4o", "gpt-5", "gpt-5"], first)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_shells import values
 from world import tools
-from world.real_shells import CHANGES, EXPORTS, WITH_SNIPPET
+from world.real_shells import CHANGES, WITH_SNIPPET
 
 from opencode_litellm import jsonc
 from opencode_litellm.errors import UsageFailure
@@ -22,7 +22,6 @@ from opencode_litellm.shells.formats import FORMATS
 
 EXPECTED = {
     **{shell.name: shell.assignments for shell in WITH_SNIPPET},
-    "posix": EXPORTS,
     "json": '{"OPENCODE_CONFIG_CONTENT":"\\u007b\\u0022it\\u0027s\\u0022:\\u0022a \\u00e9\\u0022}",'
     '"OPENCODE_CONFIG":"/h/a b.json","GONE":null,"EMPTY":""}\n',
     "dotenv": """\

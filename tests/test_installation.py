@@ -14,7 +14,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from world import tools
 from world.opencode import Finished, run
-from world.real_shells import MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell
+from world.real_shells import DASH, MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell
 
 from opencode_litellm.shells import emission, startup
 from opencode_litellm.shells.formats import SHELLS, STARTUPS
@@ -166,6 +166,12 @@ def test_utf_16_is_refused(home: dict[str, str]) -> None:
 # In the shells.
 
 
+def started(shell: SnippetShell, line: str, environment: Mapping[str, str]) -> int:
+    """Run a line in a new shell as its user starts it, and return the shell's status."""
+    if shell.interactive:
+        return run([shell.path(), *shell.interactive, line], environment).status
+    return run([shell.path()], environment, given=f"{line}\n".encode()).status
+
 @every_shell
 def test_a_shell_that_is_started_then_goes_through_us(
     shell: SnippetShell, home: dict[str, str], programs: Programs
@@ -173,15 +179,15 @@ def test_a_shell_that_is_started_then_goes_through_us(
     programs.add(TOOL)
     file = Path(home["HOME"], shell.startup_file)
     done = ours(home, "install", shell.name)
-    hint = f"new {shell.name} shells are ready; in one that is already running, run: {STARTUPS[shell.name].line}"
+    renewal = STARTUPS[shell.name].renewal or STARTUPS[shell.name].line
+    hint = f"new {shell.name} shells are ready; in one that is already running, run: {renewal}"
     assert done == Finished(0, f"wrote {file}\n", f"opencode-litellm: {hint}\n")
-    start, read = [shell.path(), *shell.interactive], shell.read.format(file=file)
-    for _ in range(2):
-        assert run([*start, f"{read}opencode a 'two words'"], home | programs.environment).status == 0
-    assert programs.calls() == 2 * [Call(TOOL, ["a", "two words"])]
+    user = home | programs.environment | {"ENV": str(file)}  # where dash, ksh and others look
+    assert started(shell, f"{shell.read.format(file=file)}opencode a 'two words'", user) == 0
+    assert programs.calls() == [Call(TOOL, ["a", "two words"])]
     assert ours(home, "uninstall").status == 0
-    assert run([*start, f"{read}opencode b"], home | programs.environment).status == 0
-    assert programs.calls()[2:] == [Call("opencode", ["b"])]
+    assert started(shell, "opencode b", user) == 0
+    assert programs.calls()[1:] == [Call("opencode", ["b"])]
 
 
 @every_shell
@@ -190,7 +196,8 @@ def test_its_start_runs_no_process_and_says_nothing_however_strict(
 ) -> None:
     programs.add(TOOL)
     assert ours(home, "install", shell.name).status == 0
-    read = f"{shell.source} '{home['HOME']}/{shell.startup_file}'\n"
+    file = Path(home["HOME"], shell.startup_file)
+    read = shell.sources.format(path=file, text=file.read_text()) + "\n"
     for path in (programs.environment, {"PATH": "/nonexistent"}):
         done = shell.run(2 * read, tmp_path, path)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -199,20 +206,22 @@ def test_its_start_runs_no_process_and_says_nothing_however_strict(
     assert programs.calls() == [Call(TOOL, ["a"])]
 
 
-@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in WITH_SNIPPET if shell.has_function])
+@every_shell
 def test_the_shell_that_runs_it_is_meant_when_none_is_named(shell: SnippetShell, home: dict[str, str]) -> None:
-    done = run([shell.path(), "-c", "opencode-litellm install; exit 0"], home)
-    assert done.stdout == f"wrote {home['HOME']}/{shell.startup_file}\n"
+    done = run([shell.path(), *shell.options, shell.command, "opencode-litellm install\nexit 0"], home)
+    assert done.stdout.split() == ["wrote", f"{home['HOME']}/{shell.startup_file}"]
 
 
 @pytest.mark.needs("dash")
 def test_a_shell_that_is_not_known_is_a_failure_but_for_the_shim(home: dict[str, str]) -> None:
-    done = run([tools.program("dash"), "-c", "opencode-litellm install; exit $?"], home)
+    shell = Path(home["HOME"], "tcsh")
+    shell.symlink_to(tools.program("dash"))
+    done = run([str(shell), "-c", "opencode-litellm install; exit $?"], home)
     assert (done.status, done.stdout) == (USAGE, "")
-    assert "this shell is dash, which is not supported" in done.stderr
-    done = run([tools.program("dash"), "-c", "opencode-litellm install --shim; exit $?"], home)
+    assert "this shell is tcsh, which is not supported" in done.stderr
+    done = run([str(shell), "-c", "opencode-litellm install --shim; exit $?"], home)
     assert (done.status, done.stdout) == (0, f"wrote {home['HOME']}/.local/bin/opencode\n")
-    assert "the snippet is not installed: this shell is dash" in done.stderr
+    assert "the snippet is not installed: this shell is tcsh" in done.stderr
 
 
 def test_a_template_of_the_user_s_is_used_and_noticed(home: dict[str, str]) -> None:
@@ -421,8 +430,8 @@ GONE = {
     "long": "#!/bin/sh\n'''exec' /nonexistent/bin/python3 \"$0\" \"$@\"\n' '''\n",
     "blanks in its path": "#!/bin/sh\n'''exec' \"/non existent/bin/python3\" \"$0\" \"$@\"\n' '''\n",
 }
-SH = [*POSIX, RealShell("bash", ("--posix",)), RealShell("zsh", ("--emulate", "sh"))]
-every_sh = pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in SH])
+SH = [DASH, *POSIX, RealShell("bash", ("--posix",)), RealShell("zsh", ("--emulate", "sh"))]
+every_sh = pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.program or shell.name) for shell in SH])
 ARGUMENTS = ["run", "two words", "", "--", "-v", "*", "line\nbreak", "a:b", "été"]
 
 
@@ -444,7 +453,7 @@ def with_shims(programs: Programs, shims: list[Path]) -> dict[str, str]:
 
 
 def shimmed(shell: SnippetShell, shim: Path, environment: dict[str, str]) -> Finished:
-    options = shell.options if shell not in POSIX else ()
+    options = [option for option in shell.options if option != "-eu"]
     home = {"HOME": str(shim.parent), "LC_ALL": "C.UTF-8"}
     return run([shell.path(), *options, str(shim), *ARGUMENTS], environment | home, given=b"\xff")
 

@@ -23,6 +23,8 @@ from world.network import own_loopback
 from world.opencode import run
 from world.stub import IDENTITY, StubProxy
 
+from opencode_litellm.shells.formats import FORMATS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -370,7 +372,7 @@ def test_no_message_repeats_an_address_that_may_hold_a_secret(
         assert SPOKEN not in finished.stdout + finished.stderr, (command, finished)
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish", "pwsh", "posix", "json", "dotenv", "github"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_only_names_of_our_own_are_taken_back(name: str, environment: dict[str, str]) -> None:
     planted = {
         f"OPENCODE_LITELLM_HEADER_{ending}": "x" for ending in ("x;touch /tmp/planted", "$(id)", "x\ny", "", "é", "0G")

@@ -34,7 +34,8 @@ def snippet(shell: str, command: str, environment: Mapping[str, str]) -> str:
 
     UsageFailure for another shell, for a ``command`` that is not a plain word, or for a user's broken template.
     """
-    return _emitted(_named(shell, SHELLS), environment, command=command_name(command), changes={})
+    named = _named(shell, SHELLS)
+    return _emitted(named, environment, command=command_name(command, named), changes={})
 
 
 def assignments(format_name: str, changes: Mapping[str, str | None], environment: Mapping[str, str]) -> str:

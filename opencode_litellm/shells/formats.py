@@ -5,6 +5,7 @@ A new shell is a row in ``FORMATS``, a template of its name, and a row of the te
 
 from __future__ import annotations
 
+import keyword
 import os
 import re
 import sys
@@ -30,11 +31,13 @@ class Completion(Enum):
 class Startup:
     """How a shell gets its snippet: the ``line`` that evaluates it, and the ``files`` that may hold the line.
 
-    Of the paths that ``files`` returns for an environment, the shell reads the first one that exists.
+    Of the paths that ``files`` returns for an environment, the shell reads the first one that exists. A shell that is
+    already running gets it by ``renewal``, the line where there is no other way.
     """
 
     line: str
     files: Callable[[Mapping[str, str]], Sequence[str]]
+    renewal: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Shell:
     Its output is written in ``templates/<name>.j2``. ``word`` quotes a value so that exactly this value is read
     back, and raises UsageFailure for a value that it cannot write. ``programs`` are the names that the shell's
     processes run under. A shell with a ``startup`` has a snippet for ``init`` in its template too. No command can
-    have one of the ``reserved`` names there, because they are keywords or because the snippet calls them.
+    have one of the ``reserved`` names there, because they are keywords or because the snippet calls them. The regular
+    expression ``command`` matches all others.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Shell:
     startup: Startup | None = None
     completion: Completion | None = None
     reserved: frozenset[str] = frozenset()
+    command: str = r"[A-Za-z_][A-Za-z0-9_.-]*"
 
 
 def _posix_word(value: str) -> str:
@@ -80,6 +85,15 @@ def _pwsh_word(value: str) -> str:
     if len(parts) == 1 and parts[0].startswith("'"):
         return parts[0]
     return f"(-join ({', '.join(parts)}))" if parts else "''"
+
+
+def _nushell_word(value: str) -> str:
+    escaped = re.sub(r'["\\]', r"\\\g<0>", value)
+    return '"' + re.sub(r"[\0-\x1f\x7f]", lambda match: f"\\u{{{ord(match[0]):x}}}", escaped) + '"'
+
+
+def _elvish_word(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _dotenv_word(value: str) -> str:
@@ -131,6 +145,25 @@ def _pwsh_files(environment: Mapping[str, str]) -> Sequence[str]:
             continue
         return [answer.stdout.strip()]
     raise UsageFailure("PowerShell does not say where its profile is", "check that it is on PATH")
+
+
+def _posix_files(environment: Mapping[str, str]) -> Sequence[str]:
+    return [os.path.join(variables.home(environment), ".profile")]
+
+
+def _nushell_files(environment: Mapping[str, str]) -> Sequence[str]:
+    base = _configuration(environment)
+    if sys.platform == "darwin" and not environment.get("XDG_CONFIG_HOME"):
+        base = os.path.join(variables.home(environment), "Library", "Application Support")
+    return [os.path.join(base, "nushell", "autoload", "opencode-litellm.nu")]
+
+
+def _elvish_files(environment: Mapping[str, str]) -> Sequence[str]:
+    return [os.path.join(_configuration(environment), "elvish", "rc.elv")]
+
+
+def _xonsh_files(environment: Mapping[str, str]) -> Sequence[str]:
+    return [os.path.join(_configuration(environment), "xonsh", "rc.d", "opencode-litellm.xsh")]
 
 
 def _configuration(environment: Mapping[str, str]) -> str:
@@ -188,7 +221,52 @@ FORMATS: Final[Mapping[str, Shell]] = {
                 while
             """),
         ),
-        Shell("posix", _posix_word, programs=frozenset({"sh", "dash", "ash", "ksh"}), reserved=_POSIX_RESERVED),
+        Shell(
+            "posix",
+            _posix_word,
+            programs=frozenset({"sh", "dash", "ash", "ksh", "mksh"}),
+            startup=Startup('eval "$(opencode-litellm init posix)"', _posix_files),
+            reserved=_POSIX_RESERVED | _words("alias unalias"),
+            command=r"[A-Za-z_][A-Za-z0-9_]*",
+        ),
+        Shell(
+            "nushell",
+            _nushell_word,
+            programs=frozenset({"nu"}),
+            # Nushell evaluates nothing but files that are there before it starts.
+            startup=Startup(
+                "opencode-litellm init nushell"
+                " | save --force ($nu.user-autoload-dirs.0 | path join opencode-litellm.nu)",
+                _nushell_files,
+                renewal="exec nu",
+            ),
+            completion=Completion.TEMPLATE,
+            reserved=_words("""
+                alias and bit-and bit-or bit-shl bit-shr bit-xor break catch const continue def do else ends-with
+                error export export-env extern finally for has hide if in ignore is-not-empty let like loop match mod
+                module mut not not-has not-in not-like null or overlay print plugin register return source
+                source-env starts-with true false try unlet use where which while xor
+            """),
+        ),
+        Shell(
+            "elvish",
+            _elvish_word,
+            programs=frozenset({"elvish"}),
+            startup=Startup("eval (opencode-litellm init elvish | slurp)", _elvish_files),
+            completion=Completion.TEMPLATE,
+            reserved=_words("""
+                and break coalesce continue del eval external fail fn for has-external has-key has-value if not or
+                pragma return set tmp try use var while with
+            """),
+        ),
+        Shell(
+            "xonsh",
+            ascii,
+            programs=frozenset({"xonsh"}),
+            startup=Startup("execx($(opencode-litellm init xonsh))", _xonsh_files),
+            completion=Completion.TEMPLATE,
+            reserved=frozenset(map(str.lower, keyword.kwlist)),
+        ),
         Shell("json", jsonc.dump),
         Shell("dotenv", _dotenv_word),
         Shell("github", _github_word),
@@ -201,13 +279,17 @@ COMPLETIONS: Final[Mapping[str, Completion]] = {
     shell.name: shell.completion for shell in FORMATS.values() if shell.completion
 }
 
+_LONGEST_NAME = 100
 _OUR_COMMANDS = frozenset({"opencode-litellm", "opencode-with-litellm"})
 
 
-def command_name(text: str) -> str:
-    """Return ``text`` when every shell takes it as the name of a command, else raise UsageFailure."""
+def command_name(text: str, shell: Shell) -> str:
+    """Return ``text`` when ``shell`` can have a command of this name, and in no shell it is a keyword.
+
+    UsageFailure otherwise.
+    """
     reserved = _OUR_COMMANDS.union(*(shell.reserved for shell in FORMATS.values()))
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", text) or text.lower() in reserved:
+    if not re.fullmatch(shell.command, text) or len(text) > _LONGEST_NAME or text.lower() in reserved:
         problem = f"--cmd {text[:100]!r} cannot be the name of a command in every shell"
         raise UsageFailure(problem, "choose another plain word, such as oc")
     return text

@@ -118,6 +118,7 @@ def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> It
 def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     snippet = emission.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
     line = STARTUPS[name].line
+    renewal = STARTUPS[name].renewal or line
     files = STARTUPS[name].files(environment)
     path = next((file for file in files if os.path.exists(file)), files[0])
     with _explained(path, f"make it writable, or add this line where the file is managed: {line}"):
@@ -130,7 +131,7 @@ def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome
             yield Outcome(UNCHANGED, path)
             return
         _write(path, wanted, _FILE, dry_run)
-    yield Outcome(WROTE, path, f"new {name} shells are ready; in one that is already running, run: {line}")
+    yield Outcome(WROTE, path, f"new {name} shells are ready; in one that is already running, run: {renewal}")
 
 
 def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:

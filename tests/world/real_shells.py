@@ -6,8 +6,10 @@ A shell that has a snippet is one row here, a ``SnippetShell``; every test of al
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from opencode_litellm.shells.formats import SHELLS
 
 from . import tools
 
@@ -25,8 +27,8 @@ class RealShell:
     program: str = ""
     command: str = "-c"
     prologue: str = ""
-    evaluate: str = 'eval "$(/bin/cat {path})"\n'
-    status: str = "$?"
+    # How it evaluates what a command prints.
+    evaluate: str = 'eval "$({command})"'
 
     def path(self) -> str:
         """Return the path of its program."""
@@ -47,10 +49,10 @@ class RealShell:
         )
 
     def evaluates(self, text: str, folder: Path, name: str = "emitted") -> str:
-        """Return the line of an rc file that evaluates ``text`` as our output."""
+        """Return the line that evaluates ``text`` as the output of a command."""
         path = folder / name
         path.write_bytes(text.encode())
-        return self.evaluate.format(path=path)
+        return self.evaluate.format(command=f"/bin/cat {path}") + "\n"
 
 
 @dataclass(frozen=True)
@@ -60,27 +62,40 @@ class SnippetShell(RealShell):
     # Where the startup file is for somebody with nothing but HOME, seen from there; and with the folders of MOVED.
     startup_file: str = field(kw_only=True)
     moved_startup_file: str = field(kw_only=True)
-    # How a user starts it to run one line. Where it reads no startup file then, the line begins with ``read``.
+    # How a user starts it to run one line; without options the line is typed. Where it reads no startup file then,
+    # the line begins with ``read``.
     interactive: tuple[str, ...] = field(kw_only=True)
     read: str = ""
     # The whole text of `env` for CHANGES.
     assignments: str = field(kw_only=True)
     # A script that prints how ``opencode-litellm {words} `` can go on. ``./script`` has the completion script.
     completes: str = ""
-    # The snippet is a function, which can fall back to plain opencode; PowerShell has an alias.
-    has_function: bool = True
-    # A script that prints "failed" after opencode failed, and "worked" else.
-    asks: str = "if opencode; then echo worked; else echo failed; fi\n"
-    # What keeps a script going after a failure.
-    tolerate: str = "set +e\n"
-    source: str = "."
-    # What goes before a program's path in quotes.
-    call: str = ""
+    # The snippet can fall back to plain opencode; PowerShell has an alias, which cannot.
+    falls_back: bool = True
+    # A script that has what ``init`` prints, in the file ``path``.
+    snippet: str = ""
+    # A line that calls a command; ``separator`` stands between its words.
+    calls: str = "{name} {words}"
+    separator: str = " "
+    # Scripts that print the status of a line, and "failed" or "worked"; one that ends with it.
+    reports: str = "{line} && echo 0 || echo $?"
+    asks: str = "if {line}; then echo worked; else echo failed; fi"
+    ends: str = "{line} || exit $?"
+    # A script that has what a startup file has: ``text``, in the file ``path``.
+    sources: str = ". '{path}'"
+    # A line that starts a program by its path, with an argument.
+    starts: str = "'{program}' '{argument}'"
     linters: tuple[tuple[str, ...], ...] = ()
 
-    def ends(self) -> str:
-        """Return the line that ends a script with the last status."""
-        return f"exit {self.status}\n"
+    def line(self, name: str, *words: str) -> str:
+        """Return a line that calls a command with these words."""
+        quoted = self.separator.join(map(SHELLS[self.name].word, words))
+        return self.calls.format(name=name, words=quoted).strip()
+
+    def has(self, snippet: str, folder: Path, name: str = "snippet") -> str:
+        """Return the line of a script that evaluates a snippet of ``init``."""
+        line = self.evaluates(snippet, folder, name)
+        return self.snippet.format(path=folder / name, text=snippet) + "\n" if self.snippet else line
 
 
 # What `assignments` are for, and where startup files are looked for in the test of moved ones.
@@ -124,8 +139,7 @@ ZSH = SnippetShell(
 FISH = SnippetShell(
     "fish",
     ("--no-config",),
-    evaluate="/bin/cat {path} | source\n",
-    status="$status",
+    evaluate="{command} | source",
     startup_file=".config/fish/conf.d/opencode-litellm.fish",
     moved_startup_file="/config/fish/conf.d/opencode-litellm.fish",
     interactive=("-c",),
@@ -138,9 +152,10 @@ end
 set --global --export EMPTY ''
 """,
     completes="source ./script; complete -C 'opencode-litellm {words} ' | cut -f1",
-    asks="if opencode; echo worked; else; echo failed; end\n",
-    tolerate="",
-    source="source",
+    reports="{line}; echo $status",
+    asks="if {line}; echo worked; else; echo failed; end",
+    ends="{line}; exit $status",
+    sources="source '{path}'",
     linters=(("fish", "--no-execute"), ("fish_indent", "--check")),
 )
 PWSH = SnippetShell(
@@ -148,8 +163,7 @@ PWSH = SnippetShell(
     ("-NoProfile", "-NonInteractive"),
     command="-Command",
     prologue="Set-StrictMode -Version latest\n$ErrorActionPreference = 'Stop'\n",
-    evaluate="Invoke-Expression (& /bin/cat {path} | Out-String)\n",
-    status="$LASTEXITCODE",
+    evaluate="Invoke-Expression (& {command} | Out-String)",
     startup_file=".config/powershell/profile.ps1",
     moved_startup_file="/config/powershell/profile.ps1",
     interactive=("-NoProfile", "-NonInteractive", "-Command"),
@@ -165,14 +179,101 @@ $env:EMPTY = ''
     " $line = 'opencode-litellm {words} '.Replace('  ', ' ');"
     " foreach ($match in [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null)"
     ".CompletionMatches) {{ $match.CompletionText }}",
-    has_function=False,
-    asks="opencode\nif ($?) { 'worked' } else { 'failed' }\n",
-    tolerate="",
-    call="& ",
+    falls_back=False,
+    reports="{line}; $LASTEXITCODE",
+    asks="{line}\nif ($?) {{ 'worked' }} else {{ 'failed' }}",
+    ends="{line}; exit $LASTEXITCODE",
+    starts="& '{program}' '{argument}'",
 )
-POSIX = (RealShell("dash", ("-eu",)), RealShell("ksh", ("-eu",)), RealShell("mksh", ("-eu",)))
+DASH = SnippetShell(
+    "posix",
+    ("-eu",),
+    program="dash",
+    startup_file=".profile",
+    moved_startup_file="{home}/.profile",
+    interactive=("-i", "-c"),
+    assignments=EXPORTS,
+    linters=(
+        ("dash", "-n"),
+        ("shellcheck", "--norc", "--enable=all", "--shell=sh"),
+        ("shfmt", "--diff", "--indent=2", "--case-indent", "--language-dialect=posix"),
+    ),
+)
+KSH, MKSH = (replace(DASH, program=name, linters=()) for name in ("ksh", "mksh"))
+BUSYBOX = replace(DASH, program="busybox", options=("ash", "-eu"), interactive=("ash", "-i", "-c"), linters=())
+NUSHELL = SnippetShell(
+    "nushell",
+    ("--no-config-file",),
+    program="nu",
+    evaluate="{command} | from json | load-env",
+    startup_file=".config/nushell/autoload/opencode-litellm.nu",
+    moved_startup_file="/config/nushell/autoload/opencode-litellm.nu",
+    interactive=("-c",),
+    # It reads that folder for its prompt alone.
+    read="source '{file}'\n",
+    assignments='{"OPENCODE_CONFIG_CONTENT":"\\u007b\\u0022it\\u0027s\\u0022:\\u0022a \\u00e9\\u0022}",'
+    '"OPENCODE_CONFIG":"/h/a b.json","GONE":null,"EMPTY":""}\n',
+    completes="$'source script(char nl)opencode-litellm {words} ' | str replace '  ' ' ' | save --force line.nu;"
+    " ^$nu.current-exe --ide-complete (open --raw line.nu | str length) line.nu"
+    " | from json | get completions | to text",
+    snippet="source {path}",
+    reports="try {{ {line} }} catch {{}}; print ($env.LAST_EXIT_CODE? | default 0)",
+    asks="try {{ {line}; print worked }} catch {{ print failed }}",
+    ends="{line}",
+    sources="source '{path}'",
+    starts="^'{program}' '{argument}'",
+)
+ELVISH = SnippetShell(
+    "elvish",
+    ("-norc",),
+    evaluate="eval ({command} | slurp)",
+    startup_file=".config/elvish/rc.elv",
+    moved_startup_file="/config/elvish/rc.elv",
+    interactive=(),
+    assignments="""\
+set-env OPENCODE_CONFIG_CONTENT '{"it''s":"a é"}'
+set-env OPENCODE_CONFIG '/h/a b.json'
+unset-env GONE
+set-env EMPTY ''
+""",
+    # A script has no "edit:", so it gets one that keeps what the completion script sets.
+    completes="var kept: = (ns [&arg-completer=[&]]);"
+    " eval (slurp < script) &ns=(ns [&edit:=(ns [&completion:=$kept:])]);"
+    " $kept:arg-completer[opencode-litellm] opencode-litellm {words} '' | each {{|word| echo $word }}",
+    # Evaluated, it defines a command for the prompt alone, and a script has none.
+    snippet="{text}",
+    reports="try {{ {line}; echo 0 }} catch error {{ echo $error[reason][exit-status] }}",
+    asks="try {{ {line}; echo worked }} catch {{ echo failed }}",
+    ends="try {{ {line} }} catch error {{ exit $error[reason][exit-status] }}",
+    sources="{text}",
+)
+XONSH = SnippetShell(
+    "xonsh",
+    ("--no-rc",),
+    evaluate="execx($({command}))",
+    startup_file=".config/xonsh/rc.d/opencode-litellm.xsh",
+    moved_startup_file="/config/xonsh/rc.d/opencode-litellm.xsh",
+    interactive=("-i", "-c"),
+    assignments="""\
+__xonsh__.env["OPENCODE_CONFIG_CONTENT"] = '{"it\\'s":"a \\xe9"}'
+__xonsh__.env["OPENCODE_CONFIG"] = '/h/a b.json'
+__xonsh__.env.pop("GONE", None)
+__xonsh__.env["EMPTY"] = ''
+""",
+    completes="execx(open('script').read())\nfrom xonsh.completer import Completer\n"
+    "print(*Completer().complete_line('opencode-litellm {words} '.replace('  ', ' '))[0])",
+    calls="{name} @([{words}])",
+    separator=", ",
+    reports="print(![{line}].rtn)",
+    asks="print('worked' if ![{line}] else 'failed')",
+    ends="exit(![{line}].rtn)",
+    starts="![@(['{program}', '{argument}'])]",
+    sources="source '{path}'",
+)
 
-WITH_SNIPPET = (BASH, ZSH, FISH, PWSH)
+WITH_SNIPPET = (BASH, ZSH, FISH, PWSH, DASH, NUSHELL, ELVISH, XONSH)
+# The other shells that read what is for dash.
+POSIX = (KSH, MKSH, BUSYBOX)
 
 
 @dataclass(frozen=True)

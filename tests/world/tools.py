@@ -11,6 +11,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 LITELLM = PROJECT / ".tools/litellm/bin/litellm"
 OPENCODE = PROJECT / ".tools/node/node_modules/.bin/opencode"
 PRISMA = PROJECT / ".tools/prisma/node_modules"
+NUSHELL = PROJECT / ".tools/nushell/node_modules/@nushell"
 PLUGIN = PROJECT / ".tools/node/node_modules/opencode-plugin-litellm"
 # Beside the interpreter that runs this: .venv/bin, as `make` set it up.
 SCRIPTS = Path(sys.executable).parent
@@ -47,8 +48,9 @@ def postgresql() -> Path:
 
 def program(name: str) -> Path:
     """Return a program of the system's, such as a shell or tmux."""
-    # Where .ci/run puts PowerShell, and Debian nginx; these folders are on few PATHs by themselves.
-    folders = (os.environ["PATH"], str(Path.home() / ".local/bin"), "/usr/sbin")
+    # Where .ci/run puts PowerShell, `make setup` nushell, and Debian nginx: folders on few PATHs by themselves.
+    nushell = (str(folder) for folder in NUSHELL.glob("*/bin"))
+    folders = (os.environ["PATH"], str(Path.home() / ".local/bin"), "/usr/sbin", *nushell)
     path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:
         raise ToolMissing(f"{name} is not installed here")
