@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import tools
-from world.config_endpoint import ConfigEndpoint, Refused
+from world.config_endpoint import ConfigEndpoint, Refused, spare_install
 from world.home import make_home, write
 
 from opencode_litellm import jsonc, variables
@@ -36,15 +36,6 @@ def text(**options: Any) -> str:
 def lay_out(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
         write(folder / name, content)
-
-
-def spare_installs(home: Path) -> None:
-    """Let every folder look as if opencode had installed its plugin library there, which it else tries."""
-    lock = {"packages": {"": {"dependencies": {"@opencode-ai/plugin": "*"}}}}
-    for folder in (".config/opencode", *(path.removesuffix("/") for path in FOLDERS)):
-        if (home / folder).is_dir():
-            (home / folder / "node_modules").mkdir()
-            lay_out(home, {f"{folder}/package-lock.json": json.dumps(lock)})
 
 
 def options(merged: dict[str, Any]) -> Any:
@@ -380,7 +371,8 @@ def test_random_layers_merge_as_in_opencode(
             environment[place] = content
         else:
             lay_out(home, {place: content})
-    spare_installs(home)
+    for name in (".config/opencode", *FOLDERS):
+        spare_install(home / name)
     if draw.random() < 0.7:
         environment["OPENCODE_CONFIG"] = str(home / "custom.json")
     if draw.random() < 0.7:
