@@ -40,7 +40,7 @@ def printed_until(process: subprocess.Popen[str], text: str) -> str:
     return next(line for line in process.stdout if text in line)
 
 
-def test_every_shell_that_is_here_lists_the_models_and_gets_an_answer(
+def test_it_lists_the_models_and_every_shell_that_is_here_gets_an_answer(
     demo: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     here = []
@@ -62,18 +62,24 @@ def test_every_shell_that_is_here_lists_the_models_and_gets_an_answer(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
-def test_an_interrupted_demo_leaves_nothing_behind(
-    demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, status: int
-) -> None:
+def test_an_interrupted_demo_leaves_nothing_behind(demo: subprocess.Popen[str], tmp_path: Path) -> None:
     proxy = printed_until(demo, "LiteLLM serves").split()[-1]
     printed_until(demo, "$ opencode models")
-    demo.send_signal(number)
-    demo.send_signal(number)
+    demo.send_signal(signal.SIGINT)
+    demo.send_signal(signal.SIGINT)
     demo.communicate(timeout=60)
-    assert demo.returncode == status
+    assert demo.returncode == 128 + signal.SIGINT
     with pytest.raises(URLError, match="refused"):
         urlopen(proxy, timeout=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_ended_while_it_starts_leaves_nothing_behind(
+    demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    printed_until(demo, "Starting LiteLLM")
+    demo.send_signal(number)
+    demo.communicate(timeout=60)
+    assert demo.returncode == 128 + number
     assert list(tmp_path.iterdir()) == []
