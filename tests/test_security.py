@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hunt.driver import Company
 from test_keys import configuration, section, store, write
-from world.commands import Commands
 from world.config_endpoint import ConfigEndpoint
 from world.handover import ENV, EXEC, applied, asked, handed_over
 from world.network import own_loopback
@@ -44,13 +43,6 @@ def company() -> Iterator[Company]:
     """Return an HTTP proxy that knows what goes through it."""
     with Company() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    """Return our commands without Python's start, for tests of hundreds."""
-    with Commands() as made:
-        yield made
 
 
 def globally(environment: dict[str, str], sections: dict[str, dict[str, Any]]) -> None:
@@ -352,7 +344,7 @@ COMMANDS = ("config", "env json", "models", "refresh", "doctor", "doctor --json"
 @pytest.mark.parametrize("origin", ["section", "reference", "flag", "LITELLM_PROXY_URL", "HTTP_PROXY"])
 @pytest.mark.parametrize("what", UNSPEAKABLE)
 def test_no_message_repeats_an_address_that_may_hold_a_secret(
-    what: str, origin: str, environment: dict[str, str], commands: Commands
+    what: str, origin: str, environment: dict[str, str]
 ) -> None:
     text = UNSPEAKABLE[what]
     flags: list[str] = []
@@ -368,7 +360,7 @@ def test_no_message_repeats_an_address_that_may_hold_a_secret(
         globally(environment, {"litellm": {"options": {"baseURL": address}}})
     for command in COMMANDS:
         name, *rest = command.split()
-        finished = commands(environment, "/", name, "--timeout", "0.5", "--verbose", *flags, *rest)
+        finished = run(["opencode-litellm", name, "--timeout", "0.5", "--verbose", *flags, *rest], environment, "/")
         assert SPOKEN not in finished.stdout + finished.stderr, (command, finished)
 
 

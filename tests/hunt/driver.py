@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from world.commands import Commands
 from world.home import end_inhabitants, make_home
+from world.opencode import run
 from world.server import Request, Server, send_json
 from world.stub import IDENTITY, StubProxy
 
@@ -54,7 +54,6 @@ class World:
     def __enter__(self) -> World:
         self.named = {name: self._stack.enter_context(StubProxy(_models(name))) for name in SERVERS}
         self.company = self._stack.enter_context(Company())
-        self.commands = self._stack.enter_context(Commands())
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -138,7 +137,7 @@ class Happening:
         return environment
 
     def _command(self, step: Step, environment: dict[str, str], *arguments: str) -> Any:
-        finished = self.world.commands(environment, self._folder(step.folder), *arguments)
+        finished = run(["opencode-litellm", *arguments], environment, self._folder(step.folder))
         self._look_through(finished.stderr, f"standard error of {arguments[0]}")
         if "Traceback" in finished.stderr or "fault of our own" in finished.stderr:
             self.found.violations.append(finished.stderr)
@@ -223,7 +222,7 @@ class Happening:
         for name, server in self.case.outputs.items():
             plain = {key: value for key, value in home.items() if key not in ("OPENCODE_CONFIG_CONTENT",)}
             arguments = ["config", "--output", str(base / name / "opencode.json"), "--url", self.world.url(server)]
-            self.world.commands(plain, base, *arguments)
+            run(["opencode-litellm", *arguments], plain, base)
         return home
 
 

@@ -1,84 +1,176 @@
-"""Our commands without Python's start: a process that has loaded everything, and is copied for each command."""
+"""Our commands without Python's start: a process that has loaded everything is copied for each command.
+
+A command costs 30 ms of processor time like that, in place of 160. What matters at Python's own start, such as what is
+imported when, needs the real one: ``sh -c`` in front is enough.
+"""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import os
+import shutil
+import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
-from .opencode import Finished
+from . import tools
+from .processes import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-# It has one thread when it forks, and each copy ends as the console script does.
-_SOURCE = """
-import gc, json, os, sys, tempfile, traceback
+# What Python and the C library read when they start, and not again.
+_READ_AT_START = ("PYTHON", "LC_", "LD_", "TZ")
+_LANG = "C.UTF-8"
+# Linux: the network of the thread that asks, which may have a loopback of its own; the command moves there.
+_NETWORK = "/proc/thread-self/ns/net"
+
+# The server forks for each connection, and that process for the command, so that many can run at once. The command
+# ends as the console script does: by SystemExit, at the very end of the script.
+_SERVER = """
+import ctypes, json, os, select, signal, socket, sys
 import opencode_litellm.cli, opencode_litellm.doctor, opencode_litellm.listing
 import opencode_litellm.launch.warm, opencode_litellm.launch.cold, opencode_litellm.launch.credentials
 import opencode_litellm.litellm.question, opencode_litellm.shells.emission
 import jinja2, requests
 from opencode_litellm import __main__
 
-gc.disable()  # it would write to all that a copy shares
-gc.freeze()
-asked, told = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-for line in asked:
-    order = json.loads(line)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+def received(connection):
+    message, files, _, _ = socket.recv_fds(connection, 1 << 20, 4)
+    while not message.endswith(b"\\n"):
+        message += connection.recv(1 << 20)
+    return json.loads(message), files
+
+def order():
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        ready, _, _ = select.select([listening, 0], [], [])
+        if 0 in ready:
+            os._exit(0)
+        connection, _ = listening.accept()
+        if os.fork():
+            connection.close()
+            continue
+        listening.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        ordered, files = received(connection)
         child = os.fork()
         if not child:
-            status = 70
-            try:
-                os.environ.clear()
-                os.environ.update(order["environment"])
-                os.chdir(order["folder"])
-                os.dup2(out.fileno(), 1)
-                os.dup2(err.fileno(), 2)
-                sys.argv = order["command"]
-                status = __main__.main()
-                sys.stdout.flush()
-            except SystemExit as end:
-                status = end.code or 0
-            except BaseException:
-                traceback.print_exc()
-                sys.stderr.flush()
-            os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="replace"))
-    told.write(json.dumps([status, *texts]) + "\\n")
-    told.flush()
+            connection.close()
+            os.setsid()
+            for number, file in enumerate(files[:3]):
+                os.dup2(file, number)
+            for file in files[3:]:
+                ctypes.CDLL(None).setns(file, 0)
+            for file in files:
+                os.close(file)
+            return ordered
+        for file in files:
+            os.close(file)
+        connection.sendall(b"%d\\n" % child)
+        connection.sendall(b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        os._exit(0)
+
+ordered = order()
+os.environ.clear()
+os.environ.update(ordered["environment"])
+os.chdir(ordered["folder"])
+sys.argv = ordered["command"]
+sys.path[0] = os.path.dirname(os.path.realpath(sys.argv[0]))
+sys.exit(__main__.main() if os.path.basename(sys.argv[0]) == "opencode-litellm" else __main__.opencode())
 """
 
 
-class Commands:
-    """Runs ``opencode-litellm ARGUMENTS`` as long as the ``with`` block lives; one at a time."""
+class Copy:
+    """A command that runs, with what ``subprocess.Popen`` has: ``pid``, ``wait`` and ``poll``."""
 
-    def __enter__(self) -> Commands:
-        self._parent = subprocess.Popen(
-            [sys.executable, "-c", _SOURCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = connection.makefile("r")
+        self.pid = int(self._lines.readline())
+        self._status: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status, or raise ``subprocess.TimeoutExpired``."""
+        if self._status is None:
+            self._connection.settimeout(timeout)
+            try:
+                self._status = int(self._lines.readline())
+            except TimeoutError as error:
+                raise subprocess.TimeoutExpired("a command of ours", timeout or 0) from error
+        return self._status
+
+    def poll(self) -> int | None:
+        """Do nothing: whoever copies the command also waits for it."""
+        return self._status
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._lines.close()
+        self._connection.close()
+
+
+def path_of(command: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Return where a console script of ours is, if ``command`` is one and its copy would behave like it."""
+    name = command[0]
+    if name not in tools.CONSOLE_SCRIPTS or environment.get("LANG") != _LANG:
+        return None
+    if any(variable.startswith(_READ_AT_START) for variable in environment):
+        return None
+    path = shutil.which(name, path=environment.get("PATH"))
+    return path if path and os.path.realpath(path) == str(tools.SCRIPTS / name) else None
+
+
+@contextmanager
+def copied(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path | str,
+    *,
+    stdin: IO[bytes],
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+) -> Iterator[Copy]:
+    """Run a command of ours in a group of its own, as ``process_group`` does for any program."""
+    order = {"environment": dict(environment), "folder": str(folder), "command": list(command)}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(_server())
+        message = json.dumps(order).encode() + b"\n"
+        with open(_NETWORK if os.path.exists(_NETWORK) else os.devnull) as network:
+            files = [file.fileno() for file in (stdin, stdout, stderr, network)]
+            sent = socket.send_fds(connection, [message], files)
+        connection.sendall(message[sent:])
+        copy = Copy(connection)
+        try:
+            yield copy
+        finally:
+            ended(copy)
+            copy.close()
+
+
+@functools.cache
+def _server() -> str:
+    """Start the process that is copied, which ends with this one; return the path of its socket."""
+    folder = tempfile.TemporaryDirectory(prefix="commands-")
+    path = str(Path(folder.name, "socket"))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(64)
+        environment = {"LANG": _LANG, "HOME": folder.name, "PATH": os.environ["PATH"]}
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER, str(listening.fileno())],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            pass_fds=[listening.fileno()],
         )
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._parent.kill()
-        self._parent.communicate()
-
-    def __call__(self, environment: Mapping[str, str], folder: Path | str, *arguments: str) -> Finished:
-        """Run one command to its end."""
-        assert self._parent.stdin is not None
-        assert self._parent.stdout is not None
-        order = {
-            "environment": dict(environment),
-            "folder": str(folder),
-            "command": ["opencode-litellm", *arguments],
-        }
-        self._parent.stdin.write(json.dumps(order) + "\n")
-        self._parent.stdin.flush()
-        return Finished(*json.loads(self._parent.stdout.readline()))
+    atexit.register(folder.cleanup)
+    atexit.register(process.communicate)
+    return path

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
+from . import commands
 from .processes import process_group
 
 if TYPE_CHECKING:
@@ -44,10 +46,15 @@ def run(
     ):
         stdin.write(given)
         stdin.seek(0)
+        path = commands.path_of(command, environment)
         # env(1) looks the program up on the PATH that it is given; subprocess would use ours.
-        whole = ["/usr/bin/env", *command]
-        with process_group(
-            whole, environment, folder or environment["HOME"], stdin=stdin, stdout=stdout, stderr=stderr
+        start = (
+            partial(commands.copied, [path, *command[1:]])
+            if path
+            else partial(process_group, ["/usr/bin/env", *command])
+        )
+        with start(
+            environment, folder or environment["HOME"], stdin=stdin, stdout=stdout, stderr=stderr
         ) as process:
             status = process.wait(timeout)
         return Finished(status, _text(stdout), _text(stderr))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,10 +42,21 @@ def process_group(
     try:
         yield process
     finally:
-        _end(process)
+        ended(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+class Group(Protocol):
+    """The first process of a group, of which it has the number."""
+
+    pid: int
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+
+def ended(process: Group) -> None:
+    """End what is left of a group, and wait for its first process."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not _tell(process, number):
             break
@@ -56,7 +67,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _tell(process: subprocess.Popen[bytes], number: int) -> bool:
+def _tell(process: Group, number: int) -> bool:
     """Send a signal to what is left of the group; 0 only asks whether anything is."""
     try:
         os.killpg(process.pid, number)
