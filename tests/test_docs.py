@@ -235,6 +235,19 @@ def test_every_shell_has_its_line_in_the_readme_or_on_the_page_of_shells() -> No
     assert [name for name, startup in STARTUPS.items() if startup.line not in lines] == []
 
 
+def test_the_page_of_options_has_every_exit_status() -> None:
+    failures = {value.exit_status for value in vars(errors).values() if isinstance(value, type(errors.Failure))
+                and issubclass(value, errors.Failure)}  # fmt: skip
+    section = (DOCS / "options.md").read_text().partition("## Exit statuses")[2].partition("\n## ")[0]
+    assert set(map(int, re.findall(r"(?m)^\| (\d+) \|", section))) == failures | {0, cli.DIFFERENT, cli.NO_MATCH}
+
+
+def test_the_readme_has_every_command() -> None:
+    table = README.read_text().partition("\n## Commands\n")[2].partition("\n## ")[0]
+    first_words = {piece.split()[0] for piece in re.findall(r"`([^`]+)`", table)}
+    assert set(COMMANDS) - first_words == set()
+
+
 def headings(page: str) -> list[str]:
     """Return the headings of the second level."""
     return re.findall(r"(?m)^## (.+)$", (DOCS / page).read_text())
@@ -253,28 +266,43 @@ def test_troubleshooting_has_every_message_of_doctor() -> None:
     messages = {text for call in found for text in call.third}
     for path in [*PACKAGE.rglob("*.py")]:
         messages |= {text for call in calls(path, FAILURES) for text in call.first}
-    fragments = {max(re.split(r"\{\}", text), key=len).strip(" ,:;()") for text in messages}
+    fragments = set(map(longest, messages))
     assert len(fragments) > 40
     assert sorted(fragment for fragment in fragments if fragment not in page) == []
 
 
+def test_troubleshooting_has_every_warning_of_the_settings() -> None:
+    page = (DOCS / "troubleshooting.md").read_text()
+    for path in (PACKAGE / "settings").glob("*.py"):
+        warnings = [text for call in calls(path, {"warn"}) for text in call.second]
+        failures = [text for call in calls(path, {"UsageFailure"}) for text in call.first]
+        missing = [text for text in map(longest, warnings + failures) if text not in page]
+        assert missing == [], path.name
+
+
+def longest(message: str) -> str:
+    """Return the longest part of a message that is always the same."""
+    return max(message.split("{}"), key=len).strip(" ,:;()")
+
+
 class Call(NamedTuple):
-    """A call with texts as arguments: what may stand for the first and the third, ``{}`` for what is put in."""
+    """A call with texts as arguments: what may stand for each, with ``{}`` for what is put in; ``status`` is a name."""
 
     first: list[str]
-    status: str
+    second: list[str]
     third: list[str]
+    status: str
 
 
 def calls(path: Path, functions: Collection[str]) -> Iterator[Call]:
-    """Yield the calls of functions in a module."""
+    """Yield the calls of functions and methods in a module."""
     for scope in ast.walk(ast.parse(path.read_text())):
         if isinstance(scope, ast.FunctionDef):
             for node in ast.walk(scope):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions:
+                if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in functions:
                     first, second, third = [*node.args, None, None, None][:3]
                     status = second.id if isinstance(second, ast.Name) else ""
-                    yield Call(texts(first, scope), status, texts(third, scope))
+                    yield Call(*(texts(argument, scope) for argument in (first, second, third)), status)
 
 
 def texts(node: ast.AST | None, scope: ast.FunctionDef) -> list[str]:

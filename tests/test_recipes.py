@@ -417,7 +417,7 @@ def test_a_whole_company(ada: dict[str, str], proxy: StubProxy, tmp_path: Path) 
     (etc / "opencode").mkdir()
     for file in (CONFIGURATION, STORED_KEY, ".bashrc"):
         Path(ada["HOME"], file).unlink()
-    root = {"HOME": str(tmp_path), "PATH": ada["PATH"]}
+    root = {"HOME": str(tmp_path), "PATH": ada["PATH"], "OPENCODE_TEST_MANAGED_CONFIG_DIR": str(etc / "opencode")}
 
     done = bash(made, root)
     assert (done.status, done.stdout, done.stderr) == (0, "", "")
@@ -434,6 +434,6 @@ def test_a_whole_company(ada: dict[str, str], proxy: StubProxy, tmp_path: Path) 
     # Whoever logs in, with a key of their own.
     proxy.serve(["gpt-4o", "new-model", "newest-model"])
     login = f". {etc}/profile.d/opencode-litellm.sh\nopencode run hi\n"
-    own = {**ada, "LITELLM_API_KEY": "sk-right", "OPENCODE_TEST_MANAGED_CONFIG_DIR": str(etc / "opencode")}
+    own = {**root, **ada, "LITELLM_API_KEY": "sk-right"}
     done = bash(login, own)
     assert said(done) == ["opencode run hi: gpt-4o new-model newest-model"]
