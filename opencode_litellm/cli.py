@@ -13,7 +13,7 @@ import click  # noqa: TID253 - this module is what click is for, and only main()
 
 from opencode_litellm import __version__, terminal, variables
 from opencode_litellm.errors import Failure, UsageFailure
-from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect
+from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect, preferred
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -118,8 +118,12 @@ def init(shell: str | None, command: str) -> None:
     from opencode_litellm.shells import emission, replay
 
     name = shell or detect()
-    text = emission.snippet(name, command, os.environ)
-    replay.keep(name, command, os.environ, text)
+    complaints: list[UsageFailure] = []
+    text = emission.snippet(name, command, os.environ, complaints.append)
+    for complaint in complaints:
+        terminal.note(str(complaint), os.environ)
+    if not complaints:  # which the next one would not repeat
+        replay.keep(name, command, os.environ, text)
     terminal.emit(text)
 
 
@@ -137,12 +141,12 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
     if unset:
-        terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
+        terminal.emit(emission.assignments(name, delivery.undo(environment), environment, _noting(environment)))
         return
     version, recipient = _recipient(environment)
     if recipient == versions.SERVER:
         _hand_to_server(delivery.shared(environment), f"{version}'s server")
-        terminal.emit(emission.assignments(name, delivery.undo(environment), environment))
+        terminal.emit(emission.assignments(name, delivery.undo(environment), environment, _noting(environment)))
         return
     named = {**environment, variables.NAMED_MODEL: variables.ANY_MODEL}  # by whoever starts opencode later
     try:
@@ -150,7 +154,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     except Failure:
         if limits := restriction.wanted(environment, _folder()):
             limited = delivery.limited(delivery.undo(environment), limits, environment)
-            terminal.emit(emission.assignments(name, limited, environment))
+            terminal.emit(emission.assignments(name, limited, environment, _noting(environment)))
         raise
     if name == "dotenv":  # may be for a machine that has no file of ours
         handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
@@ -164,7 +168,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         for variable, value in handover.changes.items()
         if value is not None or environment.get(variable) != secrets.get(variable)
     }
-    terminal.emit(emission.assignments(name, changes, environment))
+    terminal.emit(emission.assignments(name, changes, environment, _noting(environment)))
 
 
 @opencode_litellm.command()
@@ -362,7 +366,7 @@ _end_help_with_examples()
 def _running(shim: bool) -> list[str]:
     """Return the shell that runs us. When a ``shim`` is installed as well, it may be one that we do not know."""
     try:
-        return [detect()]
+        return [preferred(os.environ)]
     except UsageFailure as failure:
         if not shim:
             raise
@@ -382,6 +386,11 @@ def _said(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
         if outcome.note:
             terminal.note(outcome.note, os.environ)
     return status
+
+
+def _noting(environment: Environment) -> Callable[[UsageFailure], None]:
+    """Return what prints a failure without which we go on."""
+    return lambda failure: terminal.note(str(failure), environment)
 
 
 def _folder() -> str:

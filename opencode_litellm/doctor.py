@@ -139,7 +139,7 @@ def _startup(environment: Mapping[str, str]) -> Check:
 
 
 def _templates(environment: Mapping[str, str]) -> Check:
-    """Render the user's own templates: a broken snippet leaves a shell without its function."""
+    """Render the user's own templates: one that is broken has no effect."""
     folder = Path(variables.override_folder(environment))
     # Path.exists raises an error for a folder that nobody may look into.
     replaced = [name for name in FORMATS if os.path.exists(folder / f"{name}.j2")]
@@ -149,7 +149,7 @@ def _templates(environment: Mapping[str, str]) -> Check:
                 emission.snippet(name, "opencode", environment)
             emission.assignments(name, {"SET": "value", "REMOVED": None}, environment)
     except UsageFailure as failure:
-        return _failed("templates", failure)
+        return Check("templates", WARNING, failure.problem, failure.remedy)
     if not replaced:
         return Check("templates", OK, "built-in")
     return Check("templates", OK, f"built-in, except {', '.join(f'{name}.j2' for name in replaced)} in {folder}")

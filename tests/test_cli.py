@@ -260,6 +260,15 @@ def test_env_in_a_shell_hands_over_and_unset_restores(shell: SnippetShell, user:
     assert restored == own
 
 
+def test_a_broken_template_is_named_and_the_built_in_one_takes_its_place(user: dict[str, str]) -> None:
+    built_in = [tool(user, "init", "bash").stdout, tool(user, "env", "bash").stdout]
+    path = write(Path(user["XDG_CONFIG_HOME"], "opencode-litellm/templates/bash.j2"), "{% broken %}")
+    for _ in range(2):
+        broken = [tool(user, "init", "bash"), tool(user, "env", "bash")]
+        assert ([done.status for done in broken], [done.stdout for done in broken]) == ([0, 0], built_in)
+        assert all(f"{path}, line 1: " in done.stderr for done in broken)
+
+
 def test_env_always_asks_and_uses_nothing_old(proxy: StubProxy, user: dict[str, str]) -> None:
     assert tool(user, "exec", "--", "true").status == 0
     proxy.serve(["new"])

@@ -200,12 +200,22 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "said"), BROKEN)
+def test_the_built_in_template_takes_the_place_of_a_broken_one(text: str | bytes, said: str, tmp_path: Path) -> None:
+    complaints: list[UsageFailure] = []
+    path = override(tmp_path, "bash.j2", text)
+    plain = {"HOME": "/nonexistent"}
+    own = {"HOME": str(tmp_path)}
+    assert emission.snippet("bash", "oc", own, complaints.append) == emission.snippet("bash", "oc", plain)
+    assert str(complaints[0]).startswith(f"{path}{said}")
+
+
+@pytest.mark.parametrize(("text", "said"), BROKEN)
 def test_a_broken_template_of_the_user_s_is_named_with_its_line(text: str | bytes, said: str, tmp_path: Path) -> None:
     path = override(tmp_path, "bash.j2", text)
     with pytest.raises(UsageFailure) as caught:
         emission.snippet("bash", "oc", {"HOME": str(tmp_path)})
     assert str(caught.value).startswith(f"{path}{said}")
-    assert str(caught.value).endswith(": correct this template, or delete it to use the built-in one")
+    assert str(caught.value).endswith(": correct or delete this template: until then, the built-in one takes its place")
 
 
 def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:

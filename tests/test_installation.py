@@ -213,6 +213,13 @@ def test_the_shell_that_runs_it_is_meant_when_none_is_named(shell: SnippetShell,
 
 
 @pytest.mark.needs("dash")
+@pytest.mark.parametrize(("login_shell", "file"), [("/bin/zsh", ".zshrc"), ("/bin/sh", ".profile"), ("", ".profile")])
+def test_in_a_bare_sh_the_shell_of_the_account_is_meant(login_shell: str, file: str, home: dict[str, str]) -> None:
+    done = run([tools.program("dash"), "-c", "opencode-litellm install; exit 0"], {**home, "SHELL": login_shell})
+    assert done.stdout == f"wrote {home['HOME']}/{file}\n"
+
+
+@pytest.mark.needs("dash")
 def test_a_shell_that_is_not_known_is_a_failure_but_for_the_shim(home: dict[str, str]) -> None:
     shell = Path(home["HOME"], "tcsh")
     shell.symlink_to(tools.program("dash"))

@@ -16,35 +16,47 @@ from opencode_litellm.rendering import engine, shipped, source
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, Completion, Shell, command_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import click
 
     from opencode_litellm.rendering import Source
 
+    Complaint = Callable[[UsageFailure], object]
+
 # What an expression in a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
-_REMEDY = "correct this template, or delete it to use the built-in one"
+_REMEDY = "correct or delete this template: until then, the built-in one takes its place"
 _PROGRAM, _COMPLETION_VARIABLE = "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE"
 
 
-def snippet(shell: str, command: str, environment: Mapping[str, str]) -> str:
+class _BrokenTemplate(UsageFailure):
+    """A template of the user's cannot be rendered."""
+
+
+def snippet(shell: str, command: str, environment: Mapping[str, str], complain: Complaint | None = None) -> str:
     """Return the text that makes every ``command`` in ``shell``, a name in ``SHELLS``, go through us.
 
-    UsageFailure for another shell, for a ``command`` that is not a plain word, or for a user's broken template.
+    A user's broken template is handed to ``complain``, and the built-in one takes its place; without ``complain``, it
+    is raised. UsageFailure for another shell, and for a ``command`` that is not a plain word.
     """
     named = _named(shell, SHELLS)
-    return _emitted(named, environment, command=command_name(command, named), changes={})
+    return _emitted(named, environment, complain, command=command_name(command, named), changes={})
 
 
-def assignments(format_name: str, changes: Mapping[str, str | None], environment: Mapping[str, str]) -> str:
+def assignments(
+    format_name: str,
+    changes: Mapping[str, str | None],
+    environment: Mapping[str, str],
+    complain: Complaint | None = None,
+) -> str:
     """Return the text that applies ``changes`` to environment variables, in a format named in ``FORMATS``.
 
-    None removes a variable; dotenv and GitHub's files cannot do that, so there it becomes empty. UsageFailure for
-    another format, for a value that the format cannot hold, or for a user's broken template.
+    None removes a variable; dotenv and GitHub's files cannot do that, so there it becomes empty. ``complain`` is as
+    for ``snippet``. UsageFailure for another format, and for a value that the format cannot hold.
     """
-    return _emitted(_named(format_name, FORMATS), environment, command=None, changes=changes)
+    return _emitted(_named(format_name, FORMATS), environment, complain, command=None, changes=changes)
 
 
 def shim() -> str:
@@ -69,7 +81,19 @@ def _named(name: str, among: Mapping[str, Shell]) -> Shell:
     return among[name]
 
 
-def _emitted(shell: Shell, environment: Mapping[str, str], **names: object) -> str:
+def _emitted(shell: Shell, environment: Mapping[str, str], complain: Complaint | None, **names: object) -> str:
+    try:
+        return _rendered(shell, environment, names)
+    except _BrokenTemplate as failure:
+        if complain is None:
+            raise
+        complain(failure)
+    built_in = engine(shipped)
+    built_in.filters["word"] = shell.word
+    return built_in.get_template(f"{shell.name}.j2").render(names)
+
+
+def _rendered(shell: Shell, environment: Mapping[str, str], names: Mapping[str, object]) -> str:
     import jinja2
 
     folder = Path(variables.override_folder(environment))
@@ -81,7 +105,7 @@ def _emitted(shell: Shell, environment: Mapping[str, str], **names: object) -> s
         place = _place(error, folder)
         if place is None:
             raise
-        raise UsageFailure(f"{place}: {error}", _REMEDY) from error
+        raise _BrokenTemplate(f"{place}: {error}", _REMEDY) from error
 
 
 def _override(folder: Path, name: str) -> Source | None:
@@ -95,7 +119,7 @@ def _override(folder: Path, name: str) -> Source | None:
         # A folder that nobody may look into has nothing for us; only a template that is there can be corrected.
         if isinstance(error, PermissionError) and not os.path.exists(path):
             return None
-        raise UsageFailure(f"{path}: {error}", _REMEDY) from error
+        raise _BrokenTemplate(f"{path}: {error}", _REMEDY) from error
 
 
 def _place(error: Exception, folder: Path) -> str | None:

@@ -295,6 +295,18 @@ def command_name(text: str, shell: Shell) -> str:
     return text
 
 
+def preferred(environment: Mapping[str, str]) -> str:
+    """Return the shell whose startup file is meant by whoever names none: the one that runs us, but not a bare ``sh``.
+
+    A script's or an installer's ``sh`` says nothing, so ``SHELL`` counts there. UsageFailure when nothing tells.
+    """
+    name = detect()
+    if name != "posix":
+        return name
+    program = os.path.basename(environment.get("SHELL", ""))
+    return next((shell.name for shell in SHELLS.values() if program in shell.programs), name)
+
+
 def detect(among: Mapping[str, Shell] = SHELLS) -> str:
     """Return which of ``among`` runs us, judged by our parent processes; UsageFailure when it is none of them."""
     import shellingham  # type: ignore[import-untyped]  # it ships no types
