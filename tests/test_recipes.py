@@ -193,6 +193,8 @@ def test_editors(ada: dict[str, str]) -> None:
     started = [*said(run(["sh", "-c", script], ada)), *(line for each in programs for line in said(run(each, ada)))]
     review, agent = "opencode run Review the last commit: gpt-4o", "opencode acp: gpt-4o"
     assert started == [review, review, agent, agent]
+    # What the opencode extension of VS Code types into a terminal.
+    assert run(["bash", "-ic", "opencode --port 16384"], ada).stdout == "opencode --port 16384: gpt-4o\n"
 
 
 def test_a_program_that_knows_no_functions_finds_the_shim(ada: dict[str, str]) -> None:
