@@ -143,22 +143,47 @@ def _environment(program: str, launched: list[str]) -> dict[str, str]:
     package = _package(program)
     if package.startswith("@opencode"):
         return environment
-    if environment.get("OPENCODE_LITELLM_ONLY", "").lower() not in ("", "0", "false", "no", "off"):
+    if _only_is_wanted():
         environment["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than somebody else's
     if not package.startswith("opencode-"):
         environment[_LAUNCHED] = os.pathsep.join(launched)  # it may be a wrapper
     return environment
 
 
+def _only_is_wanted() -> bool:
+    """Tell whether no provider but LiteLLM's is to be used, as far as a text tells that nobody can parse any more."""
+    variable = os.environ.get("OPENCODE_LITELLM_ONLY", "").lower()
+    if variable:
+        return variable not in ("0", "false", "no", "off")
+    home = os.path.expanduser("~")
+    folders = [os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "opencode")]
+    folders += [os.environ.get("OPENCODE_CONFIG_DIR", ""), os.path.join(home, ".opencode")]
+    try:
+        parts = os.getcwd().split(os.sep)
+    except OSError:  # the folder is gone
+        parts = []
+    parents = [os.sep.join(parts[:count]) + os.sep for count in range(1, len(parts) + 1)]
+    folders += [folder for parent in parents for folder in (parent, os.path.join(parent, ".opencode"))]
+    names = ("config.json", "opencode.json", "opencode.jsonc")
+    files = [os.path.join(folder, name) for folder in folders if folder for name in names]
+    texts = [_text(file) for file in (*files, os.environ.get("OPENCODE_CONFIG", "")) if os.path.isfile(file)]
+    texts.append("".join(os.environ.get("OPENCODE_CONFIG_CONTENT", "").split()))
+    return any('"only":true' in text and "litellm" in text for text in texts)
+
+
 def _package(program: str) -> str:
     """Return the name in the ``package.json`` behind a program, as npm installs opencode; empty without one."""
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(program))), "package.json")
+    return _text(path).partition('"name":"')[2].partition('"')[0]
+
+
+def _text(path: str) -> str:
+    """Return the beginning of a file without its white space; empty when it cannot be read."""
     try:
-        path = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(program))), "package.json")
         with open(path, "rb", 0) as file:
-            text = "".join(file.read(65536).decode("ascii", "replace").split())
+            return "".join(file.read(262144).decode("ascii", "replace").split())
     except OSError:
         return ""
-    return text.partition('"name":"')[2].partition('"')[0]
 
 
 def _told(error: BaseException) -> int:

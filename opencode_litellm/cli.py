@@ -191,7 +191,8 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
         _refuse_users_own(output)
     try:
         configuration = _configuration(environment, project=project or output is None)
-        _, discovery = _discovered(environment, configuration)
+        # Nobody knows which names somebody gives to what is printed here.
+        _, discovery = _discovered({**environment, variables.NAMED_MODEL: variables.ANY_MODEL}, configuration)
     except Failure:
         limits = restriction.wanted(environment, _folder())
         if limits and output is None:
@@ -433,10 +434,15 @@ def _recipient(environment: Environment) -> tuple[Version, str]:
 
 def _hand_to_server(environment: Environment, server: str) -> None:
     """Put fresh models into the file that opencode 2's server reads, because its launches hand it no variables."""
+    from opencode_litellm.launch import restriction
     from opencode_litellm.launch.handover import hand_over
     from opencode_litellm.opencode import versions
 
-    settings, discovery = _discovered(environment, _configuration(environment, project=False))
+    try:
+        settings, discovery = _discovered(environment, _configuration(environment, project=False))
+    except Failure:
+        restriction.kept_by_server(environment, _folder())
+        raise
     handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
     said = f"{server} reads a file, not the variables of this shell: its models are there, and no variable is set"
     _notes(environment, discovery, (*handover.notes, said))

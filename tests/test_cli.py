@@ -327,7 +327,7 @@ def test_config_replaces_a_file_through_its_link_and_keeps_its_mode(user: dict[s
     link = Path(user["HOME"], "link.json")
     link.symlink_to("dotfiles/opencode.json")
     assert tool(user, "config", "--output", str(link)) == Finished(0, "", "")
-    assert (link.is_symlink(), models(target.read_text())) == (True, ["gpt-4o", "gpt-5"])
+    assert (link.is_symlink(), models(target.read_text())) == (True, ["gpt-4o", "gpt-5", "gpt-5"])
     assert stat.S_IMODE(target.stat().st_mode) == 0o664
     target.unlink()
     assert tool(user, "config", "--output", str(link)) == Finished(0, "", "")
@@ -364,7 +364,7 @@ def test_config_never_takes_its_own_output_for_the_user_s(name: str, user: dict[
     file.parent.mkdir(parents=True)
     assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
     first = file.read_text()
-    assert models(first) == ["gpt-4o", "gpt-5"]
+    assert models(first) == ["gpt-4o", "gpt-5", "gpt-5"]
     assert tool(user, "config").stdout == first
     os.utime(file, (1, 1))
     assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
@@ -412,7 +412,7 @@ def test_config_output_is_the_same_from_every_folder_unless_told(user: dict[str,
     home["LITELLM_PROXY_URL"] = proxy.url
     file = Path(user["HOME"], "out.json")
     outcomes = [
-        (["--output", str(file)], ["gpt-4o", "gpt-5"]),
+        (["--output", str(file)], ["gpt-4o", "gpt-5", "gpt-5"]),
         (["--output", str(file), "--project"], ["gpt-4o"]),
     ]
     for options, expected in outcomes:

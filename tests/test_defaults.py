@@ -222,6 +222,27 @@ class TestNoProviderButOurs:
         undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)
         assert applied(after, undone.stdout) == user
 
+    @pytest.mark.parametrize("how", ["of the long way", "of the short way", "of the limits too", "at the very start"])
+    @pytest.mark.parametrize("by", ASKED_FOR)
+    def test_holds_after_a_fault_of_ours(self, user: dict[str, str], folder: Path, by: str, how: str) -> None:
+        module, ids = {
+            "of the long way": ("discovery", OURS),
+            "of the short way": ("launch.record", []),
+            "of the limits too": ("settings.sections", []),
+            "at the very start": ("errors", []),
+        }[how]
+        stated, variables = ASKED_FOR[by]
+        configure(user, options(**stated))
+        place = Path(user["HOME"], "broken")
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(f"import sys; sys.modules['opencode_litellm.{module}'] = None\n")
+        said = asked(EXEC, {**user, **variables, "PYTHONPATH": str(place)}, folder)
+        assert said.status == 0, said
+        assert "Traceback" not in said.stderr
+        assert said.stderr.startswith("opencode-litellm: "), said.stderr
+        after = dict(line.split("=", 1) for line in said.stdout.split("\0") if line)
+        assert settings_of(after) == {"enabled_providers": ids}
+
     def test_holds_for_content_of_the_users_that_stays(self, user: dict[str, str], folder: Path) -> None:
         content = '{"enabled_providers": ["anthropic", "litellm"], "theme": "{env:THEME}"}'
         user |= {"OPENCODE_CONFIG_CONTENT": content, "LITELLM_API_KEY": "sk-wrong", ONLY: "1"}

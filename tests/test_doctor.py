@@ -409,6 +409,21 @@ def test_a_program_that_the_system_cannot_start_is_explained(
         assert f"{path} cannot be started: {said}" in launched.stderr
 
 
+def test_a_session_that_would_leave_litellm_is_a_warning_with_the_remedy(user: dict[str, str]) -> None:
+    remedy = (
+        "set model and smallModel among the options of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL; \"only\": true"
+        " there leaves out all other providers"
+    )
+    file = add(user, model="anthropic/claude-sonnet-4-5")
+    finding = f"anthropic/claude-sonnet-4-5 (model in {file}); titles: the same model; not everything is LiteLLM's"
+    assert doctor(user)[1]["default model"] == ("warning", finding, remedy)
+    add(user, model="litellm/gpt-4o", small_model="xai/grok")
+    finding = f"litellm/gpt-4o (model in {file}); titles: xai/grok (small_model in {file}); not everything is LiteLLM's"
+    assert doctor(user)[1]["default model"] == ("warning", finding, remedy)
+    add(user, model="litellm/gpt-4o", small_model="litellm/gpt-4o")
+    assert doctor(user)[1]["default model"][0] == "ok"
+
+
 def test_version_2_is_told_with_its_file_and_its_server(user: dict[str, str]) -> None:
     path = stand_in(user, "echo opencode v2.0.12")
     status, found = doctor(user)

@@ -109,7 +109,9 @@ BOTH = [NEW, O3, OLD, "litellm/o3"]
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "-c", "go on"], BOTH), (["run", "--session=ses_1", "go on"], BOTH), (["-s", "ses_1"], BOTH),
+        (["run", "-c", "go on"], BOTH), (["run", "-c", "--fork", "go on"], BOTH), (["--session", "s", "--fork"], BOTH),
+        (["github", "run"], BOTH), (["github", "run", "--event", "x"], BOTH),
+        (["run", "--session=ses_1", "go on"], BOTH), (["-s", "ses_1"], BOTH),
         (["serve"], BOTH), (["web"], BOTH), (["acp"], BOTH), (["run", "hi", "--", "-c"], [NEW, O3]),
         (["-m", NEW], [NEW, O3]), ([], [NEW, O3]),
     ],
@@ -128,6 +130,13 @@ def test_where_nobody_can_know_the_name_both_are_there(
 
 def test_after_env_both_are_there(user: dict[str, str], folder: Path) -> None:
     assert found(handed_over(ENV, user, folder)) == BOTH
+
+
+@pytest.mark.parametrize("arguments", [[], ["--output", "out.json"]], ids=["printed", "written"])
+def test_what_config_writes_has_both(user: dict[str, str], folder: Path, arguments: list[str]) -> None:
+    done = run(["opencode-litellm", "config", *arguments], user, folder)
+    text = done.stdout or (folder / "out.json").read_text()
+    assert found({"OPENCODE_CONFIG_CONTENT": text}) == BOTH
 
 
 @pytest.mark.parametrize("responses", ["inline", "sibling"])

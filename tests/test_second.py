@@ -289,6 +289,53 @@ def test_the_file_stays_when_the_proxy_is_away_or_refuses_the_key(
     assert files(user) == before
 
 
+@pytest.mark.parametrize("by", ["option", "variable"])
+@pytest.mark.parametrize("models_there", [True, False], ids=["with models", "from the start"])
+def test_only_reaches_the_file_also_while_the_proxy_is_away_and_is_undone_there(
+    user: dict[str, str], proxy: StubProxy, by: str, models_there: bool
+) -> None:
+    written(user, "opencode.json")
+    if models_there:
+        launch(user)
+    proxy.close()
+    only = dict(user)
+    if by == "option":
+        section = {"provider": {"litellm": {"options": {"only": True}}}}
+        (folder_of(user) / "opencode.json").write_text(json.dumps(section))
+    else:
+        only["OPENCODE_LITELLM_ONLY"] = "1"
+    for _ in range(2):
+        said = launch(only).stderr
+        assert models_there or "no other provider is used, because the option 'only' says so" in said
+        assert slot(user)["enabled_providers"] == ["litellm", "litellm-responses"]
+        assert not models_there or models(user) == BOTH
+    assert "enabled_providers" not in (folder_of(user) / "opencode.json").read_text()
+    (folder_of(user) / "opencode.json").write_text("{}")
+    launch(user)
+    assert "enabled_providers" not in slot(user)
+    assert not models_there or models(user) == BOTH
+    assert run(["opencode-litellm", "env", "json"], only).status == 3
+    assert ("enabled_providers" in slot(user)) is (by == "variable")
+
+
+def test_only_is_in_the_file_with_the_models_and_goes_when_nobody_wants_it(user: dict[str, str]) -> None:
+    launch({**user, "OPENCODE_LITELLM_ONLY": "1"})
+    assert (slot(user)["enabled_providers"], models(user)) == (["litellm", "litellm-responses"], BOTH)
+    launch(user)
+    assert "enabled_providers" not in slot(user)
+
+
+def test_only_holds_after_a_fault_of_ours_without_a_variable_in_the_server(
+    user: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['opencode_litellm.discovery'] = None\n")
+    broken = {**user, "OPENCODE_LITELLM_ONLY": "1", "PYTHONPATH": str(tmp_path)}
+    finished = launch(broken, "run", "hi")
+    assert "internal error" in finished.stderr
+    assert finished.stdout == "started run hi\n"
+    assert slot(user)["enabled_providers"] == ["litellm", "litellm-responses"]
+
+
 def test_uninstall_takes_the_file_away_when_nothing_else_is_in_it(user: dict[str, str]) -> None:
     before = written(user, "opencode.json")
     launch(user)

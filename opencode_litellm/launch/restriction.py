@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opencode_litellm import terminal
-from opencode_litellm.opencode import configuration, delivery
+from opencode_litellm.opencode import configuration, delivery, slot
 from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
@@ -14,14 +14,28 @@ if TYPE_CHECKING:
     from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.delivery import Changes
 
+_ONLY_OURS = "no other provider is used, because the option 'only' says so"
+
 
 def kept(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:
     """Return what a launch without models changes, with the limits that the user wants in ``folder``."""
     limits = wanted(environment, folder)
     if not limits:
         return changes
-    terminal.note("no other provider is used, because the option 'only' says so", environment)
+    terminal.note(_ONLY_OURS, environment)
     return delivery.limited(changes, limits, environment)
+
+
+def kept_by_server(environment: Mapping[str, str], folder: str) -> None:
+    """Let what opencode 2's server reads have the limits that the user wants now, when there are no models for it.
+
+    ``environment`` is what ``delivery.shared`` returns.
+    """
+    limits = sections.limits(environment, configuration.read(environment, folder, project=False, tolerant=True))
+    if said := slot.limit(limits, environment):
+        terminal.note(said, environment)
+    if limits:
+        terminal.note(_ONLY_OURS, environment)
 
 
 def wanted(environment: Mapping[str, str], folder: str) -> dict[str, JSON]:

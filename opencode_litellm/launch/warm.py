@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 LOOPBACK_PATIENCE = 0.3  # seconds
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; nobody notices less
 
-_NO_PROVIDER = '{"enabled_providers":[]}'
-
 INTERRUPTED = 130  # exit status, as shells use it
 
 
@@ -77,19 +75,18 @@ def _version(path: str, arguments: Sequence[str], environment: Mapping[str, str]
 
 
 def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
-    """Return what leaves no provider but ours where the user wants that, however much of us is broken."""
+    """Return what leaves no provider but ours where the user wants that; what is broken here is up to our caller."""
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:], commandline.of(version)):
         return {}
-    try:
-        if version.major > 1 and not _has_own_server(command[1:], environment):
-            return _withdrawn(environment)  # what its server reads has the same limits
-        from opencode_litellm.launch import restriction  # only after a fault
+    from opencode_litellm.launch import restriction  # only after a fault
+    from opencode_litellm.opencode import delivery
 
-        folder = commandline.folder(command[1:], environment.get("PWD", ""))
-        return restriction.kept({}, environment, _folder(folder if commandline.is_opencode(command[0]) else ""))
-    except Exception:  # noqa: BLE001 - as above
-        alone = version.major == 1 or commandline.uses_own_server(command[1:])
-        return {variables.CONFIG_CONTENT: _NO_PROVIDER} if alone and variables.switched_on(environment, "ONLY") else {}
+    folder = commandline.folder(command[1:], environment.get("PWD", ""), commandline.of(version))
+    folder = _folder(folder if commandline.is_opencode(command[0]) else "")
+    if version.major == 1 or _has_own_server(command[1:], environment):
+        return restriction.kept({}, environment, folder)
+    restriction.kept_by_server(delivery.shared(environment), folder)
+    return delivery.undo(environment)
 
 
 def _has_own_server(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
@@ -132,11 +129,12 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
     try:
         changes = _delivered(delivery.shared(environment) if server else environment, folder, recipient)
     except Failure as failure:
-        if server:
-            terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
-            return delivery.undo(environment)
         from opencode_litellm.launch import restriction  # only after a failure
 
+        if server:
+            terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
+            restriction.kept_by_server(delivery.shared(environment), folder)
+            return delivery.undo(environment)
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
             terminal.note(str(failure), environment)
             return restriction.kept(delivery.undo(environment), environment, folder)

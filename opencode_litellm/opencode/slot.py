@@ -18,6 +18,8 @@ from opencode_litellm.opencode import delivery, layers, managed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from opencode_litellm.jsonc import JSON
+
 _NAMES = ("opencode.jsonc", "opencode.json")  # the first that is free
 MEMORY = "managed"  # in the folder of our state: the path of the slot, and what we wrote there last
 _ATTEMPTS = 5  # to write while somebody else does
@@ -64,6 +66,22 @@ def keep(text: str, environment: Mapping[str, str]) -> str:
     except jsonc.JsoncError as error:
         return f"{path} cannot be read ({error}), so it is left as it is: correct it there"
     return ""
+
+
+def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
+    """Let the slot hold ``limits`` on opencode's providers, and no others, beside the models that it has.
+
+    Return what there is to say. Without limits nothing is made where nothing is.
+    """
+    _, last = _memory(environment)
+    last = last or (cache.read(environment, cache.SHARED) or b"").decode("utf-8", "replace")
+    try:
+        before = jsonc.mapping(jsonc.parse_live(last)) if last else {}
+    except jsonc.JsoncError:
+        before = {}
+    kept = {name: value for name, value in before.items() if name not in delivery.LIMITS}
+    wanted = {"$schema": delivery.SLOT_MARKER, **kept, **limits}
+    return "" if wanted == before or not (before or limits) else keep(jsonc.dump(wanted), environment)
 
 
 def strip(environment: Mapping[str, str], path: str) -> str | None:
