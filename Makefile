@@ -23,10 +23,11 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick hunt bench matrix picture man dist smoke record matrix-litellm lint types check setup setup-demo clean pins
+.PHONY: help demo test quick hunt bench matrix picture man dist smoke record matrix-litellm lint types check setup \
+    setup-demo clean pins
 
 help:
-	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in every shell that is here"
+	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in bash, zsh, fish and PowerShell"
 	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
 	@echo "make quick  the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make hunt   random cases of keys and headers, to see who gets them; ARGS='--cases 10000 --seed 1'"

@@ -12,6 +12,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from demo import SHOWN
 from world import tools
 
 from opencode_litellm.shells.formats import SHELLS
@@ -44,12 +45,12 @@ def test_it_lists_the_models_and_every_shell_that_is_here_gets_an_answer(
     demo: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     here = []
-    for name in SHELLS:
+    for shell in SHOWN:
         try:
-            tools.program(name)
+            tools.program(shell.name)
         except tools.ToolMissing:
             continue
-        here.append(name)
+        here.append(shell.name)
     output, _ = demo.communicate(timeout=300)
     lines = output.splitlines()
     assert demo.returncode == 0, output
