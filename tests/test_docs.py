@@ -16,7 +16,7 @@ import manual
 import pytest
 from world import tools
 
-from opencode_litellm import __version__, cli, errors, rendering, variables
+from opencode_litellm import __version__, cli, errors, jsonc, rendering, variables
 from opencode_litellm.proxies import OUR_OPTIONS
 from opencode_litellm.shells import emission as shells_emission
 from opencode_litellm.shells.formats import FORMATS, STARTUPS
@@ -246,6 +246,32 @@ def test_the_readme_has_every_command() -> None:
     table = README.read_text().partition("\n## Commands\n")[2].partition("\n## ")[0]
     first_words = {piece.split()[0] for piece in re.findall(r"`([^`]+)`", table)}
     assert set(COMMANDS) - first_words == set()
+
+
+def test_the_comparison_has_the_figures_of_the_benchmarks() -> None:
+    (row,) = re.findall(r"(?m)^\| `opencode models`, warm.*$", (DOCS / "comparison.md").read_text())
+    measured = re.findall(
+        r"(?m)^\| (?:ours, warm|plugin 1\.2\.0, warm|`lite opencode`) \|.*\| (\d\.\d\d) \|$",
+        (DOCS / "benchmarks.md").read_text(),
+    )
+    assert re.findall(r"\d\.\d\d(?= )", row) == measured[:3]
+
+
+def test_every_configuration_in_the_docs_can_be_parsed() -> None:
+    blocks = {
+        (document.name, re.sub(r"(?m)^ {4}", "", block))
+        for document in DOCUMENTS
+        for block in re.findall(r"(?m)^ {4}\{\n(?: {4}.*\n)+", document.read_text())
+        if "…" not in block
+    }
+    assert len(blocks) > 3
+    broken = []
+    for document, block in blocks:
+        try:
+            jsonc.parse(block)
+        except jsonc.JsoncError as error:
+            broken.append((document, error.line, error.reason))
+    assert broken == []
 
 
 def headings(page: str) -> list[str]:
