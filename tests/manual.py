@@ -69,7 +69,7 @@ def _page() -> Iterator[str]:
         yield f".SH {title}"
         yield from _tables(section)
     yield ".SH SEE ALSO"
-    yield "\\fBopencode\\fR(1), \\fBlitellm\\fR(1)"
+    yield from ["opencode: https://opencode.ai", ".br", "LiteLLM: https://github.com/BerriAI/litellm"]
 
 
 def _usage(command: click.Command) -> str:
