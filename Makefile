@@ -121,7 +121,7 @@ $(NODE): tests/world/package.json
 	@touch $@
 
 $(OPENCODES): $(VENV) tests/world/opencodes.py
-	@echo "Setting up: an old opencode, and the preview of opencode 2's server"
+	@echo "Setting up: an old opencode, the preview of opencode 2's server, and a plugin"
 	@mkdir -p .tools/opencodes
 	@cd tests && ../.venv/bin/python -m world.opencodes
 	@rm -rf .tools/opencodes/.cache

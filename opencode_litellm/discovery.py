@@ -235,9 +235,10 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     # A proxy that names no model serves those that the user has written down.
     if models or (unnamed and proxy.listed_models):
         return served
-    if unnamed and said.listed:
+    wildcards = _wildcards(said) if unnamed else []
+    if wildcards:
         return NothingUsable(
-            f"{said.url.root} serves {', '.join(row.model for row in said.listed)} and names no model",
+            f"{said.url.root} serves {', '.join(wildcards)} and names no model",
             f"name the models under provider.{proxy.provider}.models in your opencode.json",
             served,
         )
@@ -246,3 +247,9 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
         f"check what the key may use, and includeModels and excludeModels of provider {proxy.provider}",
         served,
     )
+
+
+def _wildcards(said: Answers) -> list[str]:
+    """Return the wildcards of a proxy that names no model; LiteLLM 1.106 has those in its rows alone."""
+    rows = said.listed or [row for rows in said.info.values() for row in rows or ()]
+    return sorted({row.model for row in rows if is_wildcard(row.model)})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from world import tools
+from world import opencodes, tools
 from world.opencode import run
 from world.processes import process_group
 from world.recorder import Recorder
@@ -182,6 +182,21 @@ def test_a_model_that_the_interface_remembers_is_used_under_its_old_name(
     shown = run(["opencode-with-litellm", "run", "hi"], user, timeout=START)
     assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
     assert asked(proxy) == {("/v1/responses", "gpt-5")}
+
+
+def test_the_agents_of_oh_my_opencode_keep_the_models_that_its_own_file_names(
+    user: dict[str, str], proxy: StubProxy, world: Recorder
+) -> None:
+    configure(user, plugin=[opencodes.oh_my_opencode()])
+    agents = {name: {"model": "litellm/gpt-5"} for name in ("sisyphus", "atlas", "oracle", "explore")}
+    file = Path(user["XDG_CONFIG_HOME"], "opencode/oh-my-opencode.json")
+    file.write_text(json.dumps({"agents": agents}))
+    shown = run(["opencode-with-litellm", "run", "hi"], user | ONLY, timeout=START)
+    assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
+    assert "Sisyphus" in shown.stderr
+    assert asked(proxy) == {("/v1/responses", "gpt-5")}
+    # The plugin's own servers and statistics; no provider of models.
+    assert world.asked() <= {"us.i.posthog.com", "github.com", "mcp.exa.ai", "mcp.context7.com", "mcp.grep.app"}
 
 
 def test_a_session_of_the_plugin_goes_on_and_beside_us_nothing_is_double(

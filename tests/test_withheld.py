@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world.launches import launch, settle
 from world.opencode import run
-from world.stub import MODELS, StubProxy
+from world.stub import MODEL_INFO, MODELS, StubProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,9 +85,15 @@ def test_models_that_the_user_has_named_need_no_list_and_no_line(
         assert (shown.models, shown.stderr) == ([], "")
 
 
-def test_only_a_wildcard_asks_for_names(stub_proxy: Callable[..., StubProxy], home: dict[str, str]) -> None:
+@pytest.mark.parametrize("version", ["1.74", "1.106"])
+def test_only_a_wildcard_asks_for_names(
+    version: str, stub_proxy: Callable[..., StubProxy], home: dict[str, str]
+) -> None:
     stub = stub_proxy()
-    stub.answer(MODELS, WILDCARD)
+    if version == "1.74":
+        stub.answer(MODELS, WILDCARD)
+    else:  # which lists nothing then
+        stub.answer(MODEL_INFO, {"data": [{"model_name": "*", "model_info": {"id": "x"}}]})
     finished = run(["opencode-litellm", "config", "--url", stub.url], home)
     remedy = "name the models under provider.litellm.models in your opencode.json"
     said = f"opencode-litellm: {stub.url} serves * and names no model: {remedy}\n"
