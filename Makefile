@@ -23,7 +23,7 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick hunt bench matrix picture man dist smoke record matrix-litellm lint types check setup \
+.PHONY: help demo test quick hunt bench matrix matrix-opencode matrix-litellm picture man dist smoke record lint types check setup \
     setup-demo clean pins
 
 help:
@@ -32,9 +32,9 @@ help:
 	@echo "make quick  the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make hunt   random cases of keys and headers, to see who gets them; ARGS='--cases 10000 --seed 1'"
 	@echo "make bench  measure what a launch costs"
-	@echo "make matrix try every version of opencode that is pinned (10 minutes, 2 GB)"
+	@echo "make matrix every version of opencode and of LiteLLM that is pinned, the real ones, as two tables (30 minutes)"
+	@echo "make matrix-opencode, make matrix-litellm  one of the two; ARGS='1.2.11' for some of them"
 	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
-	@echo "make matrix-litellm  every version of LiteLLM with the real opencode, as a table; ARGS as for make record"
 	@echo "make picture  draw docs/session.svg and docs/picker.svg from a real terminal (1 minute)"
 	@echo "make man    write the manual page from the command line and docs/options.md"
 	@echo "make dist   build wheel and sdist into dist/, the same bytes every time, and check them"
@@ -65,7 +65,11 @@ hunt: setup
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)
 
-matrix: setup
+# ARGS names versions of one of the two, so both together take none.
+matrix: override ARGS =
+matrix: matrix-opencode matrix-litellm
+
+matrix-opencode: setup
 	@.venv/bin/python tests/matrix.py $(ARGS)
 
 picture: setup

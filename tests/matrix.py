@@ -1,6 +1,6 @@
 """Try every version of opencode that is pinned, through real launches, and print the table of docs/compatibility.md.
 
-``make matrix``. A version that is named on the command line is tried alone.
+``make matrix-opencode``. A version that is named on the command line is tried alone.
 """
 
 from __future__ import annotations

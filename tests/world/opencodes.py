@@ -1,6 +1,6 @@
 """Other versions of the real opencode, and a plugin for it, each in a folder of its own below ``.tools``.
 
-``make setup`` installs those of the suite, ``make matrix`` the others.
+``make setup`` installs those of the suite, ``make matrix-opencode`` the others.
 """
 
 from __future__ import annotations
