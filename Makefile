@@ -23,8 +23,8 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick hunt bench matrix matrix-opencode matrix-litellm picture man dist smoke record lint types check setup \
-    setup-demo clean pins
+.PHONY: help demo test quick hunt bench matrix matrix-opencode matrix-litellm picture man dist smoke record lint types check \
+    setup setup-demo clean pins
 
 help:
 	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in bash, zsh, fish and PowerShell"

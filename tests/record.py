@@ -4,7 +4,8 @@ Each one is installed into a folder of its own and serves `recordings/catalogue.
 makes a recording long and says nothing is left out, and nothing else:
 
 - fields that are null, and ids that are made up anew at every start;
-- for the many models behind a wildcard, all but their mode (`wildcards.json`: ids by mode).
+- for the many models behind a wildcard, all but their mode (`wildcards.json`: ids by mode);
+- the order of rows; `workers.json` says whether several workers have the same one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS = {MODELS: "models.json", INFO: "model-info.json", GROUPS: "model-group-info.json"}
 WILDCARDS = ("openai/", "azure/")
+WORKERS = 3
 CHAT = "/v1/chat/completions"
 
 # Throwaway ids, and what is made up at every start.
@@ -55,8 +57,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def asked(version: str, program: Path) -> tuple[dict[str, dict[str, _Answer]], dict[str, dict[str, _Answer]]]:
-    """Return the answers to each kind of key by what was asked: with a database, {} before 1.65, and without."""
+def asked(
+    version: str, program: Path
+) -> tuple[dict[str, dict[str, _Answer]], dict[str, dict[str, _Answer]], dict[str, bool]]:
+    """Return the answers to each kind of key by what was asked: with a database, {} before 1.65, and without.
+
+    And what `ordered` returns.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(Upstream())
@@ -70,16 +77,30 @@ def asked(version: str, program: Path) -> tuple[dict[str, dict[str, _Answer]], d
             ) as litellm:
                 keys = make_keys(litellm, database)
                 with_database = {kind: _answers(litellm, key) for kind, key in keys.items()}
-        with LiteLLM(folder, upstream.root, program=program, catalogue=CATALOGUE) as litellm:
+        with LiteLLM(folder, upstream.root, program=program, catalogue=CATALOGUE, workers=WORKERS) as litellm:
             without = {
                 kind: _answers(litellm, key)
                 for kind, key in {"master": litellm.key, "wrong": "sk-wrong", "none": ""}.items()
             }
-    return with_database, without
+            orders = ordered(litellm)
+    return with_database, without, orders
+
+
+def ordered(litellm: LiteLLM) -> dict[str, bool]:
+    """Return whether the rows of an endpoint come in one order, whichever worker answers; they must be the same."""
+    answers = {
+        path: [[name_of(row) for row in _rows(_answer(litellm, path, litellm.key))] for _ in range(10 * WORKERS)]
+        for path in ENDPOINTS
+    }
+    assert all(sorted(names) == sorted(said[0]) for said in answers.values() for names in said)
+    return {f"GET {path}": all(names == said[0] for names in said) for path, said in answers.items()}
 
 
 def write(
-    version: str, with_database: Mapping[str, Mapping[str, _Answer]], without: Mapping[str, Mapping[str, _Answer]]
+    version: str,
+    with_database: Mapping[str, Mapping[str, _Answer]],
+    without: Mapping[str, Mapping[str, _Answer]],
+    orders: Mapping[str, bool],
 ) -> None:
     """Write a version's recordings."""
     folder = FOLDER / version
@@ -108,6 +129,7 @@ def write(
         **{kind: _outcome(answers) for kind, answers in with_database.items()},
     }
     (folder / "keys.json").write_text(_text(keys))
+    (folder / "workers.json").write_text(_text(orders))
 
 
 def _answers(litellm: LiteLLM, key: str) -> dict[str, _Answer]:

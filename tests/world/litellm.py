@@ -39,6 +39,7 @@ class LiteLLM:
         catalogue: Path = CATALOGUE,
         key: str = KEY,
         prefix: str = "",
+        workers: int = 1,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
@@ -50,6 +51,7 @@ class LiteLLM:
             "--config", str(catalogue),
             "--host", "127.0.0.1",
             "--port", str(self.port),
+            "--num_workers", str(workers),
         ]  # fmt: skip
         self._environment = {
             "HOME": str(folder),
