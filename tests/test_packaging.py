@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from configparser import ConfigParser
@@ -154,6 +155,10 @@ def test_it_runs_however_it_is_installed(
         arguments = [str(request.getfixturevalue(way))]
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    if way != "wheel":  # one download of the dependencies is enough
+        (site_packages,) = environment.glob("lib/*/site-packages")
+        (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+        arguments.insert(0, "--no-deps")
     pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python")]
     subprocess.run([*pip, "install", *arguments], env=pip_environment, check=True)
 

@@ -166,13 +166,12 @@ def test_nothing_of_the_users_is_changed(seed: int, home: dict[str, str], stub_p
     before = as_read(environment, folder)
     stamps = {path: (root / path).stat().st_mtime_ns for path in files}
 
-    for how in (EXEC, ENV):
-        after = as_read(handed_over(how, environment, folder), folder)
-        del after["$schema"]
-        expected = {name: value for name, value in before.items() if name != "$schema"}
-        assert changes(expected, after) == [], how
-        # And it was no empty exercise: models of ours are there.
-        assert set(SERVED) <= {model for each in after["provider"].values() for model in each.get("models", {})}
+    after = as_read(handed_over((EXEC, ENV)[seed % 2], environment, folder), folder)
+    del after["$schema"]
+    expected = {name: value for name, value in before.items() if name != "$schema"}
+    assert changes(expected, after) == []
+    # And it was no empty exercise: models of ours are there.
+    assert set(SERVED) <= {model for each in after["provider"].values() for model in each.get("models", {})}
     assert {path: (root / path).read_text() for path in files} == files
     assert {path: (root / path).stat().st_mtime_ns for path in files} == stamps
 
