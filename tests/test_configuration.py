@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world import tools
 from world.config_endpoint import ConfigEndpoint, Refused, spare_install
-from world.home import make_home, write
+from world.home import LASTING_OPENCODE, make_home, write
 
 from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable
@@ -195,7 +195,7 @@ PROJECT_TEXTS = {
 def endpoint(opencode: Opencode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConfigEndpoint]:
     assert opencode
     home = make_home(tmp_path_factory.mktemp("configuration") / "home")
-    with ConfigEndpoint({**home, **VARIABLES}) as running:
+    with ConfigEndpoint({**home, **LASTING_OPENCODE, **VARIABLES}) as running:
         yield running
 
 

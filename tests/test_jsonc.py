@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from world.config_endpoint import ConfigEndpoint, Refused
-from world.home import make_home
+from world.home import LASTING_OPENCODE, make_home
 
 from opencode_litellm import jsonc
 
@@ -30,7 +30,7 @@ VARIABLES = {"WORD": "word", "QUOTED": r"a\"b", "NUMBER": "5000", "EMPTY": ""}
 def endpoint(opencode: Opencode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConfigEndpoint]:
     assert opencode
     home = make_home(tmp_path_factory.mktemp("jsonc") / "home")
-    with ConfigEndpoint({**home, **VARIABLES}) as running:
+    with ConfigEndpoint({**home, **LASTING_OPENCODE, **VARIABLES}) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from world.config_endpoint import ConfigEndpoint, Refused
-from world.home import make_home
+from world.home import LASTING_OPENCODE, make_home
 from world.hostile import Hostile
 from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
@@ -204,7 +204,7 @@ BREAKING: list[tuple[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def endpoint(opencode: Opencode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConfigEndpoint]:  # noqa: ARG001 - it has to be installed
-    with ConfigEndpoint(make_home(tmp_path_factory.mktemp("payload") / "home")) as running:
+    with ConfigEndpoint(make_home(tmp_path_factory.mktemp("payload") / "home") | LASTING_OPENCODE) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.config_endpoint import ConfigEndpoint
-from world.home import make_home
+from world.home import LASTING_OPENCODE, make_home
 from world.opencode import run
 from world.stub import MODEL_INFO, StubProxy
 
@@ -221,7 +221,7 @@ SIBLING = {"litellm": {"gpt-4o openai-compatible"}, "litellm-responses": {"gpt-5
 
 @pytest.fixture(scope="module")
 def plain(opencode: Opencode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConfigEndpoint]:  # noqa: ARG001 - it has to be installed
-    with ConfigEndpoint(make_home(tmp_path_factory.mktemp("plain") / "home")) as endpoint:
+    with ConfigEndpoint(make_home(tmp_path_factory.mktemp("plain") / "home") | LASTING_OPENCODE) as endpoint:
         yield endpoint
 
 
