@@ -441,7 +441,7 @@ def _hand_to_server(environment: Environment, server: str) -> None:
     try:
         settings, discovery = _discovered(environment, _configuration(environment, project=False))
     except Failure:
-        restriction.kept_by_server(environment, _folder())
+        restriction.limit_server(environment, _folder())
         raise
     handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
     said = f"{server} reads a file, not the variables of this shell: its models are there, and no variable is set"

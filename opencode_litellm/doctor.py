@@ -94,11 +94,11 @@ def _with_settings(
     if not served:
         yield from _skipped("default model", "delivery")
         return
-    found = Discovery(tuple(served), (), discovery.payload_of(served, settings))
-    yield from _models_named(configuration, served, found.payload)
-    fresh = defaults.of_fresh_sessions(configuration, settings.defaults, found.payload)
-    yield _default_model(fresh, settings, found.payload)
-    yield _delivery(found, settings, environment, version)
+    discovered = Discovery(tuple(served), (), discovery.payload_of(served, settings))
+    yield from _models_named(configuration, served, discovered.payload)
+    fresh = defaults.of_fresh_sessions(configuration, settings.defaults, discovered.payload)
+    yield _default_model(fresh, settings, discovered.payload)
+    yield _delivery(discovered, settings, environment, version)
 
 
 def _ourselves() -> Check:
@@ -293,19 +293,19 @@ def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -
 
 
 def _delivery(
-    found: Discovery, settings: Settings, environment: Mapping[str, str], version: Version | None
+    discovered: Discovery, settings: Settings, environment: Mapping[str, str], version: Version | None
 ) -> Check:
     recipient = _recipient(version, settings)
     if recipient == versions.SERVER:
         return Check("delivery", OK, "in the file that opencode 2's server reads")
     try:
-        handover = hand_over(found, settings, environment, launch=True, recipient=recipient)
+        handover = hand_over(discovered, settings, environment, launch=True, recipient=recipient)
     except UsageFailure as failure:
         return _failed("delivery", failure)
     notes = "; ".join(handover.notes)
     used = [name for name in (variables.CONFIG, variables.CONFIG_CONTENT) if handover.changes.get(name) is not None]
-    size = len(rendering.payload(found.payload))
-    finding = f"{found.payload.model_count} models, {_size(size)}, in {' and '.join(used)}"
+    size = len(rendering.payload(discovered.payload))
+    finding = f"{discovered.payload.model_count} models, {_size(size)}, in {' and '.join(used)}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ONLY_OURS = "no other provider is used, because the option 'only' says so"
 
 
-def kept(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:
+def limited(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:
     """Return what a launch without models changes, with the limits that the user wants in ``folder``."""
     limits = wanted(environment, folder)
     if not limits:
@@ -26,7 +26,7 @@ def kept(changes: Changes, environment: Mapping[str, str], folder: str) -> Chang
     return delivery.limited(changes, limits, environment)
 
 
-def kept_by_server(environment: Mapping[str, str], folder: str) -> None:
+def limit_server(environment: Mapping[str, str], folder: str) -> None:
     """Let what opencode 2's server reads have the limits that the user wants now, when there are no models for it.
 
     ``environment`` is what ``delivery.shared`` returns.

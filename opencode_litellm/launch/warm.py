@@ -84,8 +84,8 @@ def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str],
     folder = commandline.folder(command[1:], environment.get("PWD", ""), commandline.of(version))
     folder = _folder(folder if commandline.is_opencode(command[0]) else "")
     if version.major == 1 or _has_own_server(command[1:], environment):
-        return restriction.kept({}, environment, folder)
-    restriction.kept_by_server(delivery.shared(environment), folder)
+        return restriction.limited({}, environment, folder)
+    restriction.limit_server(delivery.shared(environment), folder)
     return delivery.undo(environment)
 
 
@@ -133,18 +133,18 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
 
         if server:
             terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
-            restriction.kept_by_server(delivery.shared(environment), folder)
+            restriction.limit_server(delivery.shared(environment), folder)
             return delivery.undo(environment)
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
             terminal.note(str(failure), environment)
-            return restriction.kept(delivery.undo(environment), environment, folder)
+            return restriction.limited(delivery.undo(environment), environment, folder)
         # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
         # have run in another folder. A refused key and a configuration that nobody can read speak against them.
         passing = isinstance(failure, (ProxyUnreachable, NotLiteLLM, Withheld))
         left = passing and delivery.is_sound(environment) and _is_still_there(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
-        return restriction.kept({} if left else delivery.undo(environment), environment, folder)
+        return restriction.limited({} if left else delivery.undo(environment), environment, folder)
     return delivery.undo(environment) if server else changes
 
 

@@ -63,13 +63,13 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
     urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
 
-    def decided(found: Mapping[int, Any]) -> bool:
+    def decided(answers: Mapping[int, Any]) -> bool:
         # A port waits for those before it and for none after it.
-        return next((answer for port in range(len(urls)) if (answer := found.get(port)) is not False), None) is True
+        return next((answer for port in range(len(urls)) if (answer := answers.get(port)) is not False), None) is True
 
     calls = [partial(is_there, url, environment, deadline) for url in urls]
-    found = connection.at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
-    for url, identified in zip(urls, found, strict=True):
+    answers = connection.at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
+    for url, identified in zip(urls, answers, strict=True):
         if identified is True:
             return url
     ports = ", ".join(str(port) for port in PORTS)

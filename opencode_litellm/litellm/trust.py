@@ -54,6 +54,6 @@ def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
     """
     from requests.utils import get_environ_proxies, select_proxy  # a launch has it in its record
 
-    chosen = select_proxy(url, get_environ_proxies(url)) if may_use_http_proxy(environment) else None
+    http_proxy = select_proxy(url, get_environ_proxies(url)) if may_use_http_proxy(environment) else None
     names = [spelling for name in _PROXY_VARIABLES for spelling in (name, name.upper())]
-    return next((name for name in names if chosen and environment.get(name) == chosen), "")
+    return next((name for name in names if http_proxy and environment.get(name) == http_proxy), "")

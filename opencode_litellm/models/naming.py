@@ -200,16 +200,16 @@ def _own_part(text: str) -> str:
 
 def _without_revision(text: str, *, bedrock: bool) -> str:
     """Drop Bedrock's revision where a version or a date says more; ``claude-v2:1`` is a version."""
-    found = _REVISION.search(text) if bedrock or ":" in text else None
-    if not found or not (bedrock or found[3]):
+    match = _REVISION.search(text) if bedrock or ":" in text else None
+    if not match or not (bedrock or match[3]):
         return text
-    dated, version, minor = found.groups()
-    before = text[: found.start()]
+    dated, version, minor = match.groups()
+    before = text[: match.start()]
     if dated or not version or (version == "1" and minor in (None, "0") and any(map(str.isdigit, before))):
-        kept = ""
+        revision = ""
     else:
-        kept = f"-v{version}" if minor in (None, "0") else f"-v{version}.{minor}"
-    return before + kept + text[found.end() :]
+        revision = f"-v{version}" if minor in (None, "0") else f"-v{version}.{minor}"
+    return before + revision + text[match.end() :]
 
 
 def _tidied(text: str) -> str:
@@ -223,14 +223,14 @@ def _tidied(text: str) -> str:
     return _SQUEEZED.sub(_unsqueezed, text)
 
 
-def _pointed(found: re.Match[str]) -> str:
-    return found[0].rstrip("-_p") + "."
+def _pointed(match: re.Match[str]) -> str:
+    return match[0].rstrip("-_p") + "."
 
 
-def _unsqueezed(found: re.Match[str]) -> str:
+def _unsqueezed(match: re.Match[str]) -> str:
     # No family's name is longer than deepseek-v3.
-    family = found.string[max(found.end() - 11, 0) : found.end()]
-    return f"{found[0]}." if _TWO_FIGURES.search(family) else found[0]
+    family = match.string[max(match.end() - 11, 0) : match.end()]
+    return f"{match[0]}." if _TWO_FIGURES.search(family) else match[0]
 
 
 @lru_cache(maxsize=4096)
@@ -248,7 +248,7 @@ def _spelled(word: str) -> str:
     if numbered := _NUMBERED.fullmatch(lower):
         family, number = numbered.groups()
         return f"{_spelled(word[: len(family)])}{' ' if family in _SPACED else ''}{_spelled(number)}"
-    return word[:1].upper() + _COMPOUND.sub(lambda found: found[0].title(), word[1:])
+    return word[:1].upper() + _COMPOUND.sub(lambda match: match[0].title(), word[1:])
 
 
 def _printable(text: str) -> str:

@@ -241,8 +241,8 @@ def shared(environment: Mapping[str, str]) -> dict[str, str]:
     Nor that a session or a client may name any model: its file is the same for all launches.
     """
     left = {(variables.NAMED_MODEL, variables.ANY_MODEL)}
-    kept = {name: value for name, value in undone(environment).items() if (name, value) not in left}
-    return {name: value for name, value in kept.items() if name != variables.CONFIG_CONTENT}
+    restored = {name: value for name, value in undone(environment).items() if (name, value) not in left}
+    return {name: value for name, value in restored.items() if name != variables.CONFIG_CONTENT}
 
 
 def _redirected(environment: Mapping[str, str]) -> Changes:

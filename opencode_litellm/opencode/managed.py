@@ -163,7 +163,7 @@ class _Scanner:
                 return None, end
 
     def _object(self) -> tuple[_Object, int]:
-        found = _Object(self.start)
+        parsed = _Object(self.start)
         self.step()
         while self.word != "}":
             member = _Member(json.loads(self.word, strict=False), self.lead)
@@ -174,10 +174,10 @@ class _Scanner:
             if self.word == ",":
                 member.comma = self.start
                 self.step()
-            found.members.append(member)
+            parsed.members.append(member)
         end = self._end
         self.step()
-        return found, end
+        return parsed, end
 
 
 def _edited(text: str, current: Section, last: Section, new: Section) -> str:

@@ -79,8 +79,8 @@ def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
         before = jsonc.mapping(jsonc.parse_live(last)) if last else {}
     except jsonc.JsoncError:
         before = {}
-    kept = {name: value for name, value in before.items() if name not in delivery.LIMITS}
-    wanted = {"$schema": delivery.SLOT_MARKER, **kept, **limits}
+    untouched = {name: value for name, value in before.items() if name not in delivery.LIMITS}
+    wanted = {"$schema": delivery.SLOT_MARKER, **untouched, **limits}
     return "" if wanted == before or not (before or limits) else keep(jsonc.dump(wanted), environment)
 
 
@@ -95,8 +95,8 @@ def strip(environment: Mapping[str, str], path: str) -> str | None:
 def paths(environment: Mapping[str, str]) -> list[str]:
     """Return the files of ours that there are: the slot, and where it was when it was written last."""
     remembered, _ = _memory(environment)
-    found = [path for path in (present(environment), remembered) if path and _is_ours(path)]
-    return list(dict.fromkeys(found))
+    owned = [path for path in (present(environment), remembered) if path and _is_ours(path)]
+    return list(dict.fromkeys(owned))
 
 
 def users_part(path: str, text: str, environment: Mapping[str, str]) -> str:

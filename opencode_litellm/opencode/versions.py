@@ -92,10 +92,10 @@ class Version:
         self.major = major
         self.known_by = known_by
         self.may_start_us = may_start_us
-        found = _numbers(text)
+        numbers = _numbers(text)
         # A preview of version 2 has version 1's numbers, and a snapshot of either, 0.0.0, is newer than all others.
-        fits = found is not None and found > (0, 0, 0) and max(found[0], 1) == major
-        self.numbers = found if found is not None and fits else (major, 2**31, 0)
+        fits = numbers is not None and numbers > (0, 0, 0) and max(numbers[0], 1) == major
+        self.numbers = numbers if numbers is not None and fits else (major, 2**31, 0)
 
     def has(self, change: Change) -> bool:
         """Tell whether a change is in it."""
