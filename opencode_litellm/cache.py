@@ -46,7 +46,6 @@ KINDS = (
     HEAD := Kind("head", ".json"),
     ANSWERS := Kind("answers", ".json"),
     REFUSAL := Kind("refused"),  # that a proxy has just refused a key
-    SNIPPET := Kind("init", middle="[a-z]+-[A-Za-z0-9_.-]+"),
     PROBE := Kind("probe"),
     VERSION := Kind("version"),  # what a program said that it is
 )
@@ -88,12 +87,17 @@ def is_ours(status: os.stat_result) -> bool:
 
 def read(environment: Mapping[str, str], name: str) -> bytes | None:
     """Return what the file holds; None when it is absent, unreadable or could be somebody else's."""
+    return get(path(environment, name))
+
+
+def get(path: str) -> bytes | None:
+    """Return what a file in a folder of ours holds; None as for ``read``."""
     try:
-        if not is_ours(os.stat(variables.cache_folder(environment))):
+        if not is_ours(os.stat(os.path.dirname(path))):
             return None
         # Neither a link nor a pipe that somebody put there, which would be waited for.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        descriptor = os.open(path(environment, name), flags)
+        descriptor = os.open(path, flags)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > _LARGEST:
@@ -138,7 +142,11 @@ def is_writable(environment: Mapping[str, str], size: int) -> bool:
 
 def make_folder(environment: Mapping[str, str]) -> bool:
     """Make the folder, private, and tell whether it is there and ours alone to write."""
-    folder = variables.cache_folder(environment)
+    return make(variables.cache_folder(environment))
+
+
+def make(folder: str) -> bool:
+    """Make a folder of ours as ``make_folder`` does."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         return is_ours(os.stat(folder))

@@ -309,17 +309,18 @@ def doctor(as_json: bool, **flags: Any) -> int:
 
 @opencode_litellm.command(epilog=f"SHELL is {_either(SHELLS)} [default: the shell that runs this].")
 @click.argument("names", metavar="[SHELL]...", nargs=-1, type=click.Choice(list(SHELLS)))
+@click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 @click.option("--shim", is_flag=True, help="Also install a shim ahead of the real opencode on PATH.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, but do nothing.")
-def install(names: tuple[str, ...], shim: bool, dry_run: bool) -> int:
-    """Add the snippet to a shell's startup file.
+def install(names: tuple[str, ...], command: str, shim: bool, dry_run: bool) -> int:
+    """Add the snippet to a shell's startup files, or renew it there.
 
     The shim is a program named opencode, for whatever does not use a shell's functions: editors, scripts, xargs.
     """
     from opencode_litellm.shells import installation
 
     shells = dict.fromkeys(names or _running(shim))
-    return _said(installation.install(shells, os.environ, shim=shim, dry_run=dry_run), dry_run)
+    return _said(installation.install(shells, command, os.environ, shim=shim, dry_run=dry_run), dry_run)
 
 
 @opencode_litellm.command()

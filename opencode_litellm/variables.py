@@ -63,6 +63,11 @@ def cache_folder(environment: Mapping[str, str]) -> str:
     return _own(environment, "XDG_CACHE_HOME", ".cache")
 
 
+def data_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder of the snippets that startup files read."""
+    return _own(environment, "XDG_DATA_HOME", os.path.join(".local", "share"))
+
+
 def state_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of our log."""
     return _own(environment, "XDG_STATE_HOME", os.path.join(".local", "state"))

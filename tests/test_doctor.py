@@ -301,7 +301,8 @@ def test_startup_files_without_us_are_told(line: str, user: dict[str, str]) -> N
     assert (status, found["startup"]) == (0, ("warning", finding, remedy))
     installed = run(["opencode-litellm", "install", "fish", "bash"], user)
     assert installed.status == 0
-    files = f"{user['HOME']}/.bashrc, {user['XDG_CONFIG_HOME']}/fish/conf.d/opencode-litellm.fish"
+    bash = f"{user['HOME']}/.bashrc, {user['HOME']}/.bash_profile"
+    files = f"{bash}, {user['XDG_CONFIG_HOME']}/fish/conf.d/opencode-litellm.fish"
     assert doctor(user)[1]["startup"] == ("ok", files, None)
 
 
@@ -445,7 +446,7 @@ def test_a_snippet_of_another_version_is_told(user: dict[str, str]) -> None:
     assert run(["opencode-litellm", "install", "bash"], user).status == 0
     file = Path(user["HOME"], ".bashrc")
     assert doctor(user)[1]["startup"][0] == "ok"
-    file.write_text(file.read_text().replace("opencode-with-litellm", "an-older-name"))
+    file.write_text(file.read_text().replace("elif", "else if"))
     remedy = "run opencode-litellm install bash, and start a new shell"
     told = ("warning", f"{file} has the snippet of another version", remedy)
     assert doctor(user)[1]["startup"] == told

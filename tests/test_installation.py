@@ -14,9 +14,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from world import tools
 from world.opencode import Finished, run
-from world.real_shells import DASH, MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell
+from world.real_shells import BASH, DASH, MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell
+from world.terminal import Terminal
 
-from opencode_litellm.shells import emission, startup
+from opencode_litellm.shells import emission, installation, startup
 from opencode_litellm.shells.formats import SHELLS, STARTUPS
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 USAGE = 2
 TOOL = "opencode-with-litellm"
 SNIPPET = b"function opencode {\n  :\n}\n"
-BLOCK = b"%b\n%b%b\n" % (startup.BEGIN, SNIPPET, startup.END)
+LOGIN = ". ~/.bashrc\n"
+BEGIN = startup.begin("opencode")
+BLOCK = b"%b\n%b%b\n" % (BEGIN, SNIPPET, startup.END)
 
 ROWS = {shell.name: shell for shell in WITH_SNIPPET}
 every_shell = pytest.mark.parametrize("shell", [pytest.param(ROWS[name], id=name) for name in SHELLS])
@@ -37,10 +40,11 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 @pytest.fixture
 def home(home: dict[str, str]) -> dict[str, str]:
-    """Return a home that has an opencode, if only in name: a shim's place is before it."""
+    """Return a home with an opencode, in name, as a shim's place is before it, and with a usual ``.bash_profile``."""
     program = Path(home["HOME"], "bin/opencode")
     if not program.exists():
         program.symlink_to("/bin/true")
+    Path(home["HOME"], ".bash_profile").write_text(LOGIN)
     return home
 
 
@@ -68,7 +72,12 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes | str | None]]:
 
 def installed(name: str, home: Mapping[str, str]) -> bytes:
     """Return the whole of a startup file that we made."""
-    return startup.with_snippet(None, emission.snippet(name, "opencode", home).encode())
+    return startup.with_snippet(None, emission.startup(name, "opencode", home).encode(), "opencode")
+
+
+def kept(home: Mapping[str, str], name: str) -> Path:
+    """Return the file with a snippet that startup files read."""
+    return Path(home["XDG_DATA_HOME"], "opencode-litellm", name)
 
 
 # The bytes.
@@ -90,24 +99,24 @@ def plain(content: bytes) -> bytes:
 @example(content=b"\r")
 def test_what_was_there_comes_back_to_the_byte(content: bytes) -> None:
     content = plain(content)
-    once = startup.with_snippet(content, SNIPPET)
+    once = startup.with_snippet(content, SNIPPET, "opencode")
     assert once.startswith(content)
     assert once.endswith(b"\n" + BLOCK)
-    assert startup.with_snippet(once, SNIPPET) == once
+    assert startup.with_snippet(once, SNIPPET, "opencode") == once
     assert startup.without_snippet(once) == content
 
 
 def test_a_file_that_we_made_goes() -> None:
-    assert startup.with_snippet(None, SNIPPET) == BLOCK
+    assert startup.with_snippet(None, SNIPPET, "opencode") == BLOCK
     assert startup.without_snippet(BLOCK) is None
-    assert startup.without_snippet(startup.with_snippet(b"", SNIPPET)) == b""
+    assert startup.without_snippet(startup.with_snippet(b"", SNIPPET, "opencode")) == b""
 
 
 @given(before=contents, after=contents)
 def test_a_new_snippet_takes_the_place_of_the_old_one(before: bytes, after: bytes) -> None:
     before, after = plain(before), plain(b"\n" + after)
-    old = startup.with_snippet(before, SNIPPET) + after
-    new = startup.with_snippet(old, b"new\n")
+    old = startup.with_snippet(before, SNIPPET, "opencode") + after
+    new = startup.with_snippet(old, b"new\n", "opencode")
     assert new == old.replace(SNIPPET, b"new\n")
     assert startup.without_snippet(new) == startup.without_snippet(old)
 
@@ -115,15 +124,15 @@ def test_a_new_snippet_takes_the_place_of_the_old_one(before: bytes, after: byte
 @given(before=contents, after=contents)
 def test_lines_that_were_added_below_stay_lines(before: bytes, after: bytes) -> None:
     before, after = plain(before), plain(after)
-    left = startup.without_snippet(startup.with_snippet(before, SNIPPET) + after)
+    left = startup.without_snippet(startup.with_snippet(before, SNIPPET, "opencode") + after)
     between = b"\n" if before and after and not before.endswith(b"\n") else b""
     assert left == before + between + after
 
 
 @pytest.mark.parametrize("content", [b"", b"one\n", b"one", b"\xef\xbb\xbfone\n"])
 def test_a_tool_that_converts_line_ends_changes_nothing_for_us(content: bytes) -> None:
-    converted = startup.with_snippet(content, SNIPPET).replace(b"\n", b"\r\n")
-    assert startup.with_snippet(converted, SNIPPET) == converted
+    converted = startup.with_snippet(content, SNIPPET, "opencode").replace(b"\n", b"\r\n")
+    assert startup.with_snippet(converted, SNIPPET, "opencode") == converted
     assert startup.without_snippet(converted) == content.replace(b"\n", b"\r\n")
 
 
@@ -134,10 +143,10 @@ def test_a_byte_order_mark_that_was_put_before_us_stays() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        startup.BEGIN + b"\nx\n",
+        BEGIN + b"\nx\n",
         b"x\n" + startup.END + b"\n",
-        startup.END + b"\n" + startup.BEGIN + b"\n",
-        startup.BEGIN + b"\n" + BLOCK,
+        startup.END + b"\n" + BEGIN + b"\n",
+        BEGIN + b"\n" + BLOCK,
         BLOCK + BLOCK,
     ],
 )
@@ -170,7 +179,13 @@ def started(shell: SnippetShell, line: str, environment: Mapping[str, str]) -> i
     """Run a line in a new shell as its user starts it, and return the shell's status."""
     if shell.interactive:
         return run([shell.path(), *shell.interactive, line], environment).status
-    return run([shell.path()], environment, given=f"{line}\n".encode()).status
+    with Terminal([shell.path()], environment) as terminal:
+        terminal.wait_until(bool)
+        # The recording programs read to the end of their standard input, which a terminal does not have.
+        for each in (f"/bin/cat /dev/null | {line}", "exit"):
+            terminal.type(each)
+            terminal.press("Enter")
+        return 0 if terminal.wait_for("Pane is dead") else 1
 
 @every_shell
 def test_a_shell_that_is_started_then_goes_through_us(
@@ -198,12 +213,14 @@ def test_its_start_runs_no_process_and_says_nothing_however_strict(
     assert ours(home, "install", shell.name).status == 0
     file = Path(home["HOME"], shell.startup_file)
     read = shell.sources.format(path=file, text=file.read_text()) + "\n"
-    for path in (programs.environment, {"PATH": "/nonexistent"}):
-        done = shell.run(2 * read, tmp_path, path)
+    data = {"XDG_DATA_HOME": home["XDG_DATA_HOME"]}
+    for variables in (programs.environment | data, {"PATH": "/nonexistent"} | data, programs.environment):
+        done = shell.run(2 * read, tmp_path, variables)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert programs.calls() == []
-    assert shell.run(2 * read + "opencode a\n", tmp_path, programs.environment).returncode == 0
-    assert programs.calls() == [Call(TOOL, ["a"])]
+    if shell.name != "elvish":  # in which "eval" gives a command to the prompt, and not to a script
+        assert shell.run(2 * read + "opencode a\n", tmp_path, programs.environment | data).returncode == 0
+        assert programs.calls() == [Call(TOOL, ["a"])]
 
 
 @every_shell
@@ -235,14 +252,16 @@ def test_a_template_of_the_user_s_is_used_and_noticed(home: dict[str, str]) -> N
     template = Path(home["XDG_CONFIG_HOME"], "opencode-litellm/templates/bash.j2")
     template.parent.mkdir(parents=True)
     file = Path(home["HOME"], ".bashrc")
-    for text in ("# été", "# mine\n"):
+    for text, done in (("# été", "wrote"), ("# mine\n", "unchanged")):
         template.write_text(text)
-        assert ours(home, "install", "bash").stdout == f"wrote {file}\n"
-        assert file.read_bytes() == startup.with_snippet(None, text.encode())
+        assert ours(home, "install", "bash").stdout == f"{done} {file}\n"
+        assert file.read_bytes() == installed("bash", home)
+        assert kept(home, "opencode.bash").read_text().split("\n", 1)[1] == text
     template.write_text("{% broken %}")
     done = ours(home, "install", "bash", "zsh")
-    assert (done.status, done.stdout) == (USAGE, f"wrote {home['HOME']}/.zshrc\n")
+    assert (done.status, done.stdout) == (0, f"unchanged {file}\nwrote {home['HOME']}/.zshrc\n")
     assert done.stderr.startswith(f"opencode-litellm: {template}, line 1: ")
+    assert "function opencode" in kept(home, "opencode.bash").read_text()
     done = ours(home, "uninstall")
     assert done.stderr.splitlines()[-1] == f"opencode-litellm: your own templates in {template.parent} were kept"
     assert template.exists()
@@ -254,13 +273,85 @@ def test_a_template_of_the_user_s_is_used_and_noticed(home: dict[str, str]) -> N
 @every_shell
 def test_each_file_is_where_the_shell_looks_for_it(shell: SnippetShell, tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path)}
-    assert STARTUPS[shell.name].files(home) == [f"{tmp_path}/{shell.startup_file}"]
-    assert STARTUPS[shell.name].files(home | MOVED) == [shell.moved_startup_file.format(home=tmp_path)]
+    assert STARTUPS[shell.name].files(home)[0] == [f"{tmp_path}/{shell.startup_file}"]
+    assert STARTUPS[shell.name].files(home | MOVED)[0] == [shell.moved_startup_file.format(home=tmp_path)]
 
 
-def test_bash_of_macos_reads_the_first_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert STARTUPS["bash"].files({"HOME": "/h"}) == ["/h/.bash_profile", "/h/.bash_login", "/h/.profile"]
+# The login files that somebody has, and what is changed beside .bashrc.
+LOGIN_FILES = {
+    "none": ({}, ".bash_profile"),
+    "usual": ({".bash_profile": "[ -f ~/.bashrc ] && . ~/.bashrc\n"}, None),
+    "by another one": ({".bash_profile": ". ~/.profile", ".profile": 'test "$BASH" && . "$HOME/.bashrc"\n'}, None),
+    "in a comment": ({".bash_profile": "# not .bashrc\n"}, ".bash_profile"),
+    "the second": ({".bash_login": "x=1\n", ".profile": ". ~/.bashrc\n"}, ".bash_login"),
+    "for all shells": ({".profile": "x=1\n"}, ".profile"),
+}
+
+
+@pytest.mark.parametrize(("files", "changed"), LOGIN_FILES.values(), ids=LOGIN_FILES)
+def test_bash_has_it_in_login_shells_too(
+    files: dict[str, str], changed: str | None, home: dict[str, str], programs: Programs
+) -> None:
+    root = Path(home["HOME"])
+    (root / ".bash_profile").unlink()
+    for name, text in files.items():
+        (root / name).write_text(text)
+    before = tree(root)
+    names = [".bashrc", *([changed] if changed else [])]
+    assert ours(home, "install", "bash").stdout == "".join(f"wrote {root}/{name}\n" for name in names)
+    programs.add(TOOL)
+    # The system's own file sets PATH.
+    line = f"PATH={programs.path}; opencode a"
+    shells = [BASH.path(), *([DASH.path()] if changed == ".profile" else [])]
+    for shell in shells:
+        assert run([shell, "-l", "-c", line], home | programs.environment).status == 0
+    assert programs.calls() == [Call(TOOL, ["a"]) for _ in shells]
+    assert ours(home, "uninstall").status == 0
+    assert tree(root) == before
+
+
+def test_ksh_and_whatever_env_names_have_files_of_their_own(home: dict[str, str]) -> None:
+    root = Path(home["HOME"])
+    (root / ".mkshrc").touch()
+    done = ours(home, "install", "posix", SHELL="/bin/ksh", ENV=f"{root}/.shrc")
+    assert done.stdout == "".join(f"wrote {root}/{name}\n" for name in (".profile", ".shrc", ".kshrc", ".mkshrc"))
+    assert done.stderr.count("new posix shells are ready") == 1
+
+
+def test_without_its_file_a_startup_file_makes_it_anew(home: dict[str, str], programs: Programs) -> None:
+    """As on a second machine with the same dotfiles."""
+    assert ours(home, "install", "bash").status == 0
+    file = kept(home, "opencode.bash")
+    snippet = file.read_bytes()
+    file.unlink()
+    programs.add(TOOL)
+    path = f"{programs.path}:{home['PATH']}"
+    assert run([BASH.path(), "-i", "-c", "opencode a"], home | programs.environment | {"PATH": path}).status == 0
+    assert (file.read_bytes(), programs.calls()) == (snippet, [Call(TOOL, ["a"])])
+
+
+def test_another_version_s_lines_are_told_and_renewed(home: dict[str, str]) -> None:
+    file = Path(home["HOME"], ".bashrc")
+    assert ours(home, "install", "bash", "pwsh", "--cmd", "oc").status == 0
+    now = file.read_bytes()
+    assert b"opencode-litellm 0.1.0: oc with the models" in now
+    # What only another version's number stands in does the same.
+    file.write_bytes(now.replace(b"opencode-litellm 0.1.0:", b"opencode-litellm 0.0.1:"))
+    assert installation.outdated(home) == {}
+    assert ours(home, "install", "bash", "--cmd", "oc").stdout == f"wrote {file}\n"
+    assert file.read_bytes() == now
+    file.write_bytes(now.replace(b"elif", b"else if"))
+    profile = Path(home["XDG_CONFIG_HOME"], "powershell/profile.ps1")
+    profile.write_text(profile.read_text().replace("Set-Alias", "Set-Alias  "))
+    assert installation.outdated(home) == {"bash": str(file), "pwsh": str(profile)}
+    assert ours(home, "install", "bash", "pwsh", "--cmd", "oc").stdout == f"wrote {file}\nwrote {profile}\n"
+    snippet = kept(home, "oc.bash")
+    rendered = snippet.read_bytes()
+    snippet.write_bytes(rendered.replace(b"0.1.0", b"0.0.1"))
+    assert installation.outdated(home) == {"bash": str(snippet)}
+    background = "from opencode_litellm.launch import detached; detached.refresh('0' * 32, '/', '1')"
+    assert run([sys.executable, "-c", background], home).status == 0
+    assert (snippet.read_bytes(), installation.outdated(home)) == (rendered, {})
 
 
 def test_powershell_of_windows_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,7 +360,7 @@ def test_powershell_of_windows_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_pat
     answering.chmod(0o755)
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert STARTUPS["pwsh"].files({}) == ["said $PROFILE.CurrentUserAllHosts"]
+    assert STARTUPS["pwsh"].files({}) == [["said $PROFILE.CurrentUserAllHosts"]]
 
 
 # The files.
@@ -284,7 +375,8 @@ def test_installing_twice_writes_once_and_uninstall_leaves_no_file(name: str, ho
     assert ours(home, "install", name) == Finished(0, f"unchanged {file}\n", "")
     assert file.stat().st_mtime == 1
     gone = "opencode-litellm: shells that are already running keep the snippet until they exit\n"
-    assert ours(home, "uninstall") == Finished(0, f"removed {file}\n", gone)
+    kept = f"removed {home['XDG_DATA_HOME']}/opencode-litellm\n" if STARTUPS[name].reads_file else ""
+    assert ours(home, "uninstall") == Finished(0, f"removed {file}\n{kept}", gone)
     assert not file.exists()
     assert ours(home, "uninstall") == Finished(0, "", "opencode-litellm: nothing is installed here\n")
     assert list(Path(home["HOME"]).rglob("*.tmp")) == []
@@ -300,7 +392,7 @@ def test_all_else_in_the_file_and_its_mode_stay(content: bytes, mode: int, home:
     assert ours(home, "install", "bash").status == 0
     assert file.read_bytes() == content + b"\n" + installed("bash", home)
     assert stat.S_IMODE(file.stat().st_mode) == mode
-    assert ours(home, "uninstall").stdout == f"cleaned {file}\n"
+    assert ours(home, "uninstall").stdout.splitlines()[0] == f"cleaned {file}"
     assert tree(file.parent) == before
 
 
@@ -322,7 +414,7 @@ def test_links_of_a_dotfile_manager_stay_links(target: str, home: dict[str, str]
     Path(home["HOME"], ".bashrc").symlink_to("dotfiles/second")
     before = tree(folder.parent)
     assert ours(home, "install", "bash").status == 0
-    assert startup.BEGIN in (folder / target).read_bytes()
+    assert BEGIN in (folder / target).read_bytes()
     assert ours(home, "uninstall").status == 0
     assert tree(folder.parent) == before
 
@@ -347,7 +439,8 @@ def test_a_read_only_file_is_left_to_whoever_manages_it(through_a_link: bool, ho
     file.write_bytes(b"managed\n\n" + installed("bash", home))
     file.chmod(0o444)
     done = ours(home, "uninstall")
-    assert (done.status, done.stdout) == (USAGE, f"removed {zshrc}\n")
+    kept = Path(home["XDG_DATA_HOME"], "opencode-litellm")
+    assert (done.status, done.stdout) == (USAGE, f"removed {zshrc}\nremoved {kept}\n")
     assert f"{rc} cannot be changed (it is read-only)" in done.stderr
 
 
@@ -411,8 +504,10 @@ def test_a_dry_run_says_all_of_that_and_does_nothing(home: dict[str, str]) -> No
     assert ours(home, "init", "bash").status == 0
     before = tree(root)
     done = ours(home, "uninstall", "--dry-run")
-    lines = [f"would remove {file}\n" for file in (*files[1:], root / ".cache/opencode-litellm")]
-    assert (done.status, done.stdout) == (0, f"would clean {files[0]}\n" + "".join(lines))
+    lines = [f"would remove {file}\n" for file in (*files[1:], root / ".local/share/opencode-litellm")]
+    assert (done.status, sorted(done.stdout.splitlines(keepends=True))) == (
+        0, [f"would clean {files[0]}\n", *sorted(lines)]
+    )  # fmt: skip
     assert tree(root) == before
 
 
@@ -581,7 +676,9 @@ def test_the_shim_goes_into_the_first_folder_of_the_home_before_opencode(owner: 
     # One of an earlier version.
     shim.write_text("".join(emission.shim().splitlines(keepends=True)[:2]))
     assert shim_line(ours(owner, "install", "bash", "--shim")) == f"wrote {shim}"
-    assert ours(owner, "uninstall").stdout == f"removed {owner['HOME']}/.bashrc\nremoved {shim}\n"
+    assert ours(owner, "uninstall").stdout == (
+        f"removed {owner['HOME']}/.bashrc\nremoved {shim}\nremoved {owner['XDG_DATA_HOME']}/opencode-litellm\n"
+    )
     assert list(shim.parent.iterdir()) == []
 
 
@@ -624,7 +721,9 @@ def test_an_opencode_that_is_not_ours_is_neither_replaced_nor_removed(kind: str,
         f"opencode-litellm: {file} already exists and is not our shim:"
         " remove it, or put another folder of your home ahead of opencode's on PATH"
     )
-    assert ours(owner, "uninstall", PATH=path).stdout == f"removed {owner['HOME']}/.bashrc\n"
+    assert ours(owner, "uninstall", PATH=path).stdout.splitlines() == [
+        f"removed {owner['HOME']}/.bashrc", f"removed {owner['XDG_DATA_HOME']}/opencode-litellm"
+    ]  # fmt: skip
     assert tree(file.parent) == before
 
 
@@ -663,7 +762,8 @@ def test_uninstall_leaves_nothing_that_any_command_has_kept(
     (cache / "payload-0123.json.1-2.tmp").rename(cache / f"payload-{32 * '0'}.json.1-2.tmp")
     assert len(list(cache.iterdir())) > 8
     done = ours(home, "uninstall")
-    assert (done.status, done.stdout) == (0, f"removed {cache}\nremoved {state}\n")
+    data = root / ".local/share/opencode-litellm"
+    assert (done.status, done.stdout) == (0, f"removed {cache}\nremoved {data}\nremoved {state}\n")
     assert tree(root) == before
 
 
@@ -671,12 +771,12 @@ def test_what_is_not_ours_stays_in_the_cache_and_with_it_the_folder(home: dict[s
     cache = Path(home["XDG_CACHE_HOME"], "opencode-litellm")
     cache.mkdir()
     (cache / "notes").write_text("mine")
-    (cache / "init-bash-opencode").mkdir()
+    (cache / f"launch-{32 * 'a'}").mkdir()
     (cache / "doctor").symlink_to("notes")
     before = tree(cache)
     stays = f"opencode-litellm: {cache} was kept: it has files that are not ours\n"
     assert ours(home, "uninstall") == Finished(0, "", stays)
-    (cache / "init-zsh-opencode").write_text("ours")
+    (cache / f"launch-{32 * 'b'}").write_text("ours")
     done = ours(home, "uninstall")
     assert (done.status, done.stdout) == (0, f"cleaned {cache}\n")
     assert tree(cache) == before
@@ -685,7 +785,7 @@ def test_what_is_not_ours_stays_in_the_cache_and_with_it_the_folder(home: dict[s
 def test_a_cache_that_is_a_link_is_not_followed(home: dict[str, str]) -> None:
     elsewhere = Path(home["HOME"], "elsewhere")
     elsewhere.mkdir()
-    (elsewhere / "init-bash-opencode").write_text("who knows whose")
+    (elsewhere / f"launch-{32 * 'a'}").write_text("who knows whose")
     Path(home["XDG_CACHE_HOME"], "opencode-litellm").symlink_to(elsewhere)
     before = tree(Path(home["HOME"]))
     assert ours(home, "uninstall") == Finished(0, "", "opencode-litellm: nothing is installed here\n")

@@ -25,7 +25,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def kept(environment: dict[str, str]) -> Path:
-    return Path(environment["HOME"], ".cache/opencode-litellm/init-zsh-opencode")
+    return Path(environment["HOME"], ".local/share/opencode-litellm/opencode.zsh")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_only_we_can_read_and_write_it(environment: dict[str, str]) -> None:
     path = kept(environment)
     modes = [place.stat().st_mode & 0o777 for place in (path, path.parent)]
     assert modes == [0o600, 0o700]
-    assert sorted(place.name for place in path.parent.iterdir()) == ["init-zsh-oc", "init-zsh-opencode"]
+    assert sorted(place.name for place in path.parent.iterdir()) == ["oc.zsh", "opencode.zsh"]
 
 
 def test_another_version_prints_anew(environment: dict[str, str]) -> None:
@@ -128,8 +128,23 @@ def test_neither_a_link_nor_a_folder_is_printed(environment: dict[str, str]) -> 
     assert answers == [None, None]
 
 
-def test_without_a_cache_folder_it_is_only_slower(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / ".cache").write_text("a file")
+def test_the_shell_can_read_the_file_itself(environment: dict[str, str]) -> None:
+    first, rest = kept(environment).read_text().split("\n", 1)
+    assert (first[:2], rest) == ("# ", TEXT)
+
+
+def test_what_another_version_or_template_rendered_is_told(environment: dict[str, str]) -> None:
+    assert replay.outdated(environment) == []
+    kept(environment).write_text(kept(environment).read_text().replace(replay.__version__, "0.0.1", 1))
+    assert replay.outdated(environment) == [("zsh", "opencode")]
+    path = Path(variables.override_folder(environment), "zsh.j2")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert replay.outdated(environment) == [("zsh", "oc"), ("zsh", "opencode")]
+
+
+def test_without_a_data_folder_it_is_only_slower(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".local").write_text("a file")
     environment = {"HOME": str(tmp_path)}
     replay.keep("zsh", "opencode", environment, TEXT)
     assert replay.replayed(["zsh"], environment) is None

@@ -82,7 +82,9 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
         if hasattr(os, "fork"):
             _be_modest()
         from opencode_litellm.launch import cold
+        from opencode_litellm.shells import installation
 
+        installation.renew(environment)  # after an upgrade, startup files read what the old version wrote
         cold.refresh(environment, folder, fingerprint, recipient)
     except Failure as failure:
         log.write(environment, f"refresh: {failure}")

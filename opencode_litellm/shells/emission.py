@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from opencode_litellm import variables
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.rendering import engine, shipped, source
+from opencode_litellm.shells import replay
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, Completion, Shell, command_name
 
 if TYPE_CHECKING:
@@ -57,6 +58,19 @@ def assignments(
     for ``snippet``. UsageFailure for another format, and for a value that the format cannot hold.
     """
     return _emitted(_named(format_name, FORMATS), environment, complain, command=None, changes=changes)
+
+
+def startup(shell: str, command: str, environment: Mapping[str, str], complain: Complaint | None = None) -> str:
+    """Return what a startup file of ``shell`` needs for ``command``: it reads the kept snippet, or is the snippet.
+
+    Where that file is gone, as on another machine with the same dotfiles, ``init`` is evaluated, which makes it anew.
+    Failures as for ``snippet``.
+    """
+    row = _named(shell, SHELLS)
+    if row.startup is None or not row.startup.reads_file:
+        return snippet(shell, command, environment, complain)
+    names = {"file": replay.file_name(shell, command), "line": row.startup.line_for(command_name(command, row))}
+    return engine(shipped).get_template(f"{shell}.j2").render(names, startup=True)
 
 
 def shim() -> str:

@@ -31,13 +31,21 @@ class Completion(Enum):
 class Startup:
     """How a shell gets its snippet: the ``line`` that evaluates it, and the ``files`` that may hold the line.
 
-    Of the paths that ``files`` returns for an environment, the shell reads the first one that exists. A shell that is
-    already running gets it by ``renewal``, the line where there is no other way.
+    ``files`` returns groups of paths for an environment: every kind of shell, as login shells are, reads one group, and
+    of that the first path that exists. A shell that is already running gets the snippet by ``renewal``, the line where
+    there is no other way. Where it ``reads_file``, the startup file only reads the snippet from a file of ours, so that
+    a new version reaches it; else it holds the snippet itself.
     """
 
     line: str
-    files: Callable[[Mapping[str, str]], Sequence[str]]
+    files: Callable[[Mapping[str, str]], Sequence[Sequence[str]]]
     renewal: str = ""
+    reads_file: bool = True
+
+    def line_for(self, command: str) -> str:
+        """Return the line that defines ``command``, which is ``opencode`` in ``line`` itself."""
+        option = "" if command == "opencode" else f" --cmd {command}"
+        return re.sub(r"(?<=-litellm init )\w+", rf"\g<0>{option}", self.line)
 
 
 @dataclass(frozen=True)
@@ -117,23 +125,23 @@ def _github_word(value: str) -> str:
     return f"<<{delimiter}\n{value}\n{delimiter}"
 
 
-def _bash_files(environment: Mapping[str, str]) -> Sequence[str]:
-    # On macOS every terminal starts a login shell, which reads the first of these and no .bashrc.
-    names = (".bash_profile", ".bash_login", ".profile") if sys.platform == "darwin" else (".bashrc",)
-    return [os.path.join(variables.home(environment), name) for name in names]
+def _bash_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    # ssh, tmux and every terminal of macOS start a login shell, which reads the first of the second group only.
+    groups = ((".bashrc",), (".bash_profile", ".bash_login", ".profile"))
+    return [[os.path.join(variables.home(environment), name) for name in names] for names in groups]
 
 
-def _zsh_files(environment: Mapping[str, str]) -> Sequence[str]:
-    return [os.path.join(environment.get("ZDOTDIR") or variables.home(environment), ".zshrc")]
+def _zsh_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    return [[os.path.join(environment.get("ZDOTDIR") or variables.home(environment), ".zshrc")]]
 
 
-def _fish_files(environment: Mapping[str, str]) -> Sequence[str]:
-    return [os.path.join(_configuration(environment), "fish", "conf.d", "opencode-litellm.fish")]
+def _fish_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    return [[os.path.join(_configuration(environment), "fish", "conf.d", "opencode-litellm.fish")]]
 
 
-def _pwsh_files(environment: Mapping[str, str]) -> Sequence[str]:
+def _pwsh_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
     if sys.platform != "win32":
-        return [os.path.join(_configuration(environment), "powershell", "profile.ps1")]
+        return [[os.path.join(_configuration(environment), "powershell", "profile.ps1")]]
     import subprocess
 
     # On Windows the documents folder can be anywhere, and each edition of PowerShell has its own profile there.
@@ -143,27 +151,37 @@ def _pwsh_files(environment: Mapping[str, str]) -> Sequence[str]:
             answer = subprocess.run([program, *options], capture_output=True, text=True, check=True)  # noqa: S603
         except (OSError, subprocess.CalledProcessError):
             continue
-        return [answer.stdout.strip()]
+        return [[answer.stdout.strip()]]
     raise UsageFailure("PowerShell does not say where its profile is", "check that it is on PATH")
 
 
-def _posix_files(environment: Mapping[str, str]) -> Sequence[str]:
-    return [os.path.join(variables.home(environment), ".profile")]
+def _posix_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    """Return the file of login shells, that in ``ENV``, and those of ksh and mksh where these are used."""
+    home = variables.home(environment)
+    login_shell = os.path.basename(environment.get("SHELL", ""))
+    groups = [[os.path.join(home, ".profile")]]
+    if os.path.isabs(environment.get("ENV", "")):
+        groups.append([environment["ENV"]])
+    for name, shells in ((".kshrc", ("ksh", "ksh93", "rksh")), (".mkshrc", ("mksh", "lksh"))):
+        path = os.path.join(home, name)
+        if login_shell in shells or os.path.exists(path):
+            groups.append([path])
+    return groups
 
 
-def _nushell_files(environment: Mapping[str, str]) -> Sequence[str]:
+def _nushell_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
     base = _configuration(environment)
     if sys.platform == "darwin" and not environment.get("XDG_CONFIG_HOME"):
         base = os.path.join(variables.home(environment), "Library", "Application Support")
-    return [os.path.join(base, "nushell", "autoload", "opencode-litellm.nu")]
+    return [[os.path.join(base, "nushell", "autoload", "opencode-litellm.nu")]]
 
 
-def _elvish_files(environment: Mapping[str, str]) -> Sequence[str]:
-    return [os.path.join(_configuration(environment), "elvish", "rc.elv")]
+def _elvish_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    return [[os.path.join(_configuration(environment), "elvish", "rc.elv")]]
 
 
-def _xonsh_files(environment: Mapping[str, str]) -> Sequence[str]:
-    return [os.path.join(_configuration(environment), "xonsh", "rc.d", "opencode-litellm.xsh")]
+def _xonsh_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    return [[os.path.join(_configuration(environment), "xonsh", "rc.d", "opencode-litellm.xsh")]]
 
 
 def _configuration(environment: Mapping[str, str]) -> str:
@@ -214,7 +232,10 @@ FORMATS: Final[Mapping[str, Shell]] = {
             "pwsh",
             _pwsh_word,
             programs=frozenset({"pwsh", "powershell"}),
-            startup=Startup("Invoke-Expression (& opencode-litellm init pwsh | Out-String)", _pwsh_files),
+            # Reading a file would take more lines than the snippet has.
+            startup=Startup(
+                "Invoke-Expression (& opencode-litellm init pwsh | Out-String)", _pwsh_files, reads_file=False
+            ),
             completion=Completion.TEMPLATE,
             reserved=_words("""
                 begin break continue do else for foreach function get-command if in return set-alias switch until
@@ -239,6 +260,7 @@ FORMATS: Final[Mapping[str, Shell]] = {
                 " | save --force ($nu.user-autoload-dirs.0 | path join opencode-litellm.nu)",
                 _nushell_files,
                 renewal="exec nu",
+                reads_file=False,
             ),
             completion=Completion.TEMPLATE,
             reserved=_words("""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from opencode_litellm import cache, program, replacement, terminal, variables
 from opencode_litellm.errors import UsageFailure
 from opencode_litellm.jsonc import JsoncError
 from opencode_litellm.opencode import slot
-from opencode_litellm.shells import emission, startup
+from opencode_litellm.shells import emission, replay, startup
 from opencode_litellm.shells.formats import STARTUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     Environment = Mapping[str, str]
 
@@ -44,14 +45,14 @@ class Outcome:
 
 
 def install(
-    names: Iterable[str], environment: Environment, *, shim: bool, dry_run: bool
+    names: Iterable[str], command: str, environment: Environment, *, shim: bool, dry_run: bool
 ) -> Iterator[Outcome | UsageFailure]:
-    """Add the snippet to the startup file of each of these shells, and with ``shim`` put the shim on PATH.
+    """Let the startup files of each of these shells define ``command``, and with ``shim`` put the shim on PATH.
 
     When one of them fails, the others are still done.
     """
     for name in names:
-        yield from _attempted(_add, name, environment, dry_run)
+        yield from _attempted(_add, name, command, environment, dry_run)
     if shim:
         yield from _attempted(_add_shim, environment, dry_run)
 
@@ -74,81 +75,154 @@ def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | 
 def startup_files(environment: Environment) -> list[str]:
     """Return the startup files that make opencode go through us, with our snippet or a line of the user's own."""
     paths = []
-    for shell in STARTUPS.values():
-        for path in shell.files(environment):
-            with suppress(OSError):
-                content = _read(path)
-                if content is not None and (startup.is_marked(content) or startup.evaluates_init(content)):
-                    paths.append(path)
+    for path in _all_files(environment):
+        with suppress(OSError):
+            content = _read(path)
+            if content is not None and (startup.is_marked(content) or startup.evaluates_init(content)):
+                paths.append(path)
     return paths
 
 
 def outdated(environment: Environment) -> dict[str, str]:
-    """Return the startup file of each shell whose snippet of ours is not what ``install`` would write now."""
+    """Return a file of each shell that is not what ``install`` would write now: a startup file, or a kept snippet."""
     old = {}
-    for name, shell in STARTUPS.items():
-        for path in shell.files(environment):
+    kept = _kept(environment)
+    for name in STARTUPS:
+        for path in _files(name, environment):
             with suppress(OSError, UsageFailure):  # other checks tell of these
-                content = _read(path)
-                if content is None or not startup.is_marked(content):
+                there = startup.installed(_read(path) or b"")
+                if there is None:
                     continue
-                snippet = emission.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
-                if startup.with_snippet(content, snippet) != content:
+                language, (command, lines) = _language(name, path), there
+                if lines != _lines(language, command, environment):
                     old[name] = path
+                elif (language, command) in kept:
+                    old[name] = replay.path(language, command, environment)
     return old
 
 
+def renew(environment: Environment) -> None:
+    """Render the kept snippets anew that are of another version or from another template, for startup files to read."""
+    for shell, command in _kept(environment):
+        with suppress(UsageFailure):  # `init` and `doctor` tell
+            replay.keep(shell, command, environment, emission.snippet(shell, command, environment))
+
+
+def _kept(environment: Environment) -> list[tuple[str, str]]:
+    """Return the shell and the command of each kept snippet that is not current."""
+    return [(shell, command) for shell, command in replay.outdated(environment) if shell in STARTUPS]
+
+
+def _files(name: str, environment: Environment) -> list[str]:
+    return [path for group in STARTUPS[name].files(environment) for path in group]
+
+
+def _all_files(environment: Environment) -> list[str]:
+    return list(dict.fromkeys(path for name in STARTUPS for path in _files(name, environment)))
+
+
+def _language(name: str, path: str) -> str:
+    """Return the shell that a startup file of the shell ``name`` is written for: many shells read ``.profile``."""
+    return "posix" if os.path.basename(path) == ".profile" else name
+
+
+def _lines(name: str, command: str, environment: Environment, complain: emission.Complaint | None = None) -> bytes:
+    text = emission.startup(name, command, environment, complain)
+    return text.encode("utf-8", "surrogateescape").rstrip(b"\n")
+
+
 def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
-    for name in STARTUPS:
-        yield from _attempted(_take_out, name, environment, dry_run)
+    for path in _all_files(environment):
+        yield from _attempted(_take_out, path, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
     # Before our memory of what is ours in it.
     yield from _attempted(_clean_slot, environment, dry_run)
     yield from _attempted(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
+    yield from _attempted(_remove_folder, variables.data_folder(environment), _is_kept, dry_run)
     yield from _attempted(_remove_folder, variables.state_folder(environment), _STATE.__contains__, dry_run)
 
 
-def _attempted(task: Callable[..., Iterator[Outcome]], *arguments: object) -> Iterator[Outcome | UsageFailure]:
+def _attempted(
+    task: Callable[..., Iterator[Outcome | UsageFailure]], *arguments: object
+) -> Iterator[Outcome | UsageFailure]:
     try:
         yield from task(*arguments)
     except UsageFailure as failure:
         yield failure
 
 
-def _add(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
-    snippet = emission.snippet(name, "opencode", environment).encode("utf-8", "surrogateescape")
-    line = STARTUPS[name].line
-    renewal = STARTUPS[name].renewal or line
-    files = STARTUPS[name].files(environment)
-    path = next((file for file in files if os.path.exists(file)), files[0])
+def _add(name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
+    news: list[Outcome | UsageFailure] = []
+    for path in _places(name, environment):
+        news += _attempted(_add_to, path, _language(name, path), command, environment, dry_run)
+    yield from news
+    if any(isinstance(each, Outcome) and each.done == WROTE for each in news):
+        renewal = STARTUPS[name].renewal or STARTUPS[name].line_for(command)
+        yield Outcome(note=f"new {name} shells are ready; in one that is already running, run: {renewal}")
+
+
+def _places(name: str, environment: Environment) -> Iterator[str]:
+    """Return the startup files that have to be changed: not one that reads another of them."""
+    chosen: list[str] = []
+    for group in STARTUPS[name].files(environment):
+        path = next((file for file in group if os.path.exists(file)), group[0])
+        if not any(_leads_to(path, other, group) for other in chosen):
+            chosen.append(path)
+    yield from chosen
+
+
+def _leads_to(path: str, other: str, group: Sequence[str]) -> bool:
+    """Tell whether a startup file reads ``other``, itself or by way of another one of its ``group``."""
+    try:
+        content = _read(path) or b""
+    except OSError:
+        return False
+    if startup.reads(content, os.path.basename(other)):
+        return True
+    further = group[group.index(path) + 1 :]
+    return any(startup.reads(content, os.path.basename(each)) and _leads_to(each, other, group) for each in further)
+
+
+def _add_to(path: str, name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    line = STARTUPS[name].line_for(command)
+    complaints: list[UsageFailure] = []
+    lines = _lines(name, command, environment, complaints.append)
+    snippet = emission.snippet(name, command, environment, complaints.append)
+    yield from (Outcome(note=text) for text in dict.fromkeys(map(str, complaints)))
     with _explained(path, f"make it writable, or add this line where the file is managed: {line}"):
         content = _read(path)
         if content is not None and startup.evaluates_init(content):
             yield Outcome(UNCHANGED, path, f"{path} already runs opencode-litellm init, in a line of your own")
             return
-        wanted = startup.with_snippet(content, snippet)
+        if STARTUPS[name].reads_file and not dry_run:
+            replay.keep(name, command, environment, snippet)
+        wanted = startup.with_snippet(content, lines, command)
         if wanted == content:
             yield Outcome(UNCHANGED, path)
             return
         _write(path, wanted, _FILE, dry_run)
-    yield Outcome(WROTE, path, f"new {name} shells are ready; in one that is already running, run: {renewal}")
+    yield Outcome(WROTE, path)
 
 
-def _take_out(name: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
-    for path in STARTUPS[name].files(environment):
-        with _explained(path, "make it writable, or remove our lines where the file is managed"):
-            content = _read(path)
-            if content is None:
-                continue
-            left = startup.without_snippet(content)
-            if left is None:
-                _remove(_writable(path), dry_run)
-            elif left != content:
-                _write(path, left, _FILE, dry_run)
-        if left != content:
-            yield Outcome(REMOVED if left is None else CLEANED, path)
-        if startup.evaluates_init(content):
-            yield Outcome(note=f"{path} still runs opencode-litellm init, in a line of your own: remove that line")
+def _take_out(path: str, dry_run: bool) -> Iterator[Outcome]:
+    with _explained(path, "make it writable, or remove our lines where the file is managed"):
+        content = _read(path)
+        if content is None:
+            return
+        left = startup.without_snippet(content)
+        if left is None:
+            _remove(_writable(path), dry_run)
+        elif left != content:
+            _write(path, left, _FILE, dry_run)
+    if left != content:
+        yield Outcome(REMOVED if left is None else CLEANED, path)
+    if startup.evaluates_init(content):
+        yield Outcome(note=f"{path} still runs opencode-litellm init, in a line of your own: remove that line")
+
+
+def _is_kept(name: str) -> bool:
+    """Tell whether a file in our folder of snippets is one of ours, or was one while it was being written."""
+    return re.fullmatch(rf"[\w.-]+\.({'|'.join(STARTUPS)})(\.[0-9]+-[0-9]+\.tmp)?", name) is not None
 
 
 def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:

@@ -1,4 +1,7 @@
-"""The rendered snippet of ``init``, kept so that the start of a shell does not wait for the template engine."""
+"""The rendered snippet of ``init``, kept so that the start of a shell does not wait for the template engine.
+
+It is a file that the shell itself can read: what ``install`` puts into a startup file does that.
+"""
 
 from __future__ import annotations
 
@@ -30,29 +33,53 @@ def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None
             return None
     if not shell or not command or not _PLAIN.issuperset(shell + command):
         return None
-    content = cache.read(environment, _name(shell, command))
+    content = cache.get(path(shell, command, environment))
     heading = _heading(shell, command, environment)
     return content[len(heading) :].decode() if content and content.startswith(heading) else None
 
 
 def keep(shell: str, command: str, environment: Mapping[str, str], text: str) -> None:
-    """Keep a rendered snippet for the next ``init``; if that fails, the next one is merely slower."""
-    cache.write(environment, _name(shell, command), _heading(shell, command, environment) + text.encode())
+    """Keep a rendered snippet for the next ``init`` and for startup files; if that fails, these are merely slower."""
+    if cache.make(variables.data_folder(environment)):
+        heading = _heading(shell, command, environment)
+        cache.put(path(shell, command, environment), heading + text.encode("utf-8", "surrogateescape"))
 
 
-def _name(shell: str, command: str) -> str:
-    return cache.SNIPPET.name(f"{shell}-{command}")
+def path(shell: str, command: str, environment: Mapping[str, str]) -> str:
+    """Return the file that has the snippet for a ``command`` in a shell, or would have it."""
+    return os.path.join(variables.data_folder(environment), file_name(shell, command))
+
+
+def file_name(shell: str, command: str) -> str:
+    """Return the name of that file in its folder."""
+    return f"{command}.{shell}"
+
+
+def outdated(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the shell and the command of each kept snippet that is of another version, or from another template."""
+    try:
+        names = sorted(os.listdir(variables.data_folder(environment)))
+    except OSError:
+        return []
+    kept = [(shell, command) for command, dot, shell in (name.rpartition(".") for name in names) if dot]
+    return [(shell, command) for shell, command in kept if not _is_current(shell, command, environment)]
+
+
+def _is_current(shell: str, command: str, environment: Mapping[str, str]) -> bool:
+    content = cache.get(path(shell, command, environment)) or b""
+    return content.startswith(_heading(shell, command, environment))
 
 
 def _heading(shell: str, command: str, environment: Mapping[str, str]) -> bytes:
-    """Return a line that changes whenever the snippet might."""
+    """Return a line that changes whenever the snippet might, and is a comment in every shell."""
     folder = variables.override_folder(environment)
     try:
         overrides = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:
         overrides = []
     shipped = os.path.join(SHIPPED, f"{shell}.j2")
-    return ascii((__version__, shell, command, *map(_file_stamp, [shipped, *overrides]))).encode() + b"\n"
+    stamps = (__version__, shell, command, *map(_file_stamp, [shipped, *overrides]))
+    return f"# {stamps!a}\n".encode()
 
 
 def _file_stamp(path: str) -> tuple[str, int, int, int]:

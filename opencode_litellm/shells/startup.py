@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from opencode_litellm import __version__
 from opencode_litellm.errors import UsageFailure
 
-BEGIN = b'# >>> opencode-litellm: opencode with the models of LiteLLM; "opencode-litellm uninstall" removes this >>>'
+_BEGIN = '# >>> opencode-litellm {}: {} with the models of LiteLLM; "opencode-litellm uninstall" removes this >>>'
+_COMMAND = re.compile(rb"# >>> opencode-litellm \S+: (?P<command>\S+) with ")
 END = b"# <<< opencode-litellm <<<"
 
 # An editor may have put a byte-order mark before the first mark, and a carriage return after each one.
@@ -18,12 +20,17 @@ class UnsafeToChange(UsageFailure):
     """A startup file cannot be changed without the risk of harm; ``problem`` continues after the file's name."""
 
 
-def with_snippet(content: bytes | None, snippet: bytes) -> bytes:
+def begin(command: str) -> bytes:
+    """Return the mark above our lines: which version wrote them, and for which ``command``."""
+    return _BEGIN.format(__version__, command).encode()
+
+
+def with_snippet(content: bytes | None, snippet: bytes, command: str) -> bytes:
     """Return the bytes of a startup file, None if it does not exist, with ``snippet`` between our two marks.
 
     It replaces an older snippet of ours, and all else stays as it is. UnsafeToChange when that is not possible.
     """
-    block = b"%b\n%b\n%b\n" % (BEGIN, snippet.rstrip(b"\n"), END)
+    block = b"%b\n%b\n%b\n" % (begin(command), snippet.rstrip(b"\n"), END)
     if content is None:
         return block
     if b"\0" in content:
@@ -32,8 +39,8 @@ def with_snippet(content: bytes | None, snippet: bytes) -> bytes:
     if place is None:
         # The line break completes an unfinished last line, or leaves an empty line above our block.
         return content + b"\n" + block
-    begin, end = place
-    return content[:begin] + block.replace(b"\n", _line_end(content[begin:end])) + content[end:]
+    start, end = place
+    return content[:start] + block.replace(b"\n", _line_end(content[start:end])) + content[end:]
 
 
 def without_snippet(content: bytes) -> bytes | None:
@@ -41,11 +48,11 @@ def without_snippet(content: bytes) -> bytes | None:
     place = _place(content)
     if place is None:
         return content
-    begin, end = place
-    before, after = content[:begin], content[end:]
+    start, end = place
+    before, after = content[:start], content[end:]
     if not before and not after:
         return None
-    shorter = before.removesuffix(_line_end(content[begin:end]))
+    shorter = before.removesuffix(_line_end(content[start:end]))
     # A line that was added below our block must not be joined to the line above it.
     joins_lines = after and shorter and not shorter.endswith(b"\n")
     return (before if joins_lines else shorter) + after
@@ -53,8 +60,23 @@ def without_snippet(content: bytes) -> bytes | None:
 
 def evaluates_init(content: bytes) -> bool:
     """Tell whether a line of the user's own, outside our marks, evaluates ``opencode-litellm init``."""
-    begin, end = _place(content) or (0, 0)
-    return any(_OWN_LINE.search(part) for part in (content[:begin], content[end:]))
+    start, end = _place(content) or (0, 0)
+    return any(_OWN_LINE.search(part) for part in (content[:start], content[end:]))
+
+
+def installed(content: bytes) -> tuple[str, bytes] | None:
+    """Return the command that our lines are for, and the lines between our marks; None without any."""
+    place = _place(content)
+    if place is None:
+        return None
+    mark, *lines, _ = content[slice(*place)].replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+    named = _COMMAND.match(mark)
+    return named["command"].decode() if named else "opencode", b"\n".join(lines)
+
+
+def reads(content: bytes, name: str) -> bool:
+    """Tell whether a startup file seems to read another one: its name is in a line that is no comment."""
+    return re.search(rb"^[^#\n]*" + re.escape(name.encode()) + rb"\b", content, re.MULTILINE) is not None
 
 
 def is_marked(content: bytes) -> bool:

@@ -62,8 +62,8 @@ class SnippetShell(RealShell):
     # Where the startup file is for somebody with nothing but HOME, seen from there; and with the folders of MOVED.
     startup_file: str = field(kw_only=True)
     moved_startup_file: str = field(kw_only=True)
-    # How a user starts it to run one line; without options the line is typed. Where it reads no startup file then,
-    # the line begins with ``read``.
+    # How a user starts it to run one line; without options the line is typed at its prompt. Where it reads no startup
+    # file then, the line begins with ``read``.
     interactive: tuple[str, ...] = field(kw_only=True)
     read: str = ""
     # The whole text of `env` for CHANGES.
@@ -208,9 +208,8 @@ NUSHELL = SnippetShell(
     evaluate="{command} | from json | load-env",
     startup_file=".config/nushell/autoload/opencode-litellm.nu",
     moved_startup_file="/config/nushell/autoload/opencode-litellm.nu",
-    interactive=("-c",),
     # It reads that folder for its prompt alone.
-    read="source '{file}'\n",
+    interactive=(),
     assignments='{"OPENCODE_CONFIG_CONTENT":"\\u007b\\u0022it\\u0027s\\u0022:\\u0022a \\u00e9\\u0022}",'
     '"OPENCODE_CONFIG":"/h/a b.json","GONE":null,"EMPTY":""}\n',
     completes="$'source script(char nl)opencode-litellm {words} ' | str replace '  ' ' ' | save --force line.nu;"
