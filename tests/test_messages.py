@@ -155,6 +155,7 @@ def test_check_says_what_differs(proxy: StubProxy, user: dict[str, str]) -> None
         [
             f"{file} differs from what the proxies serve now:",
             '~ provider.litellm.models.gpt-4o.name: "Old" → "GPT-4o"',
+            "- provider.litellm.models.gpt-5",
             "+ provider.litellm.models.new",
             "~ provider.litellm.options.baseURL",
             "- provider.litellm-responses",

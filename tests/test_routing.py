@@ -240,7 +240,8 @@ class TestWhoIsShown:
             folder = tmp_path / "project"
             folder.mkdir()
             (folder / "opencode.json").write_text(json.dumps(users))
-            made = run(["opencode-litellm", "config", "--project"], home, folder)
+            show = ["printenv", "OPENCODE_CONFIG_CONTENT"]
+            made = run(["opencode-litellm", "exec", "--delivery", "inline", "--", *show], home, folder)
             assert made.status == 0, made
             # Over the project's own, as inline delivery has it.
             (folder / "opencode.jsonc").write_text(made.stdout)

@@ -89,6 +89,7 @@ def test_headers_are_in_every_request(style: str, environment: dict[str, str], p
         "/v1/models",
         "/v1/model/info",
         "/model_group/info",
+        "/key/info",
         "/v1/chat/completions",
         "/v1/responses",
     }
