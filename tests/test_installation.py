@@ -306,8 +306,19 @@ def test_bash_has_it_in_login_shells_too(
     for shell in shells:
         assert run([shell, "-l", "-c", line], home | programs.environment).status == 0
     assert programs.calls() == [Call(TOOL, ["a"]) for _ in shells]
+    if changed:
+        (root / changed).write_text((root / changed).read_text().replace("elif", "else if"))
+        assert installation.outdated(home) == {"posix" if changed == ".profile" else "bash": str(root / changed)}
     assert ours(home, "uninstall").status == 0
     assert tree(root) == before
+
+
+@pytest.mark.parametrize("command", ["two words", "if", "a;b"])
+def test_a_command_that_no_shell_could_call_changes_no_file(command: str, home: dict[str, str]) -> None:
+    before = tree(Path(home["HOME"]))
+    done = ours(home, "install", "bash", "--cmd", command)
+    assert (done.status, done.stdout, len(done.stderr.splitlines())) == (USAGE, "", 1)
+    assert tree(Path(home["HOME"])) == before
 
 
 def test_ksh_and_whatever_env_names_have_files_of_their_own(home: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from opencode_litellm.errors import UsageFailure
 from opencode_litellm.jsonc import JsoncError
 from opencode_litellm.opencode import slot
 from opencode_litellm.shells import emission, replay, startup
-from opencode_litellm.shells.formats import STARTUPS
+from opencode_litellm.shells.formats import SHELLS, STARTUPS, command_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,9 +95,9 @@ def outdated(environment: Environment) -> dict[str, str]:
                     continue
                 language, (command, lines) = _language(name, path), there
                 if lines != _lines(language, command, environment):
-                    old[name] = path
+                    old[language] = path
                 elif (language, command) in kept:
-                    old[name] = replay.path(language, command, environment)
+                    old[language] = replay.path(language, command, environment)
     return old
 
 
@@ -152,6 +152,7 @@ def _attempted(
 
 
 def _add(name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
+    command_name(command, SHELLS[name])  # before any file
     news: list[Outcome | UsageFailure] = []
     for path in _places(name, environment):
         news += _attempted(_add_to, path, _language(name, path), command, environment, dry_run)
