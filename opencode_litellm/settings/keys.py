@@ -67,9 +67,18 @@ def of_environment(environment: Mapping[str, str]) -> Key | None:
             return _usable(Key(value, name, Live(f"{{env:{name}}}"), origin.of_variable(name)))
         if value.strip():
             # opencode would not start with a reference to it, and would print it.
-            source = f"{name}, which has quotes, backslashes, braces, line breaks or space around it"
-            return Key("", source, proxies.PLACEHOLDER, origin.NOWHERE)
+            return Key("", f"{name}, which {_trouble(value)}", proxies.PLACEHOLDER, origin.NOWHERE)
     return None
+
+
+def _trouble(value: str) -> str:
+    """Return what keeps the value of a variable from being a key: the user sees what to take away."""
+    key = value.strip()
+    if len(key) > 1 and key[0] == key[-1] and key[0] in "'\"":
+        return "has quotes around it"
+    if can_be_referred_to(key):
+        return "has space or a line break around it"
+    return "has quotes, backslashes, braces or line breaks in it"
 
 
 def stored(environment: Mapping[str, str], provider: str) -> Key | None:
