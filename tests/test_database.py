@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.database import Database
-from world.home import make_home
+from world.home import make_home, stand_in
 from world.launches import launch, settle
 from world.litellm import LiteLLM
 from world.opencode import run
@@ -82,11 +82,7 @@ def test_every_kind_of_key_gets_what_its_user_would_want(
 
         def seen(kind: str) -> dict[str, Any]:
             home = make_home(tmp_path / kind.replace("/", ""))
-            # doctor asks it for its version, and the real one takes a second of everybody's for that.
-            opencode = tmp_path / kind.replace("/", "") / "bin/opencode"
-            opencode.unlink(missing_ok=True)
-            opencode.write_text("#!/bin/sh\necho 1.18.33\n")
-            opencode.chmod(0o755)
+            stand_in(home)
             named = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": keys[kind]}
             # Nothing here is about time, and LiteLLM answers many at once.
             named["OPENCODE_LITELLM_TIMEOUT"] = "60"

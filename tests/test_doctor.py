@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import tools
-from world.home import configure, global_configuration, write
+from world.home import configure, global_configuration, stand_in, write
 from world.launches import launch
 from world.opencode import Opencode, run
 from world.server import free_port
@@ -50,7 +50,7 @@ def proxy(proxy: StubProxy) -> StubProxy:
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
     """Return the environment of somebody for whom all is well, with a program that says it is opencode 1."""
     evaluate(home)
-    stand_in(home, "echo 1.18.33")
+    stand_in(home)
     configure(home, baseURL=proxy.url)
     return home | {"LITELLM_API_KEY": KEY, "OPENCODE_LITELLM_DEFAULT_MODEL": "gpt-*"}
 
@@ -59,15 +59,6 @@ def evaluate(home: Mapping[str, str]) -> Path:
     """Put our line into a startup file."""
     path = Path(home["HOME"], ".zshrc")
     path.write_text('eval "$(opencode-litellm init zsh)"\n')
-    return path
-
-
-def stand_in(home: Mapping[str, str], script: str) -> Path:
-    """Put a script in opencode's place."""
-    path = Path(home["HOME"], "bin", "opencode")
-    path.unlink(missing_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
     return path
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.handover import ENV, EXEC, asked, handed_over
+from world.home import stand_in
 from world.opencode import run
 from world.stub import StubProxy
 
@@ -120,10 +121,7 @@ BOTH = [NEW, O3, OLD, "litellm/o3"]
 def test_where_nobody_can_know_the_name_both_are_there(
     user: dict[str, str], folder: Path, arguments: list[str], expected: list[str]
 ) -> None:
-    program = Path(user["HOME"], "bin/opencode")
-    program.unlink(missing_ok=True)
-    program.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 1.18.33 || exec env -0\n')
-    program.chmod(0o755)
+    stand_in(user, '[ "$1" = --version ] && echo 1.18.33 || exec env -0')
     shown = run(["opencode-with-litellm", *arguments], user, folder)
     assert found(dict(line.split("=", 1) for line in shown.stdout.split("\0") if line)) == expected
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world.home import stand_in
 from world.launches import SHOW, cache
 from world.opencode import run
 from world.ordinary_user import IS_ROOT, as_user, is_possible
@@ -57,10 +58,7 @@ def launched(environment: dict[str, str], *, before: str = ":") -> tuple[list[st
 
 
 def test_without_permission_for_the_configuration_all_else_works(user: dict[str, str]) -> None:
-    program = Path(user["HOME"], "bin", "opencode")
-    program.unlink(missing_ok=True)
-    program.write_text("#!/bin/sh\necho 1.18.33\n")  # the real one does not start without its configuration's folder
-    program.chmod(0o755)
+    stand_in(user)  # the real one does not start without its configuration's folder
     config = Path(user["XDG_CONFIG_HOME"])
     config.chmod(0)
     try:
@@ -86,11 +84,11 @@ def test_without_permission_for_the_configuration_all_else_works(user: dict[str,
 def test_a_startup_file_that_cannot_keep_its_owner_is_left_alone(
     user: dict[str, str], owner: int, group: int, whose: str
 ) -> None:
-    file = Path(user["HOME"], ".bashrc")
+    file = Path(user["HOME"], ".zshrc")
     file.write_text("one\n")
     file.chmod(0o666)
     os.chown(file, owner, group)
-    done = as_user(user, "opencode-litellm", "install", "bash")
+    done = as_user(user, "opencode-litellm", "install", "zsh")
     assert (done.status, done.stdout, done.stderr) == (
         2,
         "",

@@ -18,6 +18,7 @@ from hunt.driver import Company
 from test_keys import configuration, section, store, write
 from world.config_endpoint import ConfigEndpoint
 from world.handover import ENV, EXEC, applied, asked, handed_over
+from world.home import stand_in
 from world.network import own_loopback
 from world.opencode import run
 from world.stub import IDENTITY, StubProxy
@@ -346,6 +347,7 @@ COMMANDS = ("config", "env json", "models", "refresh", "doctor", "doctor --json"
 def test_no_message_repeats_an_address_that_may_hold_a_secret(
     what: str, origin: str, environment: dict[str, str]
 ) -> None:
+    stand_in(environment)
     text = UNSPEAKABLE[what]
     flags: list[str] = []
     if origin == "flag":

@@ -72,6 +72,15 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
+def stand_in(home: Mapping[str, str], script: str = "echo 1.18.33") -> Path:
+    """Put a script of the shell in opencode's place, whose start takes a second of the processor's time."""
+    path = Path(home["HOME"], "bin", "opencode")
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
 def global_configuration(home: Mapping[str, str]) -> Path:
     """Return where a home's global configuration of opencode is, or would be."""
     return Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json")
