@@ -229,7 +229,7 @@ def test_with_neither_program_the_shell_says_so(shell: SnippetShell, tmp_path: P
     assert b"opencode" in process.stderr
 
 
-@pytest.mark.parametrize("shell", [pytest.param(shell, id=shell.name) for shell in (BASH, ZSH)])
+@rows([BASH, ZSH, DASH, *POSIX])
 def test_an_alias_of_that_name_goes_on_working(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     programs.add(TOOL)
     aliases = "shopt -s expand_aliases\n" if shell is BASH else ""
