@@ -23,7 +23,8 @@ NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=er
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
 
-.PHONY: help demo test quick hunt bench matrix matrix-opencode matrix-litellm picture man dist smoke record lint types check \
+.PHONY: help demo test quick hunt mutants lowest newest bench matrix matrix-opencode matrix-litellm picture man dist \
+    smoke record lint types check \
     setup setup-demo clean pins
 
 help:
@@ -31,6 +32,8 @@ help:
 	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
 	@echo "make quick  the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
 	@echo "make hunt   random cases of keys and headers, to see who gets them; ARGS='--cases 10000 --seed 1'"
+	@echo "make mutants  take the rules about keys and payloads away, one by one, to see a test fail; ARGS='--every 5'"
+	@echo "make lowest, make newest  the quick tests with the lowest, or the newest, versions that setup.cfg allows"
 	@echo "make bench  measure what a launch costs"
 	@echo "make matrix every version of opencode and of LiteLLM that is pinned, the real ones, as two tables (30 minutes)"
 	@echo "make matrix-opencode, make matrix-litellm  one of the two; ARGS='1.2.11' for some of them"
@@ -61,6 +64,19 @@ quick: $(TESTS)
 
 hunt: setup
 	@cd tests && ../.venv/bin/python -m hunt $(ARGS)
+
+# In an environment of its own; what only the tests need comes second, so that it raises nothing.
+lowest: RESOLUTION := lowest-direct
+newest: RESOLUTION := highest
+lowest newest: $(TESTS)
+	@.venv/bin/python $(PIP) install uv
+	@.venv/bin/python -m venv --clear .tools/$@
+	@.venv/bin/uv pip install --quiet --python .tools/$@ --resolution $(RESOLUTION) --editable .
+	@.venv/bin/uv pip install --quiet --python .tools/$@ pytest pytest-xdist hypothesis python-dotenv pyyaml
+	@.tools/$@/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)
+
+mutants: setup
+	@.venv/bin/python tests/mutants.py $(ARGS)
 
 bench: setup
 	@.venv/bin/python tests/bench.py $(ARGS)

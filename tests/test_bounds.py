@@ -143,6 +143,22 @@ def test_no_answer_of_the_largest_size_takes_long_or_much(unit: str, size: int) 
     assert mebibytes < 600
 
 
+# Nothing interrupts the parser, so its slowest answers are what a launch may be late by.
+SLOWEST = {
+    "keys that are all different": lambda: b"{%b}" % b",".join(b'"%020d":0' % number for number in range(1_990_000)),
+    "numbers with as many digits as Python reads": lambda: b"[%b0]" % (b"%b," % (b"9" * 4_299) * (2**27 // 4_300 - 1)),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("what", SLOWEST)
+def test_what_nothing_interrupts_takes_seconds_at_most(what: str) -> None:
+    reply = Reply(200, SLOWEST[what](), 0.0)
+    began = time.process_time()
+    assert reply.json is not None
+    assert time.process_time() - began < 5
+
+
 def test_more_values_than_any_list_of_models_has_are_not_parsed() -> None:
     assert Reply(200, b"[" + b"0," * 3_999_998 + b"0]", 0.0).json is not None
     assert Reply(200, b"[" + b"0," * 4_000_000 + b"0]", 0.0).json is None

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 from hunt.cases import Case, Section, Step, draw
 from hunt.driver import PORTS, Happening, World, hunt
+from hunt.street import Neighbour, live, neighbour
 from world.network import own_loopback
+from world.stub import StubProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SEED = 15
-CASES = 60  # `make hunt` runs as many as one likes
+CASES = int(os.environ.get("HUNT_CASES", "1000"))
 PARTS = 4
+# Those that go through the real opencode. All in one start share the variables of HTTP proxies.
+LIVE: tuple[tuple[dict[str, str], range], ...] = (({}, range(30)), ({"HTTP_PROXY": "COMPANY"}, range(30, 40)))
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
     with own_loopback(PORTS), World() as made:
         yield made
+
+
+@pytest.mark.usefixtures("opencode")
+def test_the_real_opencode_sends_what_the_hunt_says(world: World, tmp_path: Path) -> None:
+    streets: dict[tuple[tuple[str, str], ...], list[Neighbour]] = {}
+    for ways, numbers in LIVE:
+        for number, _, found in hunt(world, SEED, numbers, ways):
+            each = neighbour(number, *found.opencode)
+            streets.setdefault(each.ways, []).append(each)
+    with StubProxy(port=PORTS[0]) as detected:
+        servers = {server.root: server for server in (*world.named.values(), world.company, detected)}
+        for number, street in enumerate(streets.values()):
+            assert list(live(street, tmp_path / str(number), servers)) == []
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,24 @@ from world.server import Request, Server, send_json
 from world.stub import IDENTITY, StubProxy
 
 from . import rights
-from .cases import COMPANY, DETECTED, FOLDERS, INLINE, PROJECT, SERVERS, VENDOR, Case, Step, draw
+from .cases import (
+    COMPANY,
+    DETECTED,
+    ENVIRONMENT_KEY,
+    FOLDERS,
+    INLINE,
+    OPENAI,
+    PROJECT,
+    SERVERS,
+    VENDOR,
+    Case,
+    Step,
+    draw,
+)
 from .opencode import sendings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from http.server import BaseHTTPRequestHandler
 
 DELIVERIES = ("OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT")
@@ -39,10 +52,14 @@ class Company(Server):
 
 @dataclass
 class Found:
-    """What a case came to: who got what, what they should not have, and what else is wrong."""
+    """What a case came to: who got what, what they should not have, and what else is wrong.
+
+    ``opencode`` is its last start of opencode: the environment, and the folders that it works in.
+    """
 
     got: set[rights.Right] = field(default_factory=set)
     violations: list[str] = field(default_factory=list)
+    opencode: tuple[dict[str, str], tuple[str, ...]] = ({}, ())
 
 
 class World:
@@ -152,6 +169,7 @@ class Happening:
                 self.found.violations.append(f"{secret} stands in {where}")
 
     def _opencode(self, environment: dict[str, str], folders: tuple[str, ...]) -> None:
+        self.found.opencode = environment, folders
         alone = not any("opencode-litellm" in environment.get(name, "") for name in DELIVERIES)
         for folder in folders:
             self._rights |= set(rights.of_opencode(self.case, folder, alone=alone))
@@ -226,10 +244,15 @@ class Happening:
         return home
 
 
-def hunt(world: World, seed: int, numbers: range) -> Iterator[tuple[int, Case, Found]]:
-    """Yield each case of a seed by its number, and what came of it."""
+def hunt(
+    world: World, seed: int, numbers: range, ways: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, Case, Found]]:
+    """Yield each case of a seed by its number, and what came of it; ``ways`` are other variables of HTTP proxies."""
     for number in numbers:
         case = draw(Random(f"{seed} {number}"))  # noqa: S311 - it has to be repeatable, not secret
+        if ways is not None:
+            kept = {name: value for name, value in case.variables.items() if name in (OPENAI, ENVIRONMENT_KEY)}
+            case = replace(case, variables={**kept, **ways})
         with tempfile.TemporaryDirectory() as folder:
             happening = Happening(case, world, Path(folder, "home"))
             yield number, case, happening.run()

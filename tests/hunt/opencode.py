@@ -24,7 +24,7 @@ class Sent:
     """A request for a model: the URL of who gets it, an HTTP proxy's on the way, and all header values."""
 
     provider: str
-    package: str
+    model: str
     url: str
     via: str
     values: tuple[str, ...]
@@ -33,7 +33,7 @@ class Sent:
 def merged(environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
     """Return the ``provider`` object of all layers."""
     result: dict[str, Any] = {}
-    for text in _texts(environment, folder):
+    for _, text in layers(environment, folder):
         substituted = re.sub(r"\{env:([^}]+)\}", lambda match: environment.get(match[1], ""), text)
         result = _over(result, json.loads(substituted))
     providers: dict[str, Any] = result.get("provider", {})
@@ -46,24 +46,30 @@ def sendings(environment: Mapping[str, str], folder: Path) -> Iterator[Sent]:
     for name, section in merged(environment, folder).items():
         options = section.get("options", {})
         usual = section.get("npm") or CHAT
-        models = section.get("models", {}).values()
-        for package in sorted({model.get("provider", {}).get("npm", usual) for model in models}):
+        models = section.get("models", {}).items()
+        # One model of each package, which is what the key and the address depend on.
+        packages = {model.get("provider", {}).get("npm", usual): name for name, model in sorted(models)}
+        for package, model in sorted(packages.items()):
             url = options.get("baseURL") or section.get("api") or (_VENDOR if package == RESPONSES else "")
             if not urlsplit(url).netloc:
                 continue
             key = _key(name, section, package, stored, environment)
             values = (*filter(None, (key,)), *options.get("headers", {}).values())
-            yield Sent(name, package, url, _via(url, environment), values)
+            yield Sent(name, model, url, _via(url, environment), values)
 
 
-def _texts(environment: Mapping[str, str], folder: Path) -> Iterator[str]:
-    files = [Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json")]
+def layers(environment: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of each configuration that counts in a folder, the lowest first.
+
+    The place is ``global``, ``custom``, ``inline``, or the path of a file in the folder.
+    """
+    files = {"global": Path(environment["XDG_CONFIG_HOME"], "opencode", "opencode.json")}
     if custom := environment.get("OPENCODE_CONFIG"):
-        files.append(Path(custom))
-    files += [folder / "opencode.json", folder / ".opencode" / "opencode.json"]
-    yield from (file.read_text() for file in files if file.is_file())
+        files["custom"] = Path(custom)
+    files |= {str(folder / name): folder / name for name in ("opencode.json", ".opencode/opencode.json")}
+    yield from ((place, file.read_text()) for place, file in files.items() if file.is_file())
     if content := environment.get("OPENCODE_CONFIG_CONTENT"):
-        yield content
+        yield "inline", content
 
 
 def _over(lower: Any, upper: Any) -> Any:

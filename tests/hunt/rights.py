@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .cases import (
@@ -10,6 +10,7 @@ from .cases import (
     DETECTED,
     ENVIRONMENT_KEY,
     FOLDERS,
+    INLINE,
     LAYERS,
     OPENAI,
     PROVIDERS,
@@ -72,8 +73,12 @@ def of_opencode(case: Case, folder: str, *, alone: bool) -> Iterator[Right]:
 
     ``alone``: it has no delivery of ours, so what goes through an HTTP proxy is the user's own doing, too.
     """
-    if folder in case.outputs:  # `config --output` was run outside of any project
-        yield from of_ours(case, FOLDERS[2], case.outputs[folder], identified=False)
+    if folder in case.outputs:  # `config --output` was run outside of any project, without inline content
+        before = replace(case, files={place: said for place, said in case.files.items() if place[0] != INLINE})
+        for where, secret in of_ours(before, FOLDERS[2], case.outputs[folder], identified=False):
+            yield where, secret
+            if alone:
+                yield COMPANY, secret
     for provider in (*PROVIDERS, SIBLING):
         said = meaning(case, folder, provider)
         where = said and (said.address or (VENDOR if said.responses else None))
@@ -84,7 +89,7 @@ def of_opencode(case: Case, folder: str, *, alone: bool) -> Iterator[Right]:
         for way in ways:
             yield from ((way, secret) for secret in _of_section(case, provider, said))
         # A launch there would send this one, too: it is for every address that the user names.
-        if ENVIRONMENT_KEY in case.variables and provider != SIBLING:
+        if ENVIRONMENT_KEY in case.variables and where != VENDOR:
             yield where, case.variables[ENVIRONMENT_KEY]
 
 

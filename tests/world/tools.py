@@ -14,7 +14,7 @@ PRISMA = PROJECT / ".tools/prisma/node_modules"
 NUSHELL = PROJECT / ".tools/nushell/node_modules/@nushell"
 PLUGIN = PROJECT / ".tools/node/node_modules/opencode-plugin-litellm"
 # Beside the interpreter that runs this: .venv/bin, as `make` set it up.
-SCRIPTS = Path(sys.executable).parent
+SCRIPTS = Path(os.path.abspath(sys.executable)).parent  # it may be ../.venv/bin/python
 CONSOLE_SCRIPTS = ("opencode-litellm", "opencode-with-litellm")
 
 
