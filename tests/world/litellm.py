@@ -64,6 +64,8 @@ class LiteLLM:
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "LITELLM_TELEMETRY": "False",
             "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+            # uvicorn ends one of several workers that takes 5 s to come up; LiteLLM 1.106 lets it wait longer.
+            "TIMEOUT_WORKER_HEALTHCHECK": "120",
             **(environment or {}),
         }
 
