@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import socket
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from world.network import own_loopback
 from world.opencode import run
 from world.stub import IDENTITY, StubProxy
 
+from opencode_litellm.litellm import listeners
 from opencode_litellm.shells.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -323,6 +325,29 @@ def test_another_user_s_litellm_is_not_asked_and_gets_no_key(environment: dict[s
         own = stack.enter_context(StubProxy(["second"], port=PORTS[2]))
         assert '"second"' in Path(handed_over(EXEC, environment, folder)["OPENCODE_CONFIG"]).read_text()
         assert [other.requests for other in others] == [[], []]
+
+
+LISTENERS = {"127.0.0.1": False, "0.0.0.0": False, "::": False, "127.0.0.2": True, "::1": True}  # noqa: S104
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can be somebody else, on Linux")
+@pytest.mark.parametrize("address", LISTENERS)
+def test_whoever_could_answer_at_the_loopback_address_has_to_be_trusted(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with own_loopback(PORTS), socket.socket() as ours:
+        with as_somebody_else():
+            others, caller = socket.socket(family), socket.socket()
+        with others, caller:
+            # A port that somebody only calls from is not listened to.
+            ours.bind(("127.0.0.1", PORTS[1]))
+            ours.listen()
+            caller.bind(("127.0.0.1", PORTS[2]))
+            caller.connect(("127.0.0.1", PORTS[1]))
+            assert listeners.are_trusted(PORTS[2])
+            others.bind((address, PORTS[0]))
+            assert listeners.are_trusted(PORTS[0])
+            others.listen()
+            assert listeners.are_trusted(PORTS[0]) is LISTENERS[address]
 
 
 SPOKEN = "sk-spoken-9f3"
