@@ -93,6 +93,15 @@ def test_a_wrapper_that_names_a_version_of_opencode_2_is_found_out_as_well(user:
     assert (done.status, done.stdout, done.stderr) == (0, "real: session list\n", "")
 
 
+def test_so_is_one_that_starts_us_for_everything_but_its_version(user: dict[str, str]) -> None:
+    answer = '[ "$1" = --version ] && echo "opencode v2.0.30" && exit'
+    script(Path(user["HOME"], "wrappers", "opencode"), f"#!/bin/sh\n{answer}\n{WRAPPERS['long'][10:]}")
+    script(Path(user["HOME"], "bin", "opencode"), SECOND)
+    for _ in range(2):  # for the first time, and as it is known
+        done = run(["opencode-with-litellm", "session", "list"], user, timeout=60)
+        assert (done.status, done.stdout, done.stderr) == (0, "real: session list\n", "")
+
+
 def test_with_nothing_but_a_wrapper_it_ends_and_names_it(user: dict[str, str]) -> None:
     Path(user["HOME"], "bin", "opencode").unlink()
     wrapper = script(Path(user["HOME"], "wrappers", "opencode"), WRAPPERS["through a variable"])

@@ -20,6 +20,7 @@ ANSWER = "started by opencode-litellm\n"  # what a launch prints that was starte
 
 _DAY, _HOUR = 24 * 3600.0, 3600.0  # seconds that an answer is kept, and that the lack of one is
 _PATIENCE = 5.0  # seconds for `--version`; opencode 1.18 takes 1 to 2
+_OUR_NAMES = (b"opencode-litellm", b"opencode-with-litellm", b"opencode_litellm")
 _LARGEST_TEXT = 64 * 2**10  # bytes of a package.json or a shim; programs are larger
 _ITSELF = "opencode itself"  # as it is kept that a program is no wrapper
 _PACKAGES = {"opencode-ai": 1, "@opencode/cli": 2, "@opencode-ai/cli": 2}
@@ -228,11 +229,21 @@ def _asked(program: str, environment: Mapping[str, str]) -> Version:
     import re  # once a day
 
     told = _output(program, environment)
-    by_us = ANSWER in told
+    by_us = ANSWER in told or _names_us(program)
     number = re.search(r"\d+\.\d+\.\d+(-[\w.-]+)?", told)
     if number:
         return Version(number[0], _major(number[0]), "--version", may_start_us=by_us)
     return Version("local", 2, "--version", may_start_us=by_us) if re.search(r"\bvlocal\b", told) else UNKNOWN
+
+
+def _names_us(program: str) -> bool:
+    """Tell whether the text of a script says that it starts us, as one may for everything but ``--version``."""
+    try:
+        with open(program, "rb") as file:
+            text = file.read(_LARGEST_TEXT)
+    except OSError:
+        return False
+    return any(name in text for name in _OUR_NAMES)
 
 
 def _output(program: str, environment: Mapping[str, str]) -> str:
