@@ -13,6 +13,7 @@ OPENCODES := .tools/opencodes/.made
 PRISMA := .tools/prisma/.made
 RELEASE := .tools/release/.made
 NUSHELL := .tools/nushell/.made
+WINE := .tools/wine/.made
 
 # As variables: the pip that builds our own package is started by another one, and takes no flags of ours.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -50,7 +51,7 @@ setup-demo:
 	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(LITELLM) $(NODE)
 
 setup:
-	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES) $(PRISMA) $(NUSHELL)
+	@$(MAKE) --no-print-directory --silent -j3 $(PRODUCT) $(TESTS) $(LITELLM) $(NODE) $(OPENCODES) $(PRISMA) $(NUSHELL) $(WINE)
 
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
@@ -171,6 +172,10 @@ $(NUSHELL): tests/world/nushell/package.json tests/world/nushell/package-lock.js
 	    $(filter-out --no-package-lock,$(NPM)) >/dev/null
 	@rm -rf .tools/nushell/.cache
 	@touch $@
+
+# Where there is no Wine it says so in a line, and the tests for Windows are skipped.
+$(WINE): $(PRODUCT) tests/world/wine.py tests/world/python_exe.py
+	@cd tests && ../.venv/bin/python -m world.wine
 
 # Each version is installed into .tools/versions, once.
 record: setup

@@ -18,6 +18,7 @@ def main() -> int:
     if command and arguments[1:] in (command, ["--", *command]):
         return _ended(_launch(command))
     _put_the_standard_library_first()
+    _write_utf8()
     try:
         status = _run(arguments)
     except KeyboardInterrupt:
@@ -53,6 +54,7 @@ def _command(arguments: list[str]) -> list[str]:
 
 def _launch(command: list[str]) -> int:
     _put_the_standard_library_first()
+    _write_utf8()
     try:
         from opencode_litellm.launch import warm  # only for launches
 
@@ -107,6 +109,14 @@ def _put_the_standard_library_first() -> None:
     sys.path.sort(key=lambda folder: folder not in own)
 
 
+def _write_utf8() -> None:
+    """On Windows a pipe or a file would get the code page of the system, which lacks most characters."""
+    if os.name == "nt":
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(encoding="utf-8")
+
+
 def _start_plainly(command: list[str], error: BaseException) -> int:
     """Start the program with as little as possible; return a status only when that fails."""
     if isinstance(error, (ImportError, SyntaxError)):
@@ -114,7 +124,7 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
     else:
         _say(f"internal error ({type(error).__name__}): {command[0]} starts without LiteLLM's models")
     if os.name == "nt":
-        os.execvp(command[0], command)  # noqa: S606 - what a launcher is for
+        return _start_plainly_on_windows(command)
     import _signal  # type: ignore[import-not-found]  # part of the interpreter, so it cannot be missing
 
     for name in ("SIGPIPE", "SIGXFSZ"):
@@ -134,6 +144,31 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
         except OSError:
             continue
     _say(f"{command[0]} cannot be started: install it, or add its folder to PATH")
+    return 127
+
+
+def _start_plainly_on_windows(command: list[str]) -> int:
+    """Start an ``.exe`` of PATH's absolute folders, also where npm has put it, but no batch file."""
+    import subprocess
+
+    folder, name = os.path.split(command[0])
+    folders = [os.path.abspath(folder)] if folder else os.environ.get("PATH", "").replace('"', "").split(os.pathsep)
+    inside, *passed = os.environ.pop(_LAUNCHED, "").split(os.pathsep)
+    here = os.environ.get("OPENCODE_PID", "")
+    passed = passed if inside == here else []
+    stem = name[:-4] if name.lower().endswith((".exe", ".cmd")) else name
+    places = (f"{stem}.exe", os.path.join("node_modules", "opencode-ai", "bin", f"{stem}.exe"))
+    for program in (os.path.join(folder, place) for folder in folders for place in places):
+        # The working folder may be anybody's project.
+        if not os.path.isabs(program) or program in passed or not os.path.isfile(program):
+            continue
+        try:
+            environment = _environment(program, [here, *passed, program])
+            status = subprocess.call([program, *command[1:]], executable=program, env=environment)  # noqa: S603
+        except OSError:
+            continue
+        return status - 2**32 if status >= 2**31 else status
+    _say(f"{command[0]} cannot be started: install it, or add the folder of its .exe to PATH")
     return 127
 
 

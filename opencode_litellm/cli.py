@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from opencode_litellm.errors import Failure, UsageFailure
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect, preferred
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from rich.status import Status
@@ -32,7 +32,7 @@ NAME = "opencode-litellm"
 DIFFERENT = 1  # exit status of --check
 NO_MATCH = 1  # exit status of models, as grep's
 
-Environment = dict[str, str]
+Environment = Mapping[str, str]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -85,10 +85,8 @@ def _environment(url: str | None, timeout: str | None, delivery: str | None, qui
         "URL": url, "TIMEOUT": timeout, "DELIVERY": delivery,
         "QUIET": "1" if quiet else None, "VERBOSE": "1" if verbose else None,
     }  # fmt: skip
-    return {
-        **os.environ,
-        **{f"OPENCODE_LITELLM_{name}": value for name, value in flags.items() if value is not None},
-    }
+    given = {f"OPENCODE_LITELLM_{name}": value for name, value in flags.items() if value is not None}
+    return variables.changed(os.environ, given)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -148,7 +146,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         _hand_to_server(delivery.shared(environment), f"{version}'s server")
         terminal.emit(emission.assignments(name, delivery.undo(environment), environment, _noting(environment)))
         return
-    named = {**environment, variables.NAMED_MODEL: variables.ANY_MODEL}  # by whoever starts opencode later
+    named = _with_any_model(environment)  # whoever starts opencode later may name it
     try:
         settings, discovery = _discovered(named, _configuration(environment))
     except Failure:
@@ -192,7 +190,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     try:
         configuration = _configuration(environment, project=project or output is None)
         # Nobody knows which names somebody gives to what is printed here.
-        _, discovery = _discovered({**environment, variables.NAMED_MODEL: variables.ANY_MODEL}, configuration)
+        _, discovery = _discovered(_with_any_model(environment), configuration)
     except Failure:
         limits = restriction.wanted(environment, _folder())
         if limits and output is None:
@@ -388,6 +386,10 @@ def _said(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
         if outcome.note:
             terminal.note(outcome.note, os.environ)
     return status
+
+
+def _with_any_model(environment: Environment) -> Environment:
+    return variables.changed(environment, {variables.NAMED_MODEL: variables.ANY_MODEL})
 
 
 def _noting(environment: Environment) -> Callable[[UsageFailure], None]:

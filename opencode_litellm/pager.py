@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # git 2.47: LESS=FRX and LV=-c, unless they are set. R lets colours through.
 _DEFAULTS = {"LESS": "FRX", "LV": "-c"}
+# Keeps cmd.exe from taking the pager from the working folder.
+_ELSEWHERE = {"NoDefaultCurrentDirectoryInExePath": "1"} if sys.platform == "win32" else {}
 _NOT_STARTED = (126, 127)  # exit statuses of a shell that cannot start a program
 
 
@@ -23,9 +25,14 @@ def show(text: str, environment: Mapping[str, str]) -> None:
 
     As in git, an empty ``PAGER`` or ``cat`` means none; without the program, the text is printed.
     """
-    command = environment.get("PAGER", "less" if shutil.which("less") else "").strip()
+    command = environment.get("PAGER", _default()).strip()
     if command in ("", "cat") or not _is_too_long(text, environment) or not _paged(text, command, environment):
         terminal.emit(text)
+
+
+def _default() -> str:
+    """Return the pager of somebody who names none: none on Windows, where `which` finds the working folder's."""
+    return "less" if sys.platform != "win32" and shutil.which("less") else ""
 
 
 def _is_too_long(text: str, environment: Mapping[str, str]) -> bool:
@@ -39,7 +46,7 @@ def _paged(text: str, command: str, environment: Mapping[str, str]) -> bool:
     try:
         # By the shell, as git does: it may have options, and be a pipeline.
         process = subprocess.Popen(  # noqa: S602 - the user's own command
-            command, shell=True, env={**_DEFAULTS, **environment}, stdin=subprocess.PIPE
+            command, shell=True, env={**_DEFAULTS, **environment, **_ELSEWHERE}, stdin=subprocess.PIPE
         )
     except OSError:
         return False

@@ -40,13 +40,12 @@ def start(
         return NOT_FOUND
     if environment.get(variables.ASKED):
         terminal.emit(versions.ANSWER)
-    merged = {name: value for name, value in {**environment, **changes}.items() if value is not None}
+    merged = variables.changed(environment, changes)
     if is_opencode:
-        merged.pop(variables.LAUNCHED, None)
-    if is_opencode and guarded:
-        merged[variables.LAUNCHED] = os.pathsep.join([environment.get(_OPENCODE_PID, ""), *wrappers, program])
+        guard = os.pathsep.join([environment.get(_OPENCODE_PID, ""), *wrappers, program]) if guarded else None
+        merged = variables.changed(merged, {variables.LAUNCHED: guard})
     if _is_python_s_locale(environment):
-        del merged["LC_CTYPE"]
+        merged = variables.changed(merged, {"LC_CTYPE": None})
     try:
         return _replace(program, command, merged)
     except OSError as error:
@@ -107,9 +106,11 @@ def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
         return False
 
 
-def _replace(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
+def _replace(program: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
     if os.name == "nt":
-        return _run_on_windows(program, command, environment)
+        from opencode_litellm import windows  # there alone
+
+        return windows.run(program, command[1:], environment)
     import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
 
     # Python ignores these signals, and an ignored signal stays ignored in the program that replaces us.
@@ -125,26 +126,20 @@ def _replace(program: str, command: Sequence[str], environment: dict[str, str]) 
     return NOT_EXECUTABLE  # not reached
 
 
-def _run_on_windows(program: str, command: Sequence[str], environment: dict[str, str]) -> int:
-    import subprocess
-
-    with subprocess.Popen([program, *command[1:]], env=environment) as process:  # noqa: S603
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue  # the program got the interrupt as well, and decides
-
-
 def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()) -> str | None:
     """Return the path of the program that a shell would start for ``name``, without our shims; None without one.
 
     Without ``wrappers`` too, unless there is nothing else: an opencode before OPENCODE_PID looks like one of them when
     it is started inside of itself. A wrapper only comes back a few times, and then None is returned.
     """
-    if os.path.dirname(name) and name not in wrappers:
+    if os.name == "nt":
+        from opencode_litellm import windows  # there alone
+
+        program = windows.find(name, environment, wrappers)
+    elif os.path.dirname(name) and name not in wrappers:
         return name
-    program = _on_path(os.path.basename(name), environment, wrappers)
+    else:
+        program = _on_path(os.path.basename(name), environment, wrappers)
     if program is None and wrappers and wrappers.count(wrappers[-1]) < _MOST_ROUNDS:
         return wrappers[-1]
     return program
@@ -156,16 +151,14 @@ def find_opencode(name: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _on_path(name: str, environment: Mapping[str, str], wrappers: Sequence[str]) -> str | None:
-    extensions = environment.get("PATHEXT", ".EXE;.CMD;.BAT").split(";") if os.name == "nt" else [""]
     not_executable = None
     for folder in environment.get("PATH", os.defpath).split(os.pathsep):
-        for extension in extensions:
-            candidate = os.path.join(folder or os.curdir, name + extension)
-            if candidate in wrappers or not os.path.isfile(candidate) or _is_ourselves(candidate):
-                continue
-            if os.access(candidate, os.X_OK):
-                return candidate
-            not_executable = not_executable or candidate
+        candidate = os.path.join(folder or os.curdir, name)
+        if candidate in wrappers or not os.path.isfile(candidate) or _is_ourselves(candidate):
+            continue
+        if os.access(candidate, os.X_OK):
+            return candidate
+        not_executable = not_executable or candidate
     return not_executable
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
+_INVALID = 22  # EINVAL: Windows' word for a pipe that nobody reads any more
 LONGEST_LINE = 1000  # characters; a proxy's error message must not flood the terminal
 
 
@@ -62,6 +63,8 @@ def emit(text: str) -> None:
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:
+        if sys.platform == "win32" and error.errno == _INVALID:
+            sys.exit(141)
         raise UsageFailure(f"standard output cannot be written: {error.strerror}") from error
 
 

@@ -48,6 +48,18 @@ def switched_on(environment: Mapping[str, str], name: str) -> bool:
     return environment.get(f"OPENCODE_LITELLM_{name}", "").lower() not in ("", "0", "false", "no", "off")
 
 
+def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
+    """Return ``environment`` with ``changes``, in which None removes a variable.
+
+    On Windows names mean the same in any case, as in ``os.environ`` there. A plain dict of it would lose that.
+    """
+    if os.name == "nt":
+        from opencode_litellm import windows  # there alone
+
+        return windows.changed(environment, changes)
+    return {name: value for name, value in {**environment, **changes}.items() if value is not None}
+
+
 def own_folder(environment: Mapping[str, str]) -> str:
     """Return the folder of our own settings: the user's templates."""
     return _own(environment, "XDG_CONFIG_HOME", ".config")

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from world import tools
+from world import tools, wine
 from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import Opencode
@@ -19,6 +19,7 @@ from world.real_shells import RealShell
 from world.stub import StubProxy
 from world.terminal import Terminal
 from world.upstream import Upstream
+from world.wine import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whoever asks for one of these starts a real program: not in `make quick`.
-REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo"}
+REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo", "windows"}
 
 
 # Before xdist's, which reads the groups.
@@ -167,6 +168,13 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
             return stack.enter_context(Terminal(*arguments, **options))
 
         yield open_terminal
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Windows:
+    """Return somebody's Windows, under Wine: ``windows.run(["opencode-with-litellm", "run"], ...)``."""
+    tools.installed(wine.MADE)
+    return Windows(tmp_path)
 
 
 @pytest.fixture(scope="session")

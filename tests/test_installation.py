@@ -365,15 +365,6 @@ def test_another_version_s_lines_are_told_and_renewed(home: dict[str, str]) -> N
     assert (snippet.read_bytes(), installation.outdated(home)) == (rendered, {})
 
 
-def test_powershell_of_windows_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    answering = tmp_path / "powershell"
-    answering.write_text('#!/bin/sh\necho "said $4"\n')
-    answering.chmod(0o755)
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert STARTUPS["pwsh"].files({}) == [["said $PROFILE.CurrentUserAllHosts"]]
-
-
 # The files.
 
 

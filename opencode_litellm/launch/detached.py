@@ -69,7 +69,11 @@ def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> Non
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        creationflags=0x00000008 | 0x00000200,  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
+        # Nobody can remove a folder in which a process works.
+        cwd=os.path.dirname(command[0]),
+        # CREATE_NO_WINDOW, CREATE_NEW_PROCESS_GROUP. Without any console, as with DETACHED_PROCESS, the Python that a
+        # virtual environment's python.exe starts would open a window for its own.
+        creationflags=0x08000000 | 0x00000200,
     )
 
 
@@ -79,8 +83,7 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
 
     environment = os.environ
     try:
-        if hasattr(os, "fork"):
-            _be_modest()
+        _be_modest()
         from opencode_litellm.launch import cold
         from opencode_litellm.shells import installation
 
@@ -96,6 +99,13 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
 
 def _be_modest() -> None:
     """End after a while even if something hangs, and leave the processor to the program that is starting."""
+    if os.name == "nt":
+        import threading
+
+        last = threading.Timer(LIFE, os._exit, [1])
+        last.daemon = True
+        last.start()
+        return
     import signal  # a millisecond that no launch waits for
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

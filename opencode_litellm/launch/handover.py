@@ -64,7 +64,7 @@ def _in_variables(  # noqa: C901 - each way has its own obstacle
     payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
     literal = recipient == versions.ONE_LITERALLY
     if literal:
-        environment = {**environment, **_carried_values(discovery)}
+        environment = variables.changed(environment, _carried_values(discovery))
     above, by_file = _place(discovery, settings, environment, launch=launch, recipient=recipient)
     place = Place.BELOW if by_file and not above else Place.LAUNCH if launch else Place.ABOVE
     payload = payload.placed(place)

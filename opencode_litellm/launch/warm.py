@@ -164,9 +164,9 @@ def _is_still_there(environment: Mapping[str, str]) -> bool:
 def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment with the model that opencode's command line names, which has to be found there."""
     if commandline.takes_names_from_elsewhere(arguments):
-        return {**environment, variables.NAMED_MODEL: variables.ANY_MODEL}
+        return variables.changed(environment, {variables.NAMED_MODEL: variables.ANY_MODEL})
     named = commandline.model(arguments)
-    return {**environment, variables.NAMED_MODEL: named} if named else environment
+    return variables.changed(environment, {variables.NAMED_MODEL: named}) if named else environment
 
 
 def _folder(named: str) -> str:
@@ -364,7 +364,8 @@ def _recorded(
         return {}  # its file is where it was, or the record would not be valid
     carried = {name: credentials.carried(*place) for name, place in last.variables.items()}
     literal = recipient == versions.ONE_LITERALLY
-    known = {**environment, **{name: value for name, value in carried.items() if value}} if literal else environment
+    set_again = {name: value for name, value in carried.items() if value}
+    known = variables.changed(environment, set_again) if literal else environment
     file = cache.path(environment, last.payload_file)
     if last.mode == record.FILE:
         changes = delivery.by_file(file, environment)

@@ -221,7 +221,7 @@ def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bo
     """
     if launch and not any(environment.get(name) for name in _HTTP_PROXIES):
         return {}
-    before = {**environment, **_redirected(environment)}
+    before = variables.changed(environment, _redirected(environment))
     value = before.get("no_proxy") or before.get("NO_PROXY") or ""
     entries = [entry.strip().lower() for entry in value.split(",")]
     missing = sorted({f"[{host}]" if ":" in host else host for host in hosts} - {*entries})
@@ -235,14 +235,15 @@ def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bo
     return changes
 
 
-def shared(environment: Mapping[str, str]) -> dict[str, str]:
+def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return what opencode 2's server may be assumed to share with a launch: no delivery, no inline content.
 
     Nor that a session or a client may name any model: its file is the same for all launches.
     """
-    left = {(variables.NAMED_MODEL, variables.ANY_MODEL)}
-    restored = {name: value for name, value in undone(environment).items() if (name, value) not in left}
-    return {name: value for name, value in restored.items() if name != variables.CONFIG_CONTENT}
+    changes: Changes = {variables.CONFIG_CONTENT: None}
+    if environment.get(variables.NAMED_MODEL) == variables.ANY_MODEL:
+        changes[variables.NAMED_MODEL] = None
+    return variables.changed(undone(environment), changes)
 
 
 def _redirected(environment: Mapping[str, str]) -> Changes:
@@ -269,9 +270,9 @@ def _is_carried(name: str) -> bool:
     return ending not in (name, "") and not set(ending) - set("0123456789ABCDEF")
 
 
-def undone(environment: Mapping[str, str]) -> dict[str, str]:
+def undone(environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment as it was before a delivery."""
-    return {name: value for name, value in {**environment, **undo(environment)}.items() if value is not None}
+    return variables.changed(environment, undo(environment))
 
 
 def is_sound(environment: Mapping[str, str]) -> bool:

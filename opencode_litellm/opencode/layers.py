@@ -151,17 +151,28 @@ def _root(folder: str, environment: Mapping[str, str]) -> str:
         return _asked(folder, environment)
     if sys.platform != "win32" and {os.lstat(path).st_uid for path in (folder, git, repository)} != {os.geteuid()}:
         return _asked(folder, environment)
-    program = "git.exe" if sys.platform == "win32" else "git"
+    return folder if _git(environment) else ""
+
+
+def _git(environment: Mapping[str, str]) -> str:
+    """Return the git that would be started; empty without one."""
+    if sys.platform == "win32":
+        from opencode_litellm import windows  # there alone
+
+        return windows.find("git", environment) or ""
     path = environment.get("PATH", os.defpath).split(os.pathsep)
-    return folder if any(os.access(os.path.join(place, program), os.X_OK) for place in path) else ""
+    return "git" if any(os.access(os.path.join(place, "git"), os.X_OK) for place in path) else ""
 
 
 def _asked(folder: str, environment: Mapping[str, str]) -> str:
     import subprocess  # 10 ms, in rare cases
 
+    git = _git(environment)
+    if not git:
+        return ""
     try:
-        finished = subprocess.run(
-            ["git", "rev-parse", "--git-dir", "--show-toplevel"],  # noqa: S607 - as opencode 1.18 looks it up
+        finished = subprocess.run(  # noqa: S603 - as opencode 1.18 does
+            [git, "rev-parse", "--git-dir", "--show-toplevel"],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -144,15 +144,25 @@ def _pwsh_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
         return [[os.path.join(_configuration(environment), "powershell", "profile.ps1")]]
     import subprocess
 
-    # On Windows the documents folder can be anywhere, and each edition of PowerShell has its own profile there.
-    options = ["-NoProfile", "-NonInteractive", "-Command", "$PROFILE.CurrentUserAllHosts"]
-    for program in ("pwsh", "powershell"):
-        try:
-            answer = subprocess.run([program, *options], capture_output=True, text=True, check=True)  # noqa: S603
-        except (OSError, subprocess.CalledProcessError):
+    from opencode_litellm import windows  # there alone
+
+    # On Windows the documents folder can be anywhere, and each edition of PowerShell has its own profile there. What
+    # they print is in the console's code page, which may lack letters of the path.
+    asked = "[Console]::OutputEncoding = [Text.Encoding]::UTF8; $PROFILE.CurrentUserAllHosts"
+    options = ["-NoProfile", "-NonInteractive", "-Command", asked]
+    files = []
+    for name in ("pwsh", "powershell"):
+        program = windows.find(name, environment)
+        if program is None:
             continue
-        return [[answer.stdout.strip()]]
-    raise UsageFailure("PowerShell does not say where its profile is", "check that it is on PATH")
+        try:
+            answer = subprocess.run(  # noqa: S603
+                [program, *options], capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=30
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        files.append(answer.stdout.decode("utf-8-sig", "replace").strip())
+    return [[file] for file in dict.fromkeys(files) if file]
 
 
 def _posix_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:

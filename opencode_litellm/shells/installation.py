@@ -153,8 +153,11 @@ def _attempted(
 
 def _add(name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     command_name(command, SHELLS[name])  # before any file
+    places = list(_places(name, environment))
+    if not places:  # PowerShell's, on Windows
+        raise UsageFailure(f"{name} does not say where its profile is", "check that it is on PATH")
     news: list[Outcome | UsageFailure] = []
-    for path in _places(name, environment):
+    for path in places:
         news += _attempted(_add_to, path, _language(name, path), command, environment, dry_run)
     yield from news
     if any(isinstance(each, Outcome) and each.done == WROTE for each in news):

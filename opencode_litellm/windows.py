@@ -1,0 +1,192 @@
+r"""What Windows does in its own way: the names of variables, how programs are found, and how they are started.
+
+It is imported on Windows alone. Two things are dangerous there. Windows looks for a program in the working folder
+first, which may be anybody's project: so programs are looked up here, in the absolute folders of PATH. And a batch file
+is run by cmd.exe, which takes parts of arguments for commands whatever the quotes (CVE-2024-1874 and its kin).
+"""
+
+from __future__ import annotations
+
+import errno
+import ntpath
+import os
+from collections.abc import Mapping, MutableMapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_BATCH = (".bat", ".cmd")
+_STARTABLE = (".com", ".exe", *_BATCH)  # PATHEXT has others too, which only a shell can start
+_LARGEST_BATCH = 65536  # bytes that are read of a batch file
+_LARGEST_LAUNCHER = 2 * 2**20  # bytes; opencode.exe has a hundred times as many
+_LONGEST_LINE = 8191  # characters that cmd.exe takes
+
+# What a console script of ours has in it: pip, pipx and uv append it uncompressed to their launcher.
+_OUR_ENTRY = b"opencode_litellm.__main__"
+_OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec", b"opencode-litellm.exe", b"opencode_litellm exec")
+
+# The lines of npm's shim beside the one that starts the program, and those of shorter ones by other package managers.
+_IDLE = frozenset(
+    ["", "echo off", "goto start", ":find_dp0", "set dp0=%~dp0", "exit /b", ":start", "setlocal", "call :find_dp0"]
+)
+_HERE = ('"%dp0%\\', '"%~dp0\\', '"%~dp0')
+_ALL_ARGUMENTS = "%*"
+
+# Beside letters and digits: what cmd.exe leaves alone between double quotes, also when a batch file passes it on
+# without them, and what no program takes for its own quoting.
+_HARMLESS = frozenset(" _-./\\:@+~#")
+
+
+class Variables(MutableMapping[str, str]):
+    """Environment variables by names that mean the same in any case; they are listed in capitals, as Python does."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._values = {name.upper(): value for name, value in variables.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.upper()]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._values[name.upper()] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name.upper()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Variables:
+    """Return ``environment`` with ``changes``, in which None removes a variable."""
+    folded = {name.upper(): value for name, value in changes.items()}
+    kept = {name: value for name, value in environment.items() if name.upper() not in folded}
+    return Variables(kept | {name: value for name, value in folded.items() if value is not None})
+
+
+def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:
+    """Return the absolute path of the program that ``name`` stands for, None without one.
+
+    A name with a folder in it is looked up there, any other one in the absolute folders of PATH, never in the working
+    folder; what is ours or ``passed_over`` is left out. For a shim of npm's, the program behind it is returned.
+    """
+    folder, base = ntpath.split(name)
+    if folder:
+        path = ntpath.abspath(name)
+        program = behind(next(filter(os.path.isfile, names(path, environment)), path))
+        if program not in passed_over:
+            return program
+    paths = [ntpath.join(folder, each) for folder in folders(environment) for each in names(base, environment)]
+    for path in filter(os.path.isfile, paths):
+        program = behind(path)
+        if program not in passed_over and not _is_ourselves(path) and not _is_ourselves(program):
+            return program
+    return None
+
+
+def folders(environment: Mapping[str, str]) -> list[str]:
+    """Return the folders of PATH, without quotes, and without those that depend on the working folder."""
+    entries = [""]
+    quoted = False
+    for character in environment.get("PATH", ""):
+        if character == '"':
+            quoted = not quoted
+        elif character == ";" and not quoted:
+            entries.append("")
+        else:
+            entries[-1] += character
+    drives = [(entry, *ntpath.splitdrive(entry)) for entry in entries]
+    return [entry for entry, drive, rest in drives if drive and rest.startswith(("\\", "/"))]
+
+
+def names(name: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the file names that ``name`` may stand for, in the order of PATHEXT."""
+    given = [extension.strip().lower() for extension in environment.get("PATHEXT", "").split(";")]
+    extensions = [extension for extension in given if extension in _STARTABLE] or list(_STARTABLE)
+    whole = [name] if ntpath.splitext(name)[1].lower() in _STARTABLE else []
+    return whole + [name + extension for extension in extensions]
+
+
+def _is_ourselves(path: str) -> bool:
+    """Tell whether a program is one of our console scripts under any name, or a batch file that calls one."""
+    try:
+        with open(path, "rb") as file:
+            if is_batch(path):
+                return any(name in file.read(_LARGEST_BATCH).lower() for name in _OUR_NAMES)
+            size = os.fstat(file.fileno()).st_size
+            return size <= _LARGEST_LAUNCHER and _OUR_ENTRY in file.read()
+    except OSError:
+        return False
+
+
+def is_batch(path: str) -> bool:
+    """Tell whether Windows has cmd.exe run this program."""
+    # Windows ignores blanks and dots at the end of a name.
+    return path.rstrip(" .").lower().endswith(_BATCH)
+
+
+def behind(path: str) -> str:
+    """Return the program that a shim only passes its arguments to; ``path`` itself when it is anything else."""
+    if not is_batch(path):
+        return path
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            named = named_by_shim(file.read(_LARGEST_BATCH))
+    except OSError:
+        return path
+    return ntpath.normpath(ntpath.join(ntpath.dirname(path), named)) if named else path
+
+
+def named_by_shim(text: str) -> str:
+    """Return the program that a batch file starts with all its arguments, relative to it; empty where it does more."""
+    lines = [" ".join(line.split()).removeprefix("@") for line in text.splitlines()]
+    working = [line for line in lines if line.lower() not in _IDLE]
+    if len(working) != 1:
+        return ""
+    (line,) = working
+    for start in _HERE:
+        if line.startswith(start):
+            program, _, rest = line[len(start) :].partition('"')
+            plain = not set(program) & set('%!^&|<>*?"') and program.lower().endswith((".exe", ".com"))
+            return program if plain and rest.strip() == _ALL_ARGUMENTS else ""
+    return ""
+
+
+def command(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[str] | str]:
+    """Return the file that is to be started, and its command line.
+
+    Raises OSError for a batch file with an argument in which cmd.exe could see more than text.
+    """
+    if not is_batch(program):
+        return program, [program, *arguments]
+    line = " ".join(f'"{word}"' for word in (program, *arguments))
+    harmless = all(letter.isalnum() or letter in _HARMLESS for word in arguments for letter in word)
+    if not harmless or set(program) & set('%"!') or len(line) > _LONGEST_LINE - 100:
+        raise OSError(
+            errno.EACCES,
+            "it is a batch file, and cmd.exe could take parts of these arguments for commands. Put the folder of an"
+            " .exe of it ahead on PATH (for opencode: npm install -g opencode-ai)",
+        )
+    system = environment.get("SystemRoot") or r"C:\Windows"
+    # /d: no AutoRun, /v:off: no variables by "!", /s: only the outermost quotes are taken off.
+    shell = ntpath.join(system, "System32", "cmd.exe")
+    return shell, f'"{shell}" /d /e:on /v:off /s /c "{line}"'
+
+
+def run(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program as our child, and return its status as ``sys.exit`` takes it. Raises OSError as `command` does."""
+    import subprocess
+
+    file, line = command(program, arguments, environment)
+    with subprocess.Popen(line, executable=file, env=dict(environment)) as process:  # noqa: S603
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:
+                continue  # the program got the interrupt as well, and decides
+    # sys.exit takes 32 bits with a sign: STATUS_CONTROL_C_EXIT, 0xC000013A, would become -1.
+    return status - 2**32 if status >= 2**31 else status

@@ -1,0 +1,226 @@
+"""Windows: what can be told anywhere from texts and names, and what a real Python for Windows does under Wine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from world import wine
+
+from opencode_litellm import windows as native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from world.stub import StubProxy
+    from world.wine import Windows
+
+# Texts and names: nothing of Windows is needed.
+
+HEAD = "@ECHO off\r\nGOTO start\r\n:find_dp0\r\nSET dp0=%~dp0\r\nEXIT /b\r\n:start\r\nSETLOCAL\r\nCALL :find_dp0\r\n"
+BEHIND = r"node_modules\opencode-ai\bin\opencode.exe"
+NPM = f'{HEAD}"%dp0%\\{BEHIND}"   %*\r\n'  # npm 10's cmd-shim, for a program without "#!"
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        (NPM, BEHIND),
+        (f'@"%~dp0\\{BEHIND}"   %*\r\n', BEHIND),
+        (f'@SETLOCAL\n@"%~dp0{BEHIND}" %*', BEHIND),
+        (NPM.replace("\r\n", "\r\nSET SECRET=1\r\n", 1), ""),
+        (NPM + "echo done\r\n", ""),
+        (NPM.replace(" %*", " --model x %*"), ""),
+        (NPM.replace(" %*", " %* & calc"), ""),
+        (NPM.replace(".exe", ".js"), ""),
+        (NPM.replace("node_modules", "%HOME%"), ""),
+        (NPM.replace("opencode-ai", 'a" & calc "'), ""),
+        ("@opencode-with-litellm %*", ""),
+        ("", ""),
+    ],
+)
+def test_a_shim_that_only_passes_its_arguments_names_a_program(text: str, program: str) -> None:
+    assert native.named_by_shim(text) == program
+
+
+def test_programs_are_looked_up_in_absolute_folders_alone() -> None:
+    path = r'C:\a;;.;bin;\b;C:c;"C:\d;e";"D:\f"\g;\\server\share\h'
+    assert native.folders({"PATH": path}) == [r"C:\a", r"C:\d;e", r"D:\f\g", r"\\server\share\h"]
+    assert native.folders({}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "extensions", "names"),
+    [
+        ("git", ".COM;.EXE;.PY", ["git.com", "git.exe"]),
+        ("git", "", ["git.com", "git.exe", "git.bat", "git.cmd"]),
+        ("git", ".PY", ["git.com", "git.exe", "git.bat", "git.cmd"]),
+        ("opencode.exe", ".CMD;.EXE", ["opencode.exe", "opencode.exe.cmd", "opencode.exe.exe"]),
+        ("opencode.2", ".EXE", ["opencode.2.exe"]),
+    ],
+)
+def test_a_name_gets_the_endings_that_can_be_started(name: str, extensions: str, names: list[str]) -> None:
+    assert native.names(name, {"PATHEXT": extensions}) == names
+
+
+def test_names_of_variables_mean_the_same_in_any_case() -> None:
+    variables = native.changed({"MY_KEY": "k", "Path": "p", "GONE": "g"}, {"my_key": "new", "gone": None, "Other": "o"})
+    assert dict(variables) == {"PATH": "p", "MY_KEY": "new", "OTHER": "o"}
+    assert [variables.get(name) for name in ("My_Key", "PATH", "other", "gone")] == ["new", "p", "o", None]
+    assert dict(native.changed(variables, {"NO_PROXY": "a", "no_proxy": "a"}))["NO_PROXY"] == "a"
+
+
+CMD = r"C:\Windows\System32\cmd.exe"
+
+
+def test_a_batch_file_gets_arguments_that_cmd_cannot_take_for_anything_else() -> None:
+    batch = r"C:\a & b\opencode.cmd"
+    words = ["run", "--model", "litellm/gpt-4o", "", "grüße dich"]
+    line = f'"{CMD}" /d /e:on /v:off /s /c ""{batch}" "run" "--model" "litellm/gpt-4o" "" "grüße dich""'
+    assert native.command(batch, words, {}) == (CMD, line)
+    assert native.command(r"C:\opencode.exe", ["a&b"], {}) == (r"C:\opencode.exe", [r"C:\opencode.exe", "a&b"])
+
+
+@pytest.mark.parametrize("word", ["a\nb", "a\rb", "x" * 8100, *'"%&|<>^!();,=*?`'])
+def test_no_other_argument_reaches_a_batch_file(word: str) -> None:
+    with pytest.raises(OSError, match="it is a batch file"):
+        native.command(r"C:\opencode.cmd", [word], {})
+
+
+@pytest.mark.parametrize("name", [r"C:\x.CMD", r"C:\x.bat ", r"C:\x.cmd. ."])
+def test_a_batch_file_is_known_by_any_of_its_names(name: str) -> None:
+    assert native.is_batch(name)
+
+
+# Under Wine.
+
+SHOW = "import json, os, sys\nprint(json.dumps(sys.argv[1:]))\nsys.stdout.flush()\nos._exit(-1073741510)\n"
+STARTED = "import sys\nopen(sys.argv[0] + '.started', 'w')\n"
+CONTROL_C = 0xC000013A  # the status of what Ctrl-C has ended
+
+
+# A command of ours that writes into a pipe which nobody reads any more.
+UNREAD = """
+import subprocess, sys
+ours = "import sys; from opencode_litellm.__main__ import main; sys.argv[1:] = ['config']; sys.exit(main())"
+with subprocess.Popen([sys.executable, "-c", ours], stdout=subprocess.PIPE) as process:
+    process.stdout.close()
+    sys.exit(process.wait())
+"""
+
+
+def npm(windows: Windows, code: str = SHOW) -> Path:
+    """Install a stand-in for opencode as npm installs the real one, and return the folder for PATH."""
+    folder = windows.folder("npm")
+    wine.program(windows.folder("npm/node_modules/opencode-ai/bin") / "opencode.exe", code)
+    batch(folder / "opencode.cmd", NPM)
+    return folder
+
+
+def batch(file: Path, text: str) -> Path:
+    file.write_text(text, newline="")
+    return file
+
+
+def on_path(*folders: Path | str, **more: str | None) -> dict[str, str | None]:
+    return {"PATH": ";".join(wine.path(folder) if not isinstance(folder, str) else folder for folder in folders)} | more
+
+
+def test_the_program_behind_npm_s_shim_gets_every_argument_as_it_is(windows: Windows) -> None:
+    words = ["run", "a&echo b", "a>FILE", "%PATH%", "^", '"', "\\", "a\\", "", "grüße", "x" * 9000]
+    user = on_path(npm(windows), OPENCODE_LITELLM_DISABLE="1")
+    ended = windows.run(
+        (["opencode-with-litellm", *words], user),
+        (["opencode-litellm", "exec", "--", "opencode.cmd", *words], user | {"PATHEXT": ""}),
+    )
+    assert [(each.status, each.stderr) for each in ended] == [(CONTROL_C, "")] * 2
+    assert [json.loads(each.stdout) for each in ended] == [words] * 2
+    assert list(windows.work.iterdir()) == []
+
+
+def test_any_other_batch_file_is_started_with_harmless_arguments_alone(windows: Windows) -> None:
+    folder = windows.folder("a & b")
+    batch(folder / "opencode.cmd", "@echo batch %*\r\n@exit /b 9\r\n")
+    user = on_path(folder, OPENCODE_LITELLM_DISABLE="1")
+    started, refused = windows.run(
+        (["opencode-with-litellm", "run", "--model", "a b"], user),
+        (["opencode-with-litellm", "run", 'a" & echo b>FILE & "'], user),
+    )
+    assert (started.status, started.stdout, started.stderr) == (9, 'batch "run" "--model" "a b"\r\n', "")
+    assert (refused.status, refused.stdout) == (126, "")
+    assert "opencode.cmd cannot be started: it is a batch file, and cmd.exe could take parts" in refused.stderr
+    assert list(windows.work.iterdir()) == []
+
+
+def test_what_only_leads_back_to_us_is_passed_over(windows: Windows) -> None:
+    ours = windows.folder("ours")
+    wine.console_script(ours / "opencode-with-litellm.exe", "opencode")
+    copies, wrappers, hidden = windows.folder("copies"), windows.folder("wrappers"), windows.folder("hidden")
+    wine.console_script(copies / "opencode.exe", "opencode")
+    batch(wrappers / "opencode.cmd", "@opencode-with-litellm %*\r\n")
+    batch(hidden / "opencode.cmd", "@set name=opencode-with\r\n@%name%-litellm %*\r\n")
+    real = npm(windows)
+    ended = windows.run(
+        (["opencode-with-litellm", "-v"], on_path(copies, wrappers, hidden, ours, real, OPENCODE_LITELLM_DISABLE="1")),
+        (["opencode-with-litellm", "-v"], on_path(copies, hidden, ours, OPENCODE_LITELLM_DISABLE="1")),
+    )
+    assert (ended[0].stdout, ended[0].stderr) == ('["-v"]\r\n', "")
+    assert (ended[1].status, ended[1].stdout) == (127, "")
+    assert ended[1].stderr.startswith(f"opencode-litellm: opencode is not on PATH (except {wine.path(hidden)}")
+
+
+def test_nothing_of_the_working_folder_is_started(windows: Windows) -> None:
+    for name in ("opencode", "git", "pwsh", "powershell", "less", "node"):
+        wine.program(windows.work / f"{name}.exe", STARTED)
+    windows.folder("work/.git")  # that git has to be asked about
+    before = sorted(windows.work.rglob("*"))
+    user = on_path("", ".", npm(windows), "", OPENCODE_LITELLM_URL="http://127.0.0.1:1", OPENCODE_LITELLM_QUIET="1")
+    launch, doctor, removed = windows.run(
+        (["opencode-with-litellm", "run"], user),
+        (["opencode-litellm", "doctor"], user),
+        (["opencode-litellm", "uninstall"], user),
+    )
+    assert (launch.status, launch.stdout, launch.stderr) == (CONTROL_C, '["run"]\r\n', "")
+    assert "startup" in doctor.stdout
+    assert (removed.status, "PowerShell" in removed.stderr) == (0, False)
+    assert sorted(windows.work.rglob("*")) == before
+
+
+def test_each_edition_of_powershell_says_itself_where_its_profile_is(windows: Windows) -> None:
+    folder = windows.folder("editions")
+    profiles = {name: windows.home / "Dökumente" / name / "profile.ps1" for name in ("pwsh", "powershell")}
+    for name, profile in profiles.items():
+        code = f"import sys\nsys.stdout.buffer.write({wine.path(profile)!r}.encode() + b'\\r\\n')\n"
+        wine.program(folder / f"{name}.exe", code)
+    ended = windows.run(
+        (["opencode-litellm", "install", "pwsh"], on_path(folder)),
+        (["opencode-litellm", "uninstall"], on_path(folder)),
+    )
+    said = [f"{verb} {wine.path(profile)}" for verb in ("wrote", "removed") for profile in profiles.values()]
+    assert [line for each in ended for line in each.stdout.splitlines() if "profile.ps1" in line] == said
+    assert [each.status for each in ended] == [0, 0]
+
+
+def test_a_launch_finds_keys_by_names_in_any_case_and_hands_over_the_models(
+    windows: Windows, stub_proxy: Callable[..., StubProxy]
+) -> None:
+    proxy = stub_proxy(["modèle"], key="sk-right")
+    settings = {"provider": {"litellm": {"options": {"baseURL": proxy.url, "apiKey": "{env:My_Key}"}}}}
+    configuration = windows.folder("home/.config/opencode") / "opencode.json"
+    configuration.write_text(json.dumps(settings, indent=1), newline="\r\n")
+    shown = (
+        "import json, os, sys\nwith open(os.environ['OPENCODE_CONFIG'], encoding='utf-8') as file:\n"
+        "    print(sorted(json.load(file)['provider']['litellm']['models']) == ['mod\\xe8le'])\n"
+    )
+    user = on_path(npm(windows, shown), My_kEY="sk-right")
+    cold, warm, models, unread = windows.run(
+        (["opencode-with-litellm", "run"], user),
+        (["opencode-with-litellm", "run"], user),
+        (["opencode-litellm", "models"], user),
+        ([wine.PYTHON, "-c", UNREAD], user),
+    )
+    assert [(each.status, each.stdout, each.stderr) for each in (cold, warm)] == [(0, "True\r\n", "")] * 2
+    assert (models.status, "modèle" in models.stdout, models.stderr) == (0, True, "")
+    assert (unread.status, unread.stderr) == (141, "")
