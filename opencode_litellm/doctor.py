@@ -344,8 +344,9 @@ def _opencode(environment: Mapping[str, str]) -> tuple[Check, Version | None]:
 def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
     """Return why opencode does not start, with what it says itself, and a launch's exit status; empty when it does."""
     try:
+        line = versions.command_line(path, ["--version"], environment)
         done = subprocess.run(  # noqa: S603 - what a launch would start
-            ["/bin/sh", path, "--version"] if program.is_script(path) else [path, "--version"],
+            ["/bin/sh", *line] if program.is_script(path) else line,
             env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=_VERSION_PATIENCE, check=False,
         )  # fmt: skip

@@ -81,7 +81,9 @@ def why_not(program: str, error: OSError) -> str:
 
 
 def is_script(program: str) -> bool:
-    """Tell whether shells run ``program`` themselves, as they do what has no ``#!`` and is text."""
+    """Tell whether shells run ``program`` themselves, as Unix' do with what has no ``#!`` and is text."""
+    if os.name == "nt":
+        return False
     begin = _begin(program)
     return bool(begin) and b"\0" not in begin.partition(b"\n")[0] and not begin.startswith((b"#!", b"\x7fELF"))
 

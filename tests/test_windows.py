@@ -141,17 +141,22 @@ def test_the_program_behind_npm_s_shim_gets_every_argument_as_it_is(windows: Win
 
 
 def test_any_other_batch_file_is_started_with_harmless_arguments_alone(windows: Windows) -> None:
-    folder = windows.folder("a & b")
+    folder = windows.folder("a&b")
     batch(folder / "opencode.cmd", "@echo batch %*\r\n@exit /b 9\r\n")
+    windows.folder("work/b")
+    wine.program(windows.work / "b" / "opencode.exe", STARTED)  # what cmd.exe could take for a command
+    before = sorted(windows.work.rglob("*"))
     user = on_path(folder, OPENCODE_LITELLM_DISABLE="1")
-    started, refused = windows.run(
+    started, refused, doctor = windows.run(
         (["opencode-with-litellm", "run", "--model", "a b"], user),
         (["opencode-with-litellm", "run", 'a" & echo b>FILE & "'], user),
+        (["opencode-litellm", "doctor"], user),
     )
     assert (started.status, started.stdout, started.stderr) == (9, 'batch "run" "--model" "a b"\r\n', "")
     assert (refused.status, refused.stdout) == (126, "")
     assert "opencode.cmd cannot be started: it is a batch file, and cmd.exe could take parts" in refused.stderr
-    assert list(windows.work.iterdir()) == []
+    assert "--version ends with status 9" in doctor.stdout
+    assert sorted(windows.work.rglob("*")) == before
 
 
 def test_what_only_leads_back_to_us_is_passed_over(windows: Windows) -> None:
@@ -190,8 +195,8 @@ def test_nothing_of_the_working_folder_is_started(windows: Windows) -> None:
 
 def test_each_edition_of_powershell_says_itself_where_its_profile_is(windows: Windows) -> None:
     folder = windows.folder("editions")
-    profiles = {name: windows.home / "Dökumente" / name / "profile.ps1" for name in ("pwsh", "powershell")}
-    for name, profile in profiles.items():
+    profiles = {name: windows.home / "Dökumente" / name / "profile.ps1" for name in ("PowerShell", "WindowsPowerShell")}
+    for name, profile in zip(("pwsh", "powershell"), profiles.values(), strict=True):
         code = f"import sys\nsys.stdout.buffer.write({wine.path(profile)!r}.encode() + b'\\r\\n')\n"
         wine.program(folder / f"{name}.exe", code)
     ended = windows.run(
@@ -201,6 +206,25 @@ def test_each_edition_of_powershell_says_itself_where_its_profile_is(windows: Wi
     said = [f"{verb} {wine.path(profile)}" for verb in ("wrote", "removed") for profile in profiles.values()]
     assert [line for each in ended for line in each.stdout.splitlines() if "profile.ps1" in line] == said
     assert [each.status for each in ended] == [0, 0]
+    assert ended[0].stderr.count("Set-ExecutionPolicy -Scope CurrentUser RemoteSigned") == 1
+
+
+INTERRUPTED = """
+import _thread, threading, time
+from opencode_litellm.errors import Failure
+from opencode_litellm.litellm import connection
+threading.Timer(0.5, _thread.interrupt_main).start()
+began = time.monotonic()
+try:
+    connection.at_once([lambda: time.sleep(9)], began + 8, Failure("late"))
+except KeyboardInterrupt:
+    print(time.monotonic() - began < 4)
+"""
+
+
+def test_ctrl_c_does_not_wait_for_a_proxy(windows: Windows) -> None:
+    (ended,) = windows.run(([wine.PYTHON, "-c", INTERRUPTED], {}))
+    assert (ended.stdout, ended.stderr) == ("True\r\n", "")
 
 
 def test_a_launch_finds_keys_by_names_in_any_case_and_hands_over_the_models(

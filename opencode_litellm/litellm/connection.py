@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import queue
 import re
 import socket
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Threads that import requests at the same time can get it half made: its modules import each other in circles.
 _IMPORTING = threading.Lock()
+_UNINTERRUPTED = 0.2  # seconds; on Windows no Ctrl-C is noticed while a thread is waited for
 _MOST_REDIRECTS = 3
 _TLS_PATIENCE = 1.0  # seconds
 # How OpenSSL, in its versions, calls an answer that is no TLS.
@@ -185,13 +187,26 @@ def at_once(
     results: dict[int, object] = {}
     while len(results) < len(calls) and not enough(results):
         try:
-            index, result = done.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            index, result = _next(done, deadline)
         except queue.Empty:
             break
         if isinstance(result, BaseException) and not isinstance(result, Failure):
             raise result
         results[index] = result
     return [results.get(index, late) for index in range(len(calls))]
+
+
+def _next(done: queue.SimpleQueue[tuple[int, object]], deadline: float | None) -> tuple[int, object]:
+    """Return what comes next; raise queue.Empty at ``deadline``."""
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if os.name != "nt":
+            return done.get(timeout=left)
+        try:
+            return done.get(timeout=_UNINTERRUPTED if left is None else min(left, _UNINTERRUPTED))
+        except queue.Empty:
+            if left == 0:
+                raise
 
 
 def late(url: ProxyURL) -> ProxyUnreachable:

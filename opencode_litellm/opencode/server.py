@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opencode_litellm.jsonc import mapping
-from opencode_litellm.opencode import layers
+from opencode_litellm.opencode import layers, versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -77,7 +77,7 @@ def _asked(
 ) -> list[Mapping[str, object]] | None:
     try:
         done = subprocess.run(  # noqa: S603 - opencode itself
-            [program, "api", "get", path],
+            versions.command_line(program, ["api", "get", path], environment),
             env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, timeout=_PATIENCE, check=True,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from opencode_litellm import cache, variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NAMES = ("opencode", "opencode2")  # the second one is version 2's alone
 ANSWER = "started by opencode-litellm\n"  # what a launch prints that was started for the sake of a version
@@ -246,6 +246,15 @@ def _names_us(program: str) -> bool:
     return any(name in text for name in _OUR_NAMES)
 
 
+def command_line(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Sequence[str] | str:
+    """Return what to give to ``subprocess`` to ask opencode something. Raises OSError where nothing is safe."""
+    if os.name == "nt":
+        from opencode_litellm import windows  # there alone
+
+        return windows.command(program, arguments, environment)[1]
+    return [program, *arguments]
+
+
 def _output(program: str, environment: Mapping[str, str]) -> str:
     """Return what ``program --version`` prints; empty when it takes too long, or cannot be started."""
     import signal
@@ -256,7 +265,7 @@ def _output(program: str, environment: Mapping[str, str]) -> str:
         # A file and a session: whatever the program leaves running keeps us waiting in no pipe.
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(  # noqa: S603 - what is going to be started
-                [program, "--version"],
+                command_line(program, ["--version"], environment),
                 # A wrapper that leads back to us must not ask once more, and shows itself as one.
                 env={**environment, variables.ASKED: "1", "OPENCODE_LITELLM_DISABLE": "1"},
                 stdin=subprocess.DEVNULL,

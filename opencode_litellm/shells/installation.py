@@ -206,6 +206,9 @@ def _add_to(path: str, name: str, command: str, environment: Environment, dry_ru
             return
         _write(path, wanted, _FILE, dry_run)
     yield Outcome(WROTE, path)
+    if os.name == "nt" and "WindowsPowerShell" in path:
+        remedy = "Set-ExecutionPolicy -Scope CurrentUser RemoteSigned"
+        yield Outcome(note=f"Windows PowerShell reads no profile at first; to let it, run in it: {remedy}")
 
 
 def _take_out(path: str, dry_run: bool) -> Iterator[Outcome]:
