@@ -182,14 +182,16 @@ def test_nothing_of_the_working_folder_is_started(windows: Windows) -> None:
     windows.folder("work/.git")  # that git has to be asked about
     before = sorted(windows.work.rglob("*"))
     user = on_path("", ".", npm(windows), "", OPENCODE_LITELLM_URL="http://127.0.0.1:1", OPENCODE_LITELLM_QUIET="1")
-    launch, doctor, removed = windows.run(
+    launch, doctor, removed, refused = windows.run(
         (["opencode-with-litellm", "run"], user),
         (["opencode-litellm", "doctor"], user),
         (["opencode-litellm", "uninstall"], user),
+        (["opencode-litellm", "install", "pwsh"], user),
     )
     assert (launch.status, launch.stdout, launch.stderr) == (CONTROL_C, '["run"]\r\n', "")
     assert "startup" in doctor.stdout
-    assert (removed.status, "PowerShell" in removed.stderr) == (0, False)
+    assert (removed.status, "PATH" in removed.stderr) == (0, False)
+    assert (refused.status, "pwsh does not say where its profile is" in refused.stderr) == (2, True)
     assert sorted(windows.work.rglob("*")) == before
 
 
@@ -231,13 +233,16 @@ def test_a_launch_finds_keys_by_names_in_any_case_and_hands_over_the_models(
     windows: Windows, stub_proxy: Callable[..., StubProxy]
 ) -> None:
     proxy = stub_proxy(["modèle"], key="sk-right")
-    settings = {"provider": {"litellm": {"options": {"baseURL": proxy.url, "apiKey": "{env:My_Key}"}}}}
-    configuration = windows.folder("home/.config/opencode") / "opencode.json"
-    configuration.write_text(json.dumps(settings, indent=1), newline="\r\n")
-    shown = (
-        "import json, os, sys\nwith open(os.environ['OPENCODE_CONFIG'], encoding='utf-8') as file:\n"
-        "    print(sorted(json.load(file)['provider']['litellm']['models']) == ['mod\\xe8le'])\n"
-    )
+    headers = {"X-Absolute": "ABSOLUTE", "X-Home": "{file:~/tag}", "X-Relative": "{file:.\\tag}"}
+    options = {"baseURL": proxy.url, "apiKey": "{env:My_Key}", "customHeaders": headers}
+    configuration = windows.folder("hömé/.config/opencode") / "opencode.json"
+    for folder in (windows.home, configuration.parent):
+        (folder / "tag").write_text("tagged\r\n", newline="")
+    # opencode puts the file's content there before it reads the JSON, so a backslash needs no second one.
+    text = json.dumps({"provider": {"litellm": {"options": options}}}, indent=1, ensure_ascii=False)
+    text = text.replace("ABSOLUTE", "{file:" + wine.path(windows.home / "tag") + "}")
+    configuration.write_text(text, encoding="utf-8", newline="\r\n")
+    shown = "import os, sys\nsys.stdout.buffer.write(os.environ['OPENCODE_CONFIG_CONTENT'].encode())\n"
     user = on_path(npm(windows, shown), My_kEY="sk-right")
     cold, warm, models, unread = windows.run(
         (["opencode-with-litellm", "run"], user),
@@ -245,6 +250,14 @@ def test_a_launch_finds_keys_by_names_in_any_case_and_hands_over_the_models(
         (["opencode-litellm", "models"], user),
         ([wine.PYTHON, "-c", UNREAD], user),
     )
-    assert [(each.status, each.stdout, each.stderr) for each in (cold, warm)] == [(0, "True\r\n", "")] * 2
+    assert (warm.status, warm.stdout, warm.stderr) == (cold.status, cold.stdout, cold.stderr) == (0, cold.stdout, "")
+    passed_on = [f"{{file:{wine.path(folder)}\\tag}}" for folder in (windows.home, configuration.parent)]
+    for part in ('"mod\\u00e8le":', '"{env:My_Key}"', '"{file:~/tag}"', *passed_on):
+        assert part in cold.stdout
+    names = ("authorization", "x-absolute", "x-home", "x-relative")
+    sent = [[each.headers.get(name) for name in names] for each in proxy.requests]
+    # All but the warm launch ask for details.
+    assert (proxy.paths().count("/v1/models"), proxy.paths().count("/v1/model/info")) == (4, 3)
+    assert sent == [["Bearer sk-right", "tagged", "tagged", "tagged"]] * len(sent)
     assert (models.status, "modèle" in models.stdout, models.stderr) == (0, True, "")
     assert (unread.status, unread.stderr) == (141, "")

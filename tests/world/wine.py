@@ -84,7 +84,7 @@ class Windows:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.home = self.folder("home")
+        self.home = self.folder("hömé")
         self.work = self.folder("work")
         # As setup.cfg puts it together.
         package = self.folder("installed/opencode_litellm")
