@@ -173,6 +173,7 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 @pytest.fixture
 def windows(tmp_path: Path) -> Windows:
     """Return somebody's Windows, under Wine: ``windows.run(["opencode-with-litellm", "run"], ...)``."""
+    tools.program(str(wine.WINE))
     tools.installed(wine.MADE)
     return Windows(tmp_path)
 

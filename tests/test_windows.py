@@ -195,6 +195,16 @@ def test_nothing_of_the_working_folder_is_started(windows: Windows) -> None:
     assert sorted(windows.work.rglob("*")) == before
 
 
+def test_opencode_starts_without_us_when_we_are_broken(windows: Windows) -> None:
+    wine.program(windows.work / "opencode.exe", STARTED)
+    before = sorted(windows.work.rglob("*"))
+    (windows.root / "installed/opencode_litellm/launch").unlink()
+    (ended,) = windows.run((["opencode-with-litellm", "run", "a&b"], on_path("", ".", npm(windows))))
+    assert (ended.status, ended.stdout) == (CONTROL_C, '["run", "a&b"]\r\n')
+    assert "the installation is damaged" in ended.stderr
+    assert sorted(windows.work.rglob("*")) == before
+
+
 def test_each_edition_of_powershell_says_itself_where_its_profile_is(windows: Windows) -> None:
     folder = windows.folder("editions")
     profiles = {name: windows.home / "Dökumente" / name / "profile.ps1" for name in ("PowerShell", "WindowsPowerShell")}
