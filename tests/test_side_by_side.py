@@ -101,6 +101,11 @@ DIFFERENCES = [
         lambda model, _, ours: is_responses(model) and ours == "@ai-sdk/openai",
     ),
     Difference(
+        "api.url",
+        "the sibling's address gives way to that of a folder, whose key it then meets",
+        lambda model, theirs, ours: is_responses(model) and theirs == "" and ours.endswith("/v1"),
+    ),
+    Difference(
         "providerID",
         "the sibling is the provider that speaks it",
         lambda model, _, ours: is_responses(model) and ours == "litellm-responses",
