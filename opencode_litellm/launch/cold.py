@@ -62,11 +62,15 @@ def prepare(
 
 
 def _age_of_process() -> float:
-    """Return the seconds since this process began, which is long ago where many begin at once; 0 where nobody says."""
+    """Return the seconds since this process began, which is long ago where many begin at once; 0 where nobody says.
+
+    Linux tells the tick of 10 ms in which it began. Its end counts: nothing from before the process may be younger.
+    """
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
             ticks = int(file.read().rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        began = (ticks + 1) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
     except (OSError, AttributeError, ValueError, IndexError):
         return 0.0
 
