@@ -43,6 +43,7 @@ def test_the_real_opencode_sends_what_the_hunt_says(world: World, tmp_path: Path
             assert list(live(street, tmp_path / str(number), servers)) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_secret_reaches_whom_it_is_not_for(part: int, world: World) -> None:
     numbers = range(CASES // PARTS * part, CASES // PARTS * (part + 1))
