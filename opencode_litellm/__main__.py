@@ -132,15 +132,13 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
             _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
     folder, name = os.path.split(command[0])
     folders = [folder] if folder else os.environ.get("PATH", os.defpath).split(os.pathsep)
-    inside, *passed = os.environ.pop(_LAUNCHED, "").split(os.pathsep)
-    here = os.environ.get("OPENCODE_PID", "")
-    passed = passed if inside == here else []
+    launched = _launched()
     for program in (os.path.join(folder or os.curdir, name) for folder in folders):
-        # One that was started before and led back here is a wrapper of ours.
-        if program in passed or not os.path.isfile(program):
+        if program in launched[1:] or not os.path.isfile(program):
             continue
         try:
-            os.execve(program, command, _environment(program, [here, *passed, program]))  # noqa: S606
+            environment = _environment(program, [*launched, program])
+            os.execve(program, command, environment)  # noqa: S606 - what a launcher is for
         except OSError:
             continue
     _say(f"{command[0]} cannot be started: install it, or add its folder to PATH")
@@ -153,23 +151,32 @@ def _start_plainly_on_windows(command: list[str]) -> int:
 
     folder, name = os.path.split(command[0])
     folders = [os.path.abspath(folder)] if folder else os.environ.get("PATH", "").replace('"', "").split(os.pathsep)
-    inside, *passed = os.environ.pop(_LAUNCHED, "").split(os.pathsep)
-    here = os.environ.get("OPENCODE_PID", "")
-    passed = passed if inside == here else []
+    launched = _launched()
     stem = name[:-4] if name.lower().endswith((".exe", ".cmd")) else name
     places = (f"{stem}.exe", os.path.join("node_modules", "opencode-ai", "bin", f"{stem}.exe"))
     for program in (os.path.join(folder, place) for folder in folders for place in places):
         # The working folder may be anybody's project.
-        if not os.path.isabs(program) or program in passed or not os.path.isfile(program):
+        if not os.path.isabs(program) or program in launched[1:] or not os.path.isfile(program):
             continue
+        whole = [program, *command[1:]]
         try:
-            environment = _environment(program, [here, *passed, program])
-            status = subprocess.call([program, *command[1:]], executable=program, env=environment)  # noqa: S603
+            environment = _environment(program, [*launched, program])
+            status = subprocess.call(whole, executable=program, env=environment)  # noqa: S603 - what a launcher is for
         except OSError:
             continue
         return status - 2**32 if status >= 2**31 else status
     _say(f"{command[0]} cannot be started: install it, or add the folder of its .exe to PATH")
     return 127
+
+
+def _launched() -> list[str]:
+    """Return OPENCODE_PID, then the programs that launches started and that led back here: wrappers of ours.
+
+    The variable that tells of them leaves the environment.
+    """
+    inside, *programs = os.environ.pop(_LAUNCHED, "").split(os.pathsep)
+    here = os.environ.get("OPENCODE_PID", "")
+    return [here, *(programs if inside == here else [])]
 
 
 def _environment(program: str, launched: list[str]) -> dict[str, str]:

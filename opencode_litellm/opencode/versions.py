@@ -158,11 +158,7 @@ def _written(version: Version) -> bytes:
 
 def _packaged(path: str) -> Version | None:
     """Return the version in a ``package.json``, as npm, bun and mise install opencode."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read(_LARGEST_TEXT).decode("utf-8", "replace")
-    except OSError:
-        return None
+    text = _begin(path).decode("utf-8", "replace")
     name = _field(text, "name")
     for package, major in _PACKAGES.items():
         platforms = package.removesuffix("-ai") if major == 1 else package
@@ -204,11 +200,7 @@ def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
 
 def _in_shim(path: str) -> Version | None:
     """Return the version that the text of a small script names, where it names one alone."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST_TEXT)
-    except OSError:
-        return None
+    data = _begin(path)
     if not data.startswith((b"#!", b"@", b":")):
         return None
     import re  # once a day, and only for scripts
@@ -238,12 +230,17 @@ def _asked(program: str, environment: Mapping[str, str]) -> Version:
 
 def _names_us(program: str) -> bool:
     """Tell whether the text of a script says that it starts us, as one may for everything but ``--version``."""
-    try:
-        with open(program, "rb") as file:
-            text = file.read(_LARGEST_TEXT)
-    except OSError:
-        return False
+    text = _begin(program)
     return any(name in text for name in _OUR_NAMES)
+
+
+def _begin(path: str) -> bytes:
+    """Return the beginning of a file, as much as any text has that matters here; empty when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LARGEST_TEXT)
+    except OSError:
+        return b""
 
 
 def command_line(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Sequence[str] | str:
