@@ -291,7 +291,7 @@ def test_ssh(as_login: Callable[..., Finished], ada: dict[str, str], tmp_path: P
         mkdir -p /run/sshd
         {tools.program("sshd")} -D -e -f {keys}/sshd 2>{keys}/log &
         trap 'kill $!' EXIT
-        for each in {{1..100}}; do grep -q listening {keys}/log && break; sleep 0.02; done
+        for each in {{1..100}}; do grep -qs listening {keys}/log && break; sleep 0.02; done
         {command.replace("ssh", ssh, 1)}
         echo 'opencode run typed; exit' | {ssh} -tt host | grep -o 'opencode run typed: .*' | tr -d '\\r'
     """

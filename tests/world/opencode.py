@@ -101,7 +101,7 @@ class Opencode:
         if finished.status and f"Provider not found: {provider}" in finished.stderr:
             return {}
         assert finished.status == 0, finished
-        return dict(_parsed(finished.stdout, provider))
+        return models_shown(finished.stdout, provider)
 
     def run(
         self,
@@ -116,13 +116,14 @@ class Opencode:
         return self(environment, "run", "-m", model, prompt, folder=folder, program=program)
 
 
-def _parsed(text: str, provider: str) -> list[tuple[str, dict[str, Any]]]:
+def models_shown(text: str, provider: str) -> dict[str, dict[str, Any]]:
+    """Return the models, by id, of what ``opencode models PROVIDER --verbose`` prints."""
     # A line `provider/id`, then the model as indented JSON, then the next.
     decoder = json.JSONDecoder()
-    models = []
+    models = {}
     while text.strip():
         line, _, text = text.lstrip().partition("\n")
         model, end = decoder.raw_decode(text)
-        models.append((line.removeprefix(f"{provider}/"), model))
+        models[line.removeprefix(f"{provider}/")] = model
         text = text[end:]
     return models
