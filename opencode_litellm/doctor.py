@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import platform
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opencode_litellm import __version__, cache, discovery, program, rendering, variables
+from opencode_litellm import __version__, cache, discovery, log, program, rendering, variables
 from opencode_litellm.discovery import Discovery
 from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused, UsageFailure, Withheld
 from opencode_litellm.jsonc import JsoncError, mapping
@@ -44,13 +45,16 @@ OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
 _ROOM = 2**20  # bytes; a launch keeps that much of about 2,000 models
 _LONGEST = 300  # characters of what a program says
+_LAUNCHES = 5  # so many of the last ones are told
+_TOLD = {log.LAUNCH: "", log.REFRESH: "in the background, for ", log.FAULT: "internal error: "}
 
 
 @dataclass(frozen=True)
 class Check:
     """The result of one check: its ``status`` (``ok``, ``warning``, ``failed`` or ``skipped``), and what it found.
 
-    ``remedy`` is empty when there is nothing to do; ``exit_status`` is 0 unless the check failed.
+    ``remedy`` is empty when there is nothing to do; ``exit_status`` is 0 unless the check failed. ``details`` are more
+    of what was found, a line each.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Check:
     finding: str
     remedy: str = ""
     exit_status: int = 0
+    details: tuple[str, ...] = ()
 
 
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
@@ -65,7 +70,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     checks = [_ourselves(), _startup(environment), _templates(environment), _command(environment)]
     checks += [_shim(environment), _disabled(environment)]
     found, version = _opencode(environment)
-    checks += [_cache(environment), _last_launch(environment, folder, version)]
+    checks += [_cache(environment), _launches(environment, folder, version)]
     try:
         configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
@@ -182,19 +187,39 @@ def _cache(environment: Mapping[str, str]) -> Check:
     return Check("cache", OK, folder)
 
 
-def _last_launch(environment: Mapping[str, str], folder: str, version: Version | None) -> Check:
-    name = "last launch"
+def _launches(environment: Mapping[str, str], folder: str, version: Version | None) -> Check:
+    """Say how much the next launch has to ask, and what came of the last ones."""
+    finding = _next_launch(environment, folder, version)
+    entries = log.last(environment, _LAUNCHES)
+    details = tuple(f"{_local(stamp)} {_TOLD[kind]}{text}" for stamp, kind, text in entries)
+    if entries and entries[0][1] == log.FAULT:
+        place = Path(variables.state_folder(environment), "log")
+        remedy = f"report it, with the details in {place}"
+        return Check("launches", WARNING, f"{finding}; the last one met a fault of ours", remedy, details=details)
+    return Check("launches", OK, finding, details=details)
+
+
+def _local(stamp: str) -> str:
+    """Return a time of the log as the clock on the wall says it, to the minute."""
+    try:
+        seconds = calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return stamp
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _next_launch(environment: Mapping[str, str], folder: str, version: Version | None) -> str:
     if version is not None and version.major > 1:
         environment, recipient = delivery.shared(environment), versions.SERVER
     else:
         recipient = version.recipient if version is not None else versions.ONE
     last = record.load(environment, record.fingerprint(environment, folder, recipient))
     if last is None:
-        finding = "none with these settings, so the next one from this folder asks for everything"
-        return Check(name, OK, f"{finding}{_others(environment, 0)}")
+        finding = "the next one from this folder asks for everything: no models are kept for these settings"
+        return f"{finding}{_others(environment, 0)}"
     minutes = max(0.0, time.time() - last.confirmed) / 60
-    finding = f"its models were current {minutes:.0f} minutes ago, so the next one from this folder asks one question"
-    return Check(name, OK, f"{finding}{_others(environment, 1)}")
+    finding = f"the next one from this folder asks one question: the models were current {minutes:.0f} minutes ago"
+    return f"{finding}{_others(environment, 1)}"
 
 
 def _others(environment: Mapping[str, str], known: int) -> str:
@@ -303,9 +328,8 @@ def _delivery(
     except UsageFailure as failure:
         return _failed("delivery", failure)
     notes = "; ".join(handover.notes)
-    used = [name for name in (variables.CONFIG, variables.CONFIG_CONTENT) if handover.changes.get(name) is not None]
     size = len(rendering.payload(discovered.payload))
-    finding = f"{discovered.payload.model_count} models, {_size(size)}, in {' and '.join(used)}"
+    finding = f"{discovered.payload.model_count} models, {_size(size)}, in {handover.place}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)
 
 

@@ -1,4 +1,7 @@
-"""A small log for what nobody would see: our own faults, and problems of a detached refresh."""
+"""A small log for what nobody would see later: our own faults, and what launches did that were not just as the last.
+
+A launch that finds nothing new writes nothing: it would have to wait for the disk.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LARGEST = 64 * 2**10  # bytes; the file before it is kept as log.1
+
+# What an entry is about, its first word. A fault is followed by lines of its traceback.
+LAUNCH, REFRESH, FAULT = "launch", "refresh", "fault"
 
 
 def write(environment: Mapping[str, str], text: str) -> None:
@@ -34,12 +40,42 @@ def write(environment: Mapping[str, str], text: str) -> None:
         return
 
 
+def tell(environment: Mapping[str, str], kind: str, folder: str, text: str) -> None:
+    """Add an entry of one line: what came of a launch from ``folder``, or of a refresh for such launches."""
+    write(environment, f"{kind}: {terminal.plain(f'{folder}: {text}')}")
+
+
+def last(environment: Mapping[str, str], count: int) -> list[tuple[str, str, str]]:
+    """Return the last entries, the newest first: the time in UTC (``2026-11-23T19:01:00Z``), the kind and the text."""
+    entries = []
+    for line in f"{_content(environment, 'log.1')}{_content(environment, 'log')}".splitlines():
+        stamp, _, rest = line.partition(" ")
+        kind, colon, text = rest.partition(" ")[2].partition(": ")
+        if colon and kind in (LAUNCH, REFRESH, FAULT):
+            entries.append((stamp, kind, text))
+    return entries[: -count - 1 : -1]
+
+
+def _content(environment: Mapping[str, str], name: str) -> str:
+    """Return the end of a file of the log; empty for one that is not there, or is no regular file."""
+    path = os.path.join(variables.state_folder(environment), name)
+    try:
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return ""
+            file.seek(max(0, status.st_size - 2 * LARGEST))
+            return file.read(2 * LARGEST).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def fault(environment: Mapping[str, str], error: BaseException) -> str:
     """Log a fault of our own with its traceback, and return a message of one line about it."""
     import traceback  # 15 ms that only a fault pays
 
     # Only where it happened: the message of an exception may hold a key.
     frames = "".join(traceback.format_tb(error.__traceback__))
-    write(environment, f"{type(error).__name__}\n{frames}")
+    write(environment, f"{FAULT}: {type(error).__name__}\n{frames}")
     place = os.path.join(variables.state_folder(environment), "log")
     return f"internal error ({type(error).__name__}): please report it with the details in {place}"

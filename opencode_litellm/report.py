@@ -46,6 +46,9 @@ def as_lines(checks: Sequence[Check], width: int | None, *, coloured: bool) -> s
         begin = painted(mark, _COLOURS[check.status]) if coloured else mark
         lines.append(f"{begin} {plain(check.name):{names}}  {first}")
         lines += [f"{indent}{line}" for line in more]
+        for detail in check.details:
+            begun, *rest = _wrapped(plain(detail), f"{indent}  ", width)
+            lines += [f"{indent}{begun}", *(f"{indent}  {line}" for line in rest)]
         lines += [f"{indent}{painted(line, '1') if coloured else line}" for line in remedy]
     return "".join(f"{line}\n" for line in [*lines, "", _sum(checks)])
 
@@ -66,4 +69,10 @@ def _sum(checks: Iterable[Check]) -> str:
 
 
 def _row(check: Check) -> dict[str, object]:
-    return {"check": check.name, "status": check.status, "finding": check.finding, "remedy": check.remedy or None}
+    return {
+        "check": check.name,
+        "status": check.status,
+        "finding": check.finding,
+        "details": check.details,
+        "remedy": check.remedy or None,
+    }

@@ -7,13 +7,14 @@ import os
 import platform
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import tools
 from world.home import configure, global_configuration, stand_in, write
-from world.launches import launch
+from world.launches import launch, settle
 from world.opencode import Opencode, run
 from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 KEY = "sk-secret-of-mine"
 STEPS = [
-    "version", "startup", "templates", "command", "on PATH", "disabled", "cache", "last launch", "configuration",
+    "version", "startup", "templates", "command", "on PATH", "disabled", "cache", "launches", "configuration",
     "plugin", "settings", "proxy litellm", "key litellm", "models litellm", "default model",
     "delivery", "opencode",
 ]  # fmt: skip
@@ -78,6 +79,14 @@ def doctor(environment: Mapping[str, str], *arguments: str) -> tuple[int, dict[s
     return done.status, found
 
 
+def details(environment: Mapping[str, str]) -> list[str]:
+    """Return what the last launches did, the newest first, each without its time."""
+    checks = json.loads(run(["opencode-litellm", "doctor", "--json"], environment).stdout)["checks"]
+    lines = next(check["details"] for check in checks if check["check"] == "launches")
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d ", line) for line in lines)
+    return [line[len("2026-11-23 19:01 ") :] for line in lines]
+
+
 def others(found: Mapping[str, tuple[str, str, str | None]], *names: str) -> set[str]:
     """Return how all checks but these are."""
     return {status for name, (status, _, _) in found.items() if name not in names}
@@ -109,7 +118,11 @@ def test_all_is_well_with_the_real_programs(
         "command": ("ok", f"{programs}/opencode-with-litellm", None),
         "disabled": ("ok", "OPENCODE_LITELLM_DISABLE is not set", None),
         "cache": ("ok", f"{home['XDG_CACHE_HOME']}/opencode-litellm", None),
-        "last launch": ("ok", "none with these settings, so the next one from this folder asks for everything", None),
+        "launches": (
+            "ok",
+            "the next one from this folder asks for everything: no models are kept for these settings",
+            None,
+        ),
         "configuration": ("ok", "no files", None),
         "plugin": ("ok", "opencode-plugin-litellm is not loaded", None),
         "settings": ("ok", "timeout 5 s, delivery auto", None),
@@ -128,11 +141,48 @@ def test_all_is_well_with_the_real_programs(
     assert opencode.models(environment, program="opencode-with-litellm")
 
 
-def test_a_launch_from_the_same_folder_leaves_its_record(user: dict[str, str]) -> None:
+def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubProxy) -> None:
+    assert details(user) == []
+    log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log")
     assert launch(user).models == ["gpt-4o"]
-    status, found = doctor(user)
-    finding = "its models were current 0 minutes ago, so the next one from this folder asks one question"
-    assert (status, found["last launch"]) == (0, ("ok", finding, None))
+    asked = log.read_bytes()
+    finding = "the next one from this folder asks one question: the models were current 0 minutes ago"
+    assert doctor(user)[1]["launches"] == ("ok", finding, None)
+    assert launch(user).models == ["gpt-4o"]
+    assert log.read_bytes() == asked, "a launch with nothing new writes nothing"
+    where = user["HOME"]
+    proxy.answers[MODELS] = replace(proxy.answers[MODELS], delay=0.8)
+    launch(user)
+    settle(user)
+    launch(user, OPENCODE_LITELLM_URL=f"http://127.0.0.1:{free_port()}")
+    launch(user, LITELLM_API_KEY="sk-wrong")
+    place = f"the proxy at {proxy.url.removeprefix('http://')}"
+    told = [re.sub(r"\d\.\d\d s", "N s", re.sub(r"127\.0\.0\.1:\d+ can", "HOST can", line)) for line in details(user)]
+    assert told == [
+        f"{where}: {proxy.url} refused the key (HTTP 401, auth_error): check LITELLM_API_KEY. opencode started without"
+        " LiteLLM's models",
+        f"{where}: http://HOST cannot be reached (Connection refused): check that the proxy is running, and the URL."
+        " opencode started without LiteLLM's models",
+        f"in the background, for {where}: 2 models in OPENCODE_CONFIG",
+        f"{where}: {place} was late: using its models from less than a minute ago",
+        f"{where}: asked for everything in N s: 2 models in OPENCODE_CONFIG",
+    ]
+    assert KEY not in log.read_text()
+    shown = run(["opencode-litellm", "doctor"], user).stdout.splitlines()
+    assert [line[:2] for line in shown].count("  ") == 5
+
+
+def test_a_fault_of_ours_is_a_warning_until_the_next_launch(user: dict[str, str]) -> None:
+    """The newest entry counts; a broken line in the log is passed over."""
+    log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log")
+    lines = ["2026-01-01T00:00:00Z 0.1.0 launch: /a: one", "\xff", "2026-01-01T00:00:01Z 0.1.0 fault: KeyError"]
+    write(log, "\n".join([*lines, '2026-01-01T00:00:01Z 0.1.0   File "x.py", line 1, in y', ""]))
+    assert details(user) == ["internal error: KeyError", "/a: one"]
+    status, finding, remedy = doctor(user)[1]["launches"]
+    assert (status, remedy) == ("warning", f"report it, with the details in {log}")
+    assert finding.endswith("; the last one met a fault of ours")
+    launch(user)
+    assert doctor(user)[1]["launches"][0] == "ok"
 
 
 # What fails, in the order of a launch.
@@ -206,7 +256,7 @@ def test_a_provider_that_the_configuration_hides_is_named(user: dict[str, str], 
 def test_a_proxy_that_is_away_is_named(user: dict[str, str]) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     status, found = doctor(user, "--url", nobody)
-    finding = f"{nobody} cannot be reached ([Errno 111] Connection refused)"
+    finding = f"{nobody} cannot be reached (Connection refused)"
     assert (status, found["proxy litellm"]) == (3, ("failed", finding, "check that the proxy is running, and the URL"))
     names = ("key litellm", "models litellm", "default model", "delivery")
     assert [found[name] for name in names] == [SKIPPED] * 4

@@ -758,7 +758,6 @@ def test_uninstall_leaves_nothing_that_any_command_has_kept(
         ours(home, "exec", "--delivery", delivery, "--", "true", OPENCODE_CONFIG=str(own), **proxy)
     own.unlink()
     cache, state = root / ".cache/opencode-litellm", root / ".local/state/opencode-litellm"
-    state.mkdir()
     for path in (cache / "payload-0123.json.1-2.tmp", cache / f"head-{32 * 'a'}.json", state / "log", state / "log.1"):
         path.touch()
     (cache / "payload-0123.json.1-2.tmp").rename(cache / f"payload-{32 * '0'}.json.1-2.tmp")

@@ -278,6 +278,7 @@ def test_a_pipe_in_place_of_the_log_is_neither_waited_for_nor_written_to(tmp_pat
     try:
         log.write(environment, "somebody reads")
         assert os.read(reader, 100) == b""
+        assert log.last(environment, 5) == []
     finally:
         os.close(reader)
 

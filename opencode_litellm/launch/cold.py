@@ -38,11 +38,12 @@ _RESERVE = 1.2  # seconds of a launch's time that are left for what comes after 
 class Preparation:
     """What came of a discovery for a launch: the changes to opencode's environment, and what to say about it.
 
-    ``complete`` is False when prices and limits did not come in time.
+    ``summary`` is what the log keeps. ``complete`` is False when prices and limits did not come in time.
     """
 
     changes: Changes
     notes: tuple[str, ...]
+    summary: str
     complete: bool
 
 
@@ -58,7 +59,10 @@ def prepare(
     deadline = began + seconds
     started = time.time() - max(time.monotonic() - began, _age_of_process())
     patience = Patience(deadline, deadline - min(_RESERVE, seconds / 2), economical=True, began=started)
-    return _prepared(environment, folder, fingerprint, recipient, patience)
+    preparation = _prepared(environment, folder, fingerprint, recipient, patience)
+    took = time.monotonic() - began
+    log.tell(environment, log.LAUNCH, folder, f"asked for everything in {took:.2f} s: {preparation.summary}")
+    return preparation
 
 
 def _age_of_process() -> float:
@@ -79,7 +83,8 @@ def refresh(environment: Mapping[str, str], folder: str, fingerprint: str, recip
     """Do, detached, what a launch did not wait for."""
     deadline = time.monotonic() + DETACHED_PATIENCE
     try:
-        _prepared(environment, folder, fingerprint, recipient, Patience(deadline, deadline))
+        preparation = _prepared(environment, folder, fingerprint, recipient, Patience(deadline, deadline))
+        log.tell(environment, log.REFRESH, folder, preparation.summary)
     finally:
         cache.sweep(environment)
 
@@ -164,9 +169,13 @@ def _recorded(
         record.save(environment, fingerprint, new)
     stale = [f"{served.stale}; its last known models are shown" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
-    notes = (*settings.warnings, *failures, *spent, *stale, *discovery.notes, *handover.notes)
+    trouble = (*failures, *spent, *stale)
+    notes = (*settings.warnings, *trouble, *discovery.notes, *handover.notes)
+    late = [] if refreshed > 0 else ["prices and limits were late"]
+    models = discovery.payload.model_count
+    summary = "; ".join([f"{models} {'model' if models == 1 else 'models'} in {handover.place}", *late, *trouble])
     changes = {} if shared else {**handover.changes, **carried(discovery)}
-    return discovery, Preparation(changes, notes, complete=refreshed > 0)
+    return discovery, Preparation(changes, notes, summary, complete=refreshed > 0)
 
 
 def _keep_slot(place: _Place, discovery: Discovery, settings: Settings, patience: Patience) -> None:

@@ -90,7 +90,7 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
         installation.renew(environment)  # after an upgrade, startup files read what the old version wrote
         cold.refresh(environment, folder, fingerprint, recipient)
     except Failure as failure:
-        log.write(environment, f"refresh: {failure}")
+        log.tell(environment, log.REFRESH, folder, str(failure))
     except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
         log.fault(environment, error)
     finally:

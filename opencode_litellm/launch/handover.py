@@ -39,6 +39,14 @@ class Handover:
     head_file: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """Where opencode finds the models, in words."""
+        if self.mode == SLOT:
+            return "the file that opencode 2's server reads"
+        names = (variables.CONFIG, variables.CONFIG_CONTENT)
+        return " and ".join(name for name in names if self.changes.get(name) is not None)
+
 
 def hand_over(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str

@@ -133,6 +133,7 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
 
         if server:
             terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
+            _tell(environment, folder, f"{failure}. opencode's server kept its models")
             restriction.limit_server(delivery.shared(environment), folder)
             return delivery.undo(environment)
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
@@ -144,6 +145,7 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
         left = passing and delivery.is_sound(environment) and _is_still_there(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
+        _tell(environment, folder, f"{failure}. opencode started {what}")
         return restriction.limited({} if left else delivery.undo(environment), environment, folder)
     return delivery.undo(environment) if server else changes
 
@@ -251,7 +253,11 @@ def _still_holds(
         return False
     for proxy, result, verdict in answers:
         if verdict in (AWAY, FAILING):
-            terminal.note(_trouble(proxy, result, last), environment)
+            trouble = _trouble(proxy, result, last)
+            terminal.note(trouble, environment)
+            _tell(environment, credentials.folder, trouble)
+        elif verdict == LATE:
+            _tell(environment, credentials.folder, f"{_where(proxy)} was late: using its models from {_age(last)}")
     if not late and not away:
         record.confirm(environment, fingerprint, last)
     if late or (not away and not 0 <= time.time() - last.refreshed < record.FRESH):
@@ -336,13 +342,24 @@ def _lists_models(status: int, body: bytes) -> bool:
 
 def _trouble(proxy: RecordedProxy, result: Result, last: Record) -> str:
     """Return what to say of a proxy that is away or failing."""
-    where = f"the proxy at {proxy.host}:{proxy.port}"
+    where = _where(proxy)
     if isinstance(result, OSError):
         models = f"using its models from {_age(last)}" if proxy.served else "opencode starts without its models"
         return f"{where} cannot be reached ({result.strerror or result}): {models}"
     if isinstance(result, Exception) or result[0] == 200:
         return f"{where} lists no model that opencode can use: opencode starts without its models"
     return f"{where} answers with status {result[0]}: opencode starts without its models"
+
+
+def _where(proxy: RecordedProxy) -> str:
+    return f"the proxy at {proxy.host}:{proxy.port}"
+
+
+def _tell(environment: Mapping[str, str], folder: str, text: str) -> None:
+    """Keep for doctor what was not as usual."""
+    from opencode_litellm import log  # a launch with nothing to tell needs none
+
+    log.tell(environment, log.LAUNCH, folder, text)
 
 
 def _age(last: Record) -> str:

@@ -347,5 +347,5 @@ def _text_of(error: BaseException) -> str:
     if words := getattr(error, "verify_message", None):
         return str(words)
     if isinstance(error, OSError) and error.strerror:
-        return f"[Errno {error.errno}] {error.strerror}"
+        return error.strerror
     return type(error).__name__
