@@ -89,6 +89,11 @@ def _environment(url: str | None, timeout: str | None, delivery: str | None, qui
     return variables.changed(os.environ, given)
 
 
+def _trimmed(environment: Environment) -> Environment:
+    """Return the environment as launches have it, where a key has no white space around it."""
+    return variables.changed(environment, variables.trimmed_keys(environment))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name=NAME)
 @click.pass_context
@@ -241,7 +246,7 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
     """
     from opencode_litellm import listing, pager
 
-    environment = _environment(**flags)
+    environment = _trimmed(_environment(**flags))
     _, discovery = _discovered(environment, _configuration(environment))
     _notes(environment, discovery, ())
     listed = listing.in_order_of(listing.matching(listing.entries(discovery, everything=everything), patterns), order)
@@ -269,7 +274,7 @@ def refresh(**flags: Any) -> None:
     from opencode_litellm.opencode import versions
     from opencode_litellm.settings import sections
 
-    environment = _environment(**flags)
+    environment = _trimmed(_environment(**flags))
     configuration = _configuration(environment)
     settings = sections.parse(environment, configuration)
     _warn(environment, settings)

@@ -67,10 +67,13 @@ class Check:
 
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     """Check what a launch from ``folder`` would do, in the order in which it does it. This asks the proxies."""
+    untrimmed = list(variables.trimmed_keys(environment))
+    environment = variables.changed(environment, variables.trimmed_keys(environment))
     checks = [_ourselves(), _startup(environment), _templates(environment), _command(environment)]
     checks += [_shim(environment), _disabled(environment)]
     found, version = _opencode(environment)
     checks += [_cache(environment), _launches(environment, folder, version)]
+    checks += [_untrimmed(name) for name in untrimmed]
     try:
         configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
@@ -226,6 +229,11 @@ def _others(environment: Mapping[str, str], known: int) -> str:
     """Return a word on launches from other folders or with other settings, beside the ``known`` one."""
     others = cache.count(environment, cache.RECORD) - known
     return f"; {others} more in other folders or with other settings" if others > 0 else ""
+
+
+def _untrimmed(name: str) -> Check:
+    finding = f"{name} {variables.SPACE_AROUND}: launches leave that out, but env and config cannot"
+    return Check("environment", WARNING, finding, "set it to the key alone")
 
 
 def _configuration(configuration: Configuration) -> Check:

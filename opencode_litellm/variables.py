@@ -16,6 +16,10 @@ CONFIG_CONTENT = "OPENCODE_CONFIG_CONTENT"
 # Where LiteLLM's users keep their key, the first one that is set.
 KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
+# What people copy along with a key.
+SPACE_AROUND = "has space or a line break around it"
+QUOTES_AROUND = "has quotes around it"
+
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
 ANY_MODEL = "*"  # in its place: somebody may name any model, and nobody can tell which
 
@@ -58,6 +62,20 @@ def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -
 
         return windows.changed(environment, changes)
     return {name: value for name, value in {**environment, **changes}.items() if value is not None}
+
+
+def trimmed_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of ``KEY_VARIABLES`` whose value has white space around it, with the value alone.
+
+    opencode would send that space too, and with a line break in it refuses its configuration.
+    """
+    values = {name: environment.get(name, "") for name in KEY_VARIABLES}
+    return {name: value.strip() for name, value in values.items() if value.strip() not in ("", value)}
+
+
+def is_quoted(value: str) -> bool:
+    """Tell whether a value has quotes around it that a shell or a file of variables left there."""
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
 
 
 def own_folder(environment: Mapping[str, str]) -> str:

@@ -428,7 +428,7 @@ def test_a_key_that_may_not_ask_for_details_still_lists(team_litellm: LiteLLM, h
     [
         ("sk-nothing", 5, "lists 0 models and none that opencode can use: check what the key may use"),
         ("sk-wrong", 4, "refused the key (HTTP 401, auth_error): check LITELLM_API_KEY"),
-        ("", 4, "no key was sent; set LITELLM_API_KEY"),
+        ("", 4, "no key was sent: set LITELLM_API_KEY"),
     ],
 )
 def test_a_key_without_models_and_a_key_of_nobody_s_are_told_apart(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.config_endpoint import ConfigEndpoint
-from world.handover import ENV, EXEC, handed_over
+from world.handover import ENV, EXEC, asked, handed_over
 from world.home import write
 from world.opencode import run
 from world.stub import StubProxy
@@ -325,14 +325,13 @@ def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
 
 
 IN_IT = "quotes, backslashes, braces or line breaks in it"
-AROUND_IT = "space or a line break around it"
 
 
 @pytest.mark.parametrize(
     ("odd", "has"),
     [
         ('sk-odd"mine', IN_IT), ("sk-odd\\mine", IN_IT), ("sk-odd{mine", IN_IT), ('"sk-odd"', "quotes around it"),
-        ("'sk-odd'\n", "quotes around it"), ("sk-odd\r", AROUND_IT), ("sk-odd\n", AROUND_IT), (" sk-odd ", AROUND_IT),
+        ("sk-odd\rmine", IN_IT),
     ],
 )  # fmt: skip
 def test_a_key_that_opencode_could_not_read_back_is_never_referred_to(
@@ -347,10 +346,65 @@ def test_a_key_that_opencode_could_not_read_back_is_never_referred_to(
     finished = run(["opencode-with-litellm", "models"], {**environment, "LITELLM_API_KEY": odd}, folder)
     assert finished.status == 0, finished
     assert "sk-odd" not in finished.stdout + finished.stderr
-    assert f"no key was sent, not that of LITELLM_API_KEY, which has {has};" in finished.stderr
+    assert f"no key was sent: correct LITELLM_API_KEY, which has {has}. opencode" in finished.stderr
     exported = run(["opencode-litellm", "env", "json"], {**environment, "LITELLM_API_KEY": odd}, folder)
     assert (exported.status, exported.stdout) == (4, "")
     assert {request.key for request in proxies["main"].requests} == {"sk-good", None}
+
+
+AROUND_IT = "LITELLM_API_KEY has space or a line break around it"
+
+
+@pytest.mark.parametrize("odd", ["sk-good\r", "sk-good\n", "\t sk-good "])
+def test_a_launch_takes_away_what_is_around_a_key(
+    odd: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    proxies["main"].key = "sk-good"
+    folder = Path(environment["HOME"])
+    # With a line break, opencode by itself would not even start with this.
+    write(folder / "opencode.json", configuration({"litellm": section(proxies["main"].url, "{env:LITELLM_API_KEY}")}))
+    environment = {**environment, "LITELLM_API_KEY": odd, "LITELLM_MASTER_KEY": ""}
+    for _ in ("cold", "warm"):
+        launched = asked(EXEC, environment, folder)
+        assert launched.stderr == f"opencode-litellm: {AROUND_IT}: opencode gets it without\n"
+        after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
+        assert (after["LITELLM_API_KEY"], after["LITELLM_MASTER_KEY"]) == ("sk-good", "")
+        assert "chat-main" in Path(after["OPENCODE_CONFIG"]).read_text()
+    listed = run(["opencode-litellm", "models"], environment, folder)
+    assert (listed.status, listed.stderr) == (0, "")
+    checks = json.loads(run(["opencode-litellm", "doctor", "--json"], environment, folder).stdout)["checks"]
+    (told,) = (check for check in checks if check["check"] == "environment")
+    assert told["finding"] == f"{AROUND_IT}: launches leave that out, but env and config cannot"
+    disabled = asked(EXEC, {**environment, "OPENCODE_LITELLM_DISABLE": "1"}, folder)
+    assert f"LITELLM_API_KEY={odd}\0" in disabled.stdout
+    # What is printed refers to the variable as it will be then.
+    write(folder / "opencode.json", configuration({"litellm": section(proxies["main"].url)}))
+    exported = run(["opencode-litellm", "env", "json"], environment, folder)
+    assert (exported.status, exported.stdout) == (4, "")
+    assert f"no key was sent: correct {AROUND_IT.replace(' ', ', which ', 1)}" in exported.stderr
+    assert {request.key for request in proxies["main"].requests} == {"sk-good", None}
+
+
+def test_space_around_a_key_that_opencode_reads_for_itself_is_told(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    folder = Path(environment["HOME"])
+    file = write(folder / "opencode.json", configuration({"litellm": section(proxies["main"].url, "{env:MINE} ")}))
+    done = run(["opencode-litellm", "config"], {**environment, "MINE": "sk-mine"}, folder)
+    where = f"options.apiKey of provider litellm in {file}"
+    assert done.stderr == (
+        f"opencode-litellm: {where} has space or a line break around it, and opencode sends it so: correct it there\n"
+    )
+    assert {request.key for request in proxies["main"].requests} == {"sk-mine"}
+
+
+def test_quotes_around_a_key_are_told_when_it_is_refused(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    proxies["main"].key = "sk-good"
+    environment["LITELLM_API_KEY"] = "'sk-good'"
+    done = asked(ENV, environment, Path(environment["HOME"]), "--url", proxies["main"].url)
+    assert done.stderr.endswith("(HTTP 401, auth_error): check LITELLM_API_KEY, which has quotes around it\n")
 
 
 def test_a_key_that_opencode_reads_itself_may_have_any_letters(

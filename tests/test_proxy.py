@@ -120,9 +120,9 @@ CASES = [
     Case("to nonsense", UNREACHABLE, ("cannot be reached",), lambda stub: stub.redirect(MODELS, "http://[")),
     Case("in a circle", NOT_LITELLM, ("redirects in a circle",), lambda stub: stub.redirect(MODELS, MODELS)),
     # Keys that are none.
-    Case("a key of two lines", REFUSED, ("not that of LITELLM_API_KEY, which has quotes, backslashes, braces",),
+    Case("a key of two lines", REFUSED, ("correct LITELLM_API_KEY, which has quotes, backslashes, braces",),
          models(error("auth_error"), status=401), variables={"LITELLM_API_KEY": f"{KEY}\nsecond line"}),
-    Case("a key in another script", REFUSED, ("not that of LITELLM_API_KEY, which has characters",),
+    Case("a key in another script", REFUSED, ("no key was sent: correct LITELLM_API_KEY, which has characters",),
          models(error("auth_error"), status=401), variables={"LITELLM_API_KEY": f"{KEY}模"}),
 ]  # fmt: skip
 

@@ -57,7 +57,12 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
             version = _version(path, command[1:], environment)
         if variables.switched_on(environment, "DISABLE"):
             return {}, version
-        changes = _changes_for(command, environment, version)
+        trimmed = variables.trimmed_keys(environment)
+        changes = _changes_for(command, variables.changed(environment, trimmed) if trimmed else environment, version)
+        if trimmed and changes:
+            names = " and ".join(trimmed)
+            terminal.note(f"{names} {variables.SPACE_AROUND}: opencode gets it without", environment)
+            changes = {**changes, **trimmed}
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
         from opencode_litellm import log  # only after a fault
 

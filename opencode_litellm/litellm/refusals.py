@@ -18,6 +18,7 @@ from opencode_litellm.errors import (
 )
 from opencode_litellm.litellm.question import MODELS
 from opencode_litellm.proxies import NO_KEY
+from opencode_litellm.variables import QUOTES_AROUND, is_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,9 +146,11 @@ def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
 def _key_advice(proxy: Proxy) -> str:
     """Return which key was sent, by its source, and how to give a right one."""
     if proxy.key.secret:
-        return f"check {proxy.key.source}"
-    unsent = "" if proxy.key == NO_KEY else f", not that of {proxy.key.source}"
-    advice = f"no key was sent{unsent}; set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
+        quoted = is_quoted(proxy.key.secret)
+        return f"check {proxy.key.source}, which {QUOTES_AROUND}" if quoted else f"check {proxy.key.source}"
+    if proxy.key != NO_KEY:
+        return f"no key was sent: correct {proxy.key.source}"
+    advice = f"no key was sent: set LITELLM_API_KEY, or options.apiKey of provider {proxy.provider}"
     if proxy.overrides and proxy.section.written:
         advice += f" (the section's own key goes only to its own baseURL, not to that of {proxy.url_source})"
     return advice

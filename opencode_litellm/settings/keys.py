@@ -12,7 +12,7 @@ from opencode_litellm.jsonc import ENV, Live
 from opencode_litellm.opencode import layers
 from opencode_litellm.opencode.delivery import can_be_referred_to
 from opencode_litellm.proxies import Key
-from opencode_litellm.variables import KEY_VARIABLES
+from opencode_litellm.variables import KEY_VARIABLES, QUOTES_AROUND, SPACE_AROUND, is_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,10 +74,10 @@ def of_environment(environment: Mapping[str, str]) -> Key | None:
 def _trouble(value: str) -> str:
     """Return what keeps the value of a variable from being a key: the user sees what to take away."""
     key = value.strip()
-    if len(key) > 1 and key[0] == key[-1] and key[0] in "'\"":
-        return "has quotes around it"
+    if is_quoted(key):
+        return QUOTES_AROUND
     if can_be_referred_to(key):
-        return "has space or a line break around it"
+        return SPACE_AROUND
     return "has quotes, backslashes, braces or line breaks in it"
 
 

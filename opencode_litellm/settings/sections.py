@@ -30,7 +30,15 @@ from opencode_litellm.proxies import (
 )
 from opencode_litellm.settings import keys
 from opencode_litellm.settings.options import Options, quoted
-from opencode_litellm.variables import ANY_MODEL, DEFAULT_MODEL, NAMED_MODEL, ONLY, SMALL_MODEL, switched_on
+from opencode_litellm.variables import (
+    ANY_MODEL,
+    DEFAULT_MODEL,
+    NAMED_MODEL,
+    ONLY,
+    SMALL_MODEL,
+    SPACE_AROUND,
+    switched_on,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -338,6 +346,7 @@ class _ProviderSection:
             return keys.empty("", self.provider)  # somebody wants none
         key = None
         if stated:
+            self._warn_of_space(resolved["apiKey"])
             key = keys.of_section(written, resolved["apiKey"], self.provider)
         elif not overrides:
             key = keys.of_variable(self._resolved.get("env"), self._environment, self.provider)
@@ -351,6 +360,11 @@ class _ProviderSection:
         if key is None and "apiKey" not in resolved and not (overrides and self.root):
             key = keys.stored(self._environment, self.provider)
         return key or NO_KEY
+
+    def _warn_of_space(self, key: object) -> None:
+        """Say that a key has white space around it: we ask without, but opencode reads it for itself."""
+        if isinstance(key, str) and key.strip() not in ("", key):
+            self._options.warn(("apiKey",), f"{SPACE_AROUND}, and opencode sends it so", "correct it there")
 
     def _warn_of_unset(self, option: str, instead: str) -> None:
         """Say that an option is made of variables that are not set, and what takes its place."""
