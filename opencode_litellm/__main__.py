@@ -1,9 +1,10 @@
 """The two console scripts: launches and snippets take short ways of their own, all else is up to ``cli``.
 
-Only ``os`` and ``sys`` are imported here, which Python itself has loaded by now: whatever is wrong with the rest of us,
+Only what Python itself has loaded by now, or has within it, is imported here: whatever is wrong with the rest of us,
 with the machine or with a folder on PYTHONPATH, opencode starts.
 """
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,7 @@ _TAKE_A_VALUE = ("--url", "--timeout", "--delivery")
 
 def main() -> int:
     """Run ``opencode-litellm``, and return its exit status."""
+    _keep_garbage()
     arguments = sys.argv[1:]
     command = _command(arguments)
     if command and arguments[1:] in (command, ["--", *command]):
@@ -35,6 +37,7 @@ def main() -> int:
 
 def opencode() -> int:
     """Run ``opencode-with-litellm``, which stands for ``opencode-litellm exec -- opencode``."""
+    _keep_garbage()
     return _ended(_launch(["opencode", *sys.argv[1:]]))
 
 
@@ -100,6 +103,11 @@ def _ended(status: int) -> int:
         except (AttributeError, OSError, ValueError):
             continue  # it is closed or gone
     os._exit(status)
+
+
+def _keep_garbage() -> None:
+    """A process of ours is short; looking for circles would take a sixth of its time where models are many."""
+    gc.disable()
 
 
 def _put_the_standard_library_first() -> None:

@@ -32,12 +32,14 @@ _NOT_NEWLINE = re.compile(r"[^\r\n]")
 
 _INFINITE = float("inf")
 
-# What json escapes, the backslash first because the others are written with one; then what shells, cmd.exe
-# and dotenv files act on, none of which JSON has outside of strings.
+# What json escapes, the backslash first because the others are written with one; then what opencode, shells, cmd.exe
+# and dotenv files act on, none of which but the brace JSON has outside of strings.
 _ESCAPES = [
     *((rf"\{letter}", f"\\u{ord(plain):04x}") for letter, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)),
-    *((character, f"\\u{ord(character):04x}") for character in "'$`!#%&<>|^;"),
+    *((character, f"\\u{ord(character):04x}") for character in "{'$`!#%&<>|^;"),
 ]
+_UNESCAPED = re.compile(r"[\w ()*+,./:=?@\[\]}~-]*", re.ASCII)
+_NUMBER = json.JSONEncoder(allow_nan=False)
 
 
 class JsoncError(ValueError):
@@ -205,24 +207,24 @@ def dump(value: JSON) -> str:
     so that the text can stand between single quotes in any shell; the tokens of `Live` strings are written as
     they are. Raises ValueError for numbers that JSON does not have.
     """
-    brace, place = os.urandom(16).hex(), os.urandom(16).hex()
-    tokens: list[str] = []
+    if isinstance(value, str):
+        return f'"{_escaped(value)}"'
+    if isinstance(value, dict):
+        return "{" + ",".join([f'"{_escaped(key)}":{dump(item)}' for key, item in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join([dump(item) for item in value]) + "]"
+    return _NUMBER.encode(value)
 
-    def marked(string: str) -> str:
-        if "{" not in string:
-            return string
-        if not isinstance(string, Live):
-            return string.replace("{", brace)
-        tokens.extend(string.parts[1::2])
-        return place.join(part.replace("{", brace) for part in string.parts[::2])
 
-    text = json.dumps(mapped(value, marked), separators=(",", ":"), allow_nan=False)
+def _escaped(string: str) -> str:
+    if isinstance(string, Live):
+        return "".join(part if number % 2 else _escaped(part) for number, part in enumerate(string.parts))
+    if _UNESCAPED.fullmatch(string):
+        return string
+    text = json.dumps(string)[1:-1]
     for written, replacement in _ESCAPES:
         text = text.replace(written, replacement)
-    text = text.replace(brace, r"\u007b")
-    if not tokens:
-        return text
-    return "".join(part for pair in zip(text.split(place), [*tokens, ""], strict=True) for part in pair)
+    return text
 
 
 def _loads(text: str) -> JSON:

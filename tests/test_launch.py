@@ -99,7 +99,7 @@ opencode_litellm.launch.credentials opencode_litellm.launch.record opencode_lite
 opencode_litellm.litellm.question opencode_litellm.opencode opencode_litellm.opencode.commandline
 opencode_litellm.opencode.delivery opencode_litellm.opencode.layers opencode_litellm.opencode.versions
 opencode_litellm.program opencode_litellm.terminal opencode_litellm.variables
-errno time _blake2 _socket _thread _signal
+errno gc time _blake2 _socket _thread _signal
 """
 
 

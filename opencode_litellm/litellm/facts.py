@@ -7,7 +7,7 @@ no sense is None. A new endpoint of LiteLLM is a row of ``INFO``, its parser her
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -107,11 +107,10 @@ def _deployment(row: Mapping[str, Any]) -> Facts | None:
     # LiteLLM 1.106: a team's own deployment has a made-up model_name; /v1/models lists it under this one.
     model = info.get("team_public_model_name") or row.get("model_name")
     params = mapping(row.get("litellm_params"))
-    facts = _facts(model, _told(info), params)
     # The owner's base_model says what is behind a deployment of Azure's; `key` is LiteLLM's own guess.
-    deployed = (info.get("base_model"), params.get("base_model"), params.get("model"), info.get("key"))
-    behind = next((name for name in deployed if isinstance(name, str) and 0 < len(name) <= _LONGEST_ID), None)
-    return facts and replace(facts, deployed=(behind,) if behind else ())
+    names = (info.get("base_model"), params.get("base_model"), params.get("model"), info.get("key"))
+    behind = next((name for name in names if _text(name)), None)
+    return _facts(model, _told(info), params, deployed=(behind,) if behind else ())
 
 
 def _group(row: Mapping[str, Any]) -> Facts | None:
@@ -139,7 +138,9 @@ def _told(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in row.items() if name not in unknown}
 
 
-def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) -> Facts | None:
+def _facts(
+    model: object, info: Mapping[str, Any], params: Mapping[str, Any], deployed: tuple[str, ...] = ()
+) -> Facts | None:
     # opencode prints ids as they are, so one with a control character, or with half a surrogate pair, is no model.
     if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip() or not model.isprintable():
         return None
@@ -155,6 +156,7 @@ def _facts(model: object, info: Mapping[str, Any], params: Mapping[str, Any]) ->
     effort_flags.update(dict.fromkeys(_efforts(info.get("supports_reasoning_efforts")) or (), True))
     return Facts(
         model=model,
+        deployed=deployed,
         mode=_text(info.get("mode")),
         litellm_provider=_text(info.get("litellm_provider")),
         max_input_tokens=_limit(info.get("max_input_tokens")),
