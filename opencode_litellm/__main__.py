@@ -73,6 +73,11 @@ def _run(arguments: list[str]) -> int:
     from opencode_litellm.errors import Failure
 
     try:
+        if arguments == ["--version"]:  # by which snippets find out whether we work
+            from opencode_litellm import __version__
+
+            terminal.emit(f"opencode-litellm, version {__version__}\n")
+            return 0
         if arguments[:1] == ["init"]:
             from opencode_litellm.shells import replay
 

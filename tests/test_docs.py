@@ -106,7 +106,7 @@ def test_every_command_that_a_document_names_is_there_with_its_options() -> None
     unknown = []
     for document, line in named(r"(?:^|[(\"$/ ])(opencode-litellm [^#|)>]*)"):
         _, name, *words = re.split(r"[\s\[\]|\"']+", line.partition(" -- ")[0])
-        if name in ("", "COMMAND"):
+        if name in ("", "COMMAND", "--version"):
             continue
         given = {word for word in words if word.startswith("--") and word != "--"}
         if name not in COMMANDS or not given <= options(COMMANDS[name]):

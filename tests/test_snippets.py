@@ -100,6 +100,7 @@ def test_arguments_and_bytes_arrive_as_they_were_given(
     shell: SnippetShell, tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL)
+    programs.add("opencode-litellm")  # some ask it first whether it works
     everything = bytes(range(256)) * 300
     (tmp_path / "bytes").write_bytes(everything)
     script = lines(
@@ -112,7 +113,7 @@ def test_arguments_and_bytes_arrive_as_they_were_given(
         "/bin/cat bytes | opencode piped",
     )
     assert outcome(shell.run(script, tmp_path, programs.environment, stdin=b"\xff\r\n\x00")) == (0, b"", b"")
-    assert programs.calls() == [
+    assert [call for call in programs.calls() if call.program != "opencode-litellm"] == [
         Call(TOOL, ARGUMENTS, b"\xff\r\n\x00"),
         Call(TOOL, ARGUMENTS),
         Call(TOOL, ["-foo:bar", "-v", "--", "--"]),
@@ -204,18 +205,44 @@ def test_without_its_interpreter_it_is_plain_opencode(shell: SnippetShell, tmp_p
 
 
 @every_function
-def test_a_program_that_ends_like_a_missing_one_is_not_started_twice(
-    shell: SnippetShell, tmp_path: Path, programs: Programs
+def test_without_our_package_it_is_plain_opencode(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
+    """What another kind of Python upgrade leaves behind: the interpreter is there, and does not find the package."""
+    for name in (TOOL, "opencode-litellm"):
+        programs.add_without_package(name)
+    script = lines(init(shell, tmp_path), shell.line("opencode", *ARGUMENTS))
+    process = shell.run(script, tmp_path, programs.environment, stdin=b"\xff")
+    assert (process.returncode, process.stdout) == (0, b"")
+    assert process.stderr.count(b"No module named") <= 1
+    assert programs.calls() == [Call("opencode", ARGUMENTS, b"\xff")]
+
+
+@every_function
+@pytest.mark.parametrize("works", [True, False], ids=["beside one that works", "alone on PATH"])
+def test_a_program_that_ends_like_a_broken_one_is_not_started_twice(
+    works: bool, shell: SnippetShell, tmp_path: Path, programs: Programs
 ) -> None:
+    statuses = ["1", "126", "127"] if works else ["1"]
     programs.add(TOOL, then='exit "$1"')
-    programs.add("opencode-litellm", then="echo opencode-litellm, version 1")
+    if works:
+        programs.add("opencode-litellm", then="echo opencode-litellm, version 1")
     script = lines(
-        init(shell, tmp_path), *(shell.reports.format(line=shell.line("opencode", status)) for status in ("126", "127"))
+        init(shell, tmp_path), *(shell.reports.format(line=shell.line("opencode", status)) for status in statuses)
     )
     process = shell.run(script, tmp_path, programs.environment, stdin=b"rest")
-    assert process.stdout.decode().split() == ["126", "127"]
+    assert process.stdout.decode().split() == statuses
     started = [call for call in programs.calls() if call.program != "opencode-litellm"]
-    assert started == [Call(TOOL, ["126"], b"rest"), Call(TOOL, ["127"])]
+    assert started == [Call(TOOL, ["1"], b"rest"), *(Call(TOOL, [status]) for status in statuses[1:])]
+
+
+@every_shell
+def test_what_opencode_prints_can_be_piped_on(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
+    everything = bytes(range(256)) * 300
+    (tmp_path / "bytes").write_bytes(everything)
+    programs.add(TOOL, then=f"/bin/cat {tmp_path}/bytes")
+    programs.add("opencode-litellm")
+    process = shell.run(lines(init(shell, tmp_path), "opencode | /bin/cat"), tmp_path, programs.environment)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout == everything
 
 
 @every_function

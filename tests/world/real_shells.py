@@ -309,6 +309,10 @@ class Programs:
         """Add what a Python upgrade leaves behind: a script whose interpreter is gone."""
         self._write(name, "#!/nonexistent/python3\n")
 
+    def add_without_package(self, name: str) -> None:
+        """Add what an upgrade of Python in place leaves behind: a script whose interpreter lacks its package."""
+        self._write(name, "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'opencode_litellm'\" >&2\nexit 1\n")
+
     def _write(self, name: str, text: str) -> None:
         (self.path / name).write_text(text)
         (self.path / name).chmod(0o755)
