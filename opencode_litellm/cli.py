@@ -41,7 +41,8 @@ def run(arguments: Sequence[str]) -> int:
         status = opencode_litellm.main(list(arguments), prog_name=NAME, standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else NAME
-        raise UsageFailure(f"{error.format_message().rstrip('.')}; see {path} --help") from error
+        message = error.format_message().rstrip(".")
+        raise UsageFailure(f"{message}{' See' if message.endswith('?') else '; see'} {path} --help") from error
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0
@@ -238,8 +239,8 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
     """List the models that opencode can use.
 
     PATTERN is a glob such as '*claude*', for ids with or without their provider. The exit status is 1 when there is
-    no such model. Context and output are in tokens, prices in USD per million tokens of input and output. Into a pipe
-    go lines with tabs between the fields.
+    no such model. Context and output are in tokens, prices in USD per million tokens of input and output. A pipe gets
+    one model on each line, with tabs between the fields.
 
     A narrow terminal loses columns in this order: route, output, modalities, name, reasoning, price, context. A long
     list goes through PAGER, as in git.
@@ -260,7 +261,9 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
         summary = listing.summary(listed, discovery, everything=everything, coloured=coloured)
         pager.show(table + summary, environment)
     if not listed:
-        remedy = "put * around a part of a name, or look at the hidden ones too with --all"
+        remedy = "put * around a part of a name"
+        if not everything:
+            remedy += ", or look at the hidden ones too with --all"
         terminal.failure(f"no model matches {' or '.join(patterns)}: {remedy}", environment)
     return 0 if listed else NO_MATCH
 

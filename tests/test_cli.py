@@ -98,6 +98,7 @@ def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
     ("arguments", "says"),
     [
         (["nonsense"], "No such command 'nonsense'; see opencode-litellm --help"),
+        (["modls"], " opencode-litellm --help"),
         (["--nonsense"], "No such option"),
         (["env", "tcsh"], NOT_A_FORMAT),
         (["env", "bash", "zsh"], "unexpected extra argument"),
@@ -123,6 +124,7 @@ def test_a_usage_error_is_one_line_with_status_two(arguments: list[str], says: s
     done = tool(user, *arguments)
     assert done.status == USAGE
     assert says in one_line(done)
+    assert "?;" not in done.stderr
 
 
 def test_a_folder_that_is_gone_is_named(user: dict[str, str]) -> None:

@@ -161,7 +161,7 @@ def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubPro
     assert told == [
         f"{where}: {proxy.url} refused the key (HTTP 401, auth_error): check LITELLM_API_KEY. opencode started without"
         " LiteLLM's models",
-        f"{where}: http://HOST cannot be reached (Connection refused): check that the proxy is running, and the URL."
+        f"{where}: http://HOST cannot be reached (Connection refused): check the URL, and that the proxy is running."
         " opencode started without LiteLLM's models",
         f"in the background, for {where}: 2 models in OPENCODE_CONFIG",
         f"{where}: {place} was late: using its models from less than a minute ago",
@@ -257,7 +257,7 @@ def test_a_proxy_that_is_away_is_named(user: dict[str, str]) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     status, found = doctor(user, "--url", nobody)
     finding = f"{nobody} cannot be reached (Connection refused)"
-    assert (status, found["proxy litellm"]) == (3, ("failed", finding, "check that the proxy is running, and the URL"))
+    assert (status, found["proxy litellm"]) == (3, ("failed", finding, "check the URL, and that the proxy is running"))
     names = ("key litellm", "models litellm", "default model", "delivery")
     assert [found[name] for name in names] == [SKIPPED] * 4
     assert others(found, "proxy litellm", *names) == {"ok"}
@@ -500,6 +500,9 @@ def test_a_shim_that_comes_too_late_is_told(user: dict[str, str], tmp_path: Path
     write(shim, emission.shim()).chmod(0o755)
     first = user | {"PATH": f"{shim.parent}:{user['PATH']}"}
     assert doctor(first)[1]["on PATH"] == ("ok", f"{shim}, the shim, comes first", None)
+    write(shim, emission.shim().replace("set -f", "set -o noglob"))
+    finding = f"{shim}, which comes first, is the shim of another version"
+    assert doctor(first)[1]["on PATH"] == ("warning", finding, "run opencode-litellm install --shim")
     late = user | {"PATH": f"{user['PATH']}:{shim.parent}"}
     finding = f"{user['HOME']}/bin/opencode comes before the shim {shim}, which has no effect"
     assert doctor(late)[1]["on PATH"] == ("warning", finding, f"put {shim.parent} first on PATH")

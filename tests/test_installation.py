@@ -501,6 +501,7 @@ def test_a_dry_run_says_all_of_that_and_does_nothing(home: dict[str, str]) -> No
     before = tree(root)
     done = ours(home, "install", *SHELLS, "--shim", "--dry-run")
     assert (done.status, done.stdout) == (0, "".join(f"would write {file}\n" for file in files))
+    assert "ready" not in done.stderr
     assert tree(root) == before
     assert ours(home, "install", *SHELLS, "--shim").status == 0
     assert ours(home, "init", "bash").status == 0

@@ -62,8 +62,8 @@ def test_an_address_of_an_endpoint_is_told(end: str, proxy: StubProxy, home: dic
 def test_an_address_made_of_an_unset_variable_is_named(home: dict[str, str]) -> None:
     file = configure(home, baseURL="{env:MY_PROXY}")
     said = (
-        f"options.baseURL of provider litellm in {file} is {{env:MY_PROXY}}, and MY_PROXY is not set: a LiteLLM on this"
-        " machine is used instead: set MY_PROXY, or remove the option"
+        f"options.baseURL of provider litellm in {file} is {{env:MY_PROXY}}, and MY_PROXY is not set, so a LiteLLM on"
+        " this machine is used instead: set MY_PROXY, or remove the option"
     )
     assert lines(tool(home, "config"))[0] == said
     launched = tool(home, "exec", "--", "sh", "-c", "exit 7")
@@ -76,7 +76,7 @@ def test_an_address_made_of_an_unset_variable_is_named(home: dict[str, str]) -> 
 def test_a_key_made_of_an_unset_variable_is_named(proxy: StubProxy, home: dict[str, str]) -> None:
     file = configure(home, baseURL=proxy.url, apiKey="{env:MY_KEY}")
     said = (
-        f"options.apiKey of provider litellm in {file} is {{env:MY_KEY}}, and MY_KEY is not set: LITELLM_API_KEY is"
+        f"options.apiKey of provider litellm in {file} is {{env:MY_KEY}}, and MY_KEY is not set, so LITELLM_API_KEY is"
         " used instead: set MY_KEY, or remove the option"
     )
     done = tool(home | {"LITELLM_API_KEY": "sk-1"}, "config")

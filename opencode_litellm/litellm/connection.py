@@ -151,7 +151,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
             raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
         raise ProxyUnreachable(
-            f"{url.root} cannot be reached ({_text_of(cause)})", "check that the proxy is running, and the URL"
+            f"{url.root} cannot be reached ({_text_of(cause)})", "check the URL, and that the proxy is running"
         ) from error
     raise NotLiteLLM(f"{url.root} redirects in a circle", "give the URL of the proxy itself")
 

@@ -373,7 +373,7 @@ class _ProviderSection:
         unset = [name for name in names if not self._environment.get(name)]
         if unset:
             which = f"{' and '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set"
-            problem = f"is {written}, and {which}: {instead} is used instead"
+            problem = f"is {written}, and {which}, so {instead} is used instead"
             self._options.warn((option,), problem, f"set {unset[0]}, or remove the option")
 
     def _section(self, sibling: _ProviderSection) -> Section:

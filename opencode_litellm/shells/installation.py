@@ -160,7 +160,7 @@ def _add(name: str, command: str, environment: Environment, dry_run: bool) -> It
     for path in places:
         news += _attempted(_add_to, path, _language(name, path), command, environment, dry_run)
     yield from news
-    if any(isinstance(each, Outcome) and each.done == WROTE for each in news):
+    if not dry_run and any(isinstance(each, Outcome) and each.done == WROTE for each in news):
         renewal = STARTUPS[name].renewal or STARTUPS[name].line_for(command)
         yield Outcome(note=f"new {name} shells are ready; in one that is already running, run: {renewal}")
 
@@ -314,6 +314,11 @@ def _path(environment: Environment) -> list[str]:
 
 def _usual_folder(environment: Environment) -> str:
     return os.path.join(variables.home(environment), ".local", "bin")
+
+
+def is_current_shim(path: str) -> bool:
+    """Tell whether a file is the shim that ``install`` would write now."""
+    return _read(path) == emission.shim().encode()
 
 
 def is_shim(path: str) -> bool:
