@@ -166,7 +166,10 @@ def _start_plainly_on_windows(command: list[str]) -> int:
     folders = [os.path.abspath(folder)] if folder else os.environ.get("PATH", "").replace('"', "").split(os.pathsep)
     launched = _launched()
     stem = name[:-4] if name.lower().endswith((".exe", ".cmd")) else name
-    places = (f"{stem}.exe", os.path.join("node_modules", "opencode-ai", "bin", f"{stem}.exe"))
+    package = os.path.join("node_modules", "opencode-ai")
+    beside_script = os.path.join(package, "node_modules", "opencode-windows-x64")  # where bin has a script for node
+    places = [os.path.join(place, "bin", f"{stem}.exe") for place in (package, beside_script)]
+    places.insert(0, f"{stem}.exe")
     for program in (os.path.join(folder, place) for folder in folders for place in places):
         # The working folder may be anybody's project.
         if not os.path.isabs(program) or program in launched[1:] or not os.path.isfile(program):

@@ -6,7 +6,6 @@ import calendar
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -119,8 +118,7 @@ def _shim(environment: Mapping[str, str]) -> Check:
     name = "on PATH"
     if os.name == "nt":
         return Check(name, OK, "there is no shim for Windows")
-    folders = dict.fromkeys(environment.get("PATH", "").split(os.pathsep))
-    paths = [path for folder in folders if os.access(path := os.path.join(folder, "opencode"), os.X_OK)]
+    paths = program.places("opencode", environment)
     shims = [path for path in paths if installation.is_shim(path)]
     if not paths or not shims:
         return Check(name, OK, f"no shim: editors and scripts start {paths[0]}" if paths else "no opencode, no shim")
@@ -168,9 +166,9 @@ def _templates(environment: Mapping[str, str]) -> Check:
 
 def _command(environment: Mapping[str, str]) -> Check:
     name = "opencode-with-litellm"
-    path = shutil.which(name, path=environment.get("PATH"))
-    if path:
-        return Check("command", OK, path)
+    paths = program.places(name, environment)
+    if paths:
+        return Check("command", OK, paths[0])
     remedy = f"put {Path(sys.argv[0]).absolute().parent} on PATH"
     return Check("command", WARNING, f"{name} is not on PATH, so snippets start opencode without models", remedy)
 

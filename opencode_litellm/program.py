@@ -147,6 +147,17 @@ def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()
     return program
 
 
+def places(name: str, environment: Mapping[str, str]) -> list[str]:
+    """Return all files on PATH that a shell could start for ``name``, the first one first, ours among them."""
+    if os.name == "nt":
+        from opencode_litellm import windows  # there alone
+
+        return windows.places(name, environment)
+    folders = dict.fromkeys(environment.get("PATH", os.defpath).split(os.pathsep))
+    paths = [os.path.join(folder or os.curdir, name) for folder in folders]
+    return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
+
+
 def find_opencode(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the path of the opencode that `start` would start for ``name``, None without one."""
     return find(name, environment, _led_back(environment))

@@ -26,12 +26,19 @@ _LONGEST_LINE = 8191  # characters that cmd.exe takes
 _OUR_ENTRY = b"opencode_litellm.__main__"
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec", b"opencode-litellm.exe", b"opencode_litellm exec")
 
-# The lines of npm's shim beside the one that starts the program, and those of shorter ones by other package managers.
+# The lines of npm's shim and of pnpm's beside those that start the program.
 _IDLE = frozenset(
-    ["", "echo off", "goto start", ":find_dp0", "set dp0=%~dp0", "exit /b", ":start", "setlocal", "call :find_dp0"]
-)
+    [
+        "", "echo off", "goto start", ":find_dp0", "set dp0=%~dp0", "exit /b", ":start", "setlocal", "call :find_dp0",
+        'if exist "%dp0%\\node.exe" (', 'set "_prog=%dp0%\\node.exe"', 'if exist "%~dp0\\node.exe" (', ") else (",
+        'set "_prog=node"', "set pathext=%pathext:;.js;=;%", ")",
+    ]
+)  # fmt: skip
 _HERE = ('"%dp0%\\', '"%~dp0\\', '"%~dp0')
 _ALL_ARGUMENTS = "%*"
+_NODE = "node"
+_BEFORE_NODE = "endlocal & goto #_undefined_# 2>nul || title %comspec% & "  # so that cmd.exe asks nothing after Ctrl-C
+_BY_NODE = ('"%_prog%" ', '"%~dp0\\node.exe" ', "node ")
 
 # Beside letters and digits: what cmd.exe leaves alone between double quotes, also when a batch file passes it on
 # without them, and what no program takes for its own quoting.
@@ -79,12 +86,17 @@ def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] =
         program = behind(next(filter(os.path.isfile, names(path, environment)), path))
         if program not in passed_over:
             return program
-    paths = [ntpath.join(folder, each) for folder in folders(environment) for each in names(base, environment)]
-    for path in filter(os.path.isfile, paths):
+    for path in places(base, environment):
         program = behind(path)
         if program not in passed_over and not _is_ourselves(path) and not _is_ourselves(program):
             return program
     return None
+
+
+def places(name: str, environment: Mapping[str, str]) -> list[str]:
+    """Return all files in the absolute folders of PATH that ``name`` may stand for, the first one first."""
+    paths = [ntpath.join(folder, each) for folder in folders(environment) for each in names(name, environment)]
+    return list(filter(os.path.isfile, dict.fromkeys(paths)))
 
 
 def folders(environment: Mapping[str, str]) -> list[str]:
@@ -130,29 +142,45 @@ def is_batch(path: str) -> bool:
 
 def behind(path: str) -> str:
     """Return the program that a shim only passes its arguments to; ``path`` itself when it is anything else."""
+    interpreter, program = _passed_to(path)
+    return program if program and not interpreter else path
+
+
+def _passed_to(path: str) -> tuple[str, str]:
+    """Return what `named_by_shim` does of a file, with the absolute path."""
     if not is_batch(path):
-        return path
+        return "", ""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            named = named_by_shim(file.read(_LARGEST_BATCH))
+            interpreter, named = named_by_shim(file.read(_LARGEST_BATCH))
     except OSError:
-        return path
-    return ntpath.normpath(ntpath.join(ntpath.dirname(path), named)) if named else path
+        return "", ""
+    return interpreter, ntpath.normpath(ntpath.join(ntpath.dirname(path), named)) if named else ""
 
 
-def named_by_shim(text: str) -> str:
-    """Return the program that a batch file starts with all its arguments, relative to it; empty where it does more."""
+def named_by_shim(text: str) -> tuple[str, str]:
+    """Return what a batch file passes all its arguments to: its interpreter, and the program, relative to the file.
+
+    The interpreter is ``node`` for a script, empty for an ``.exe``. Both are empty where the batch file does more.
+    """
     lines = [" ".join(line.split()).removeprefix("@") for line in text.splitlines()]
-    working = [line for line in lines if line.lower() not in _IDLE]
-    if len(working) != 1:
-        return ""
-    (line,) = working
+    named = {_named_by_line(line) for line in lines if line.lower() not in _IDLE}
+    return named.pop() if len(named) == 1 else ("", "")
+
+
+def _named_by_line(line: str) -> tuple[str, str]:
+    interpreter = ""
+    if line.lower().startswith(_BEFORE_NODE):
+        line = line[len(_BEFORE_NODE) :]
+    for start in _BY_NODE:
+        if line.lower().startswith(start):
+            interpreter, line = _NODE, line[len(start) :]
     for start in _HERE:
         if line.startswith(start):
             program, _, rest = line[len(start) :].partition('"')
-            plain = not set(program) & set('%!^&|<>*?"') and program.lower().endswith((".exe", ".com"))
-            return program if plain and rest.strip() == _ALL_ARGUMENTS else ""
-    return ""
+            plain = not set(program) & set('%!^&|<>*?"') and (interpreter or program.lower().endswith((".exe", ".com")))
+            return (interpreter, program) if plain and rest.strip() == _ALL_ARGUMENTS else ("", "")
+    return "", ""
 
 
 def command(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[str] | str]:
@@ -162,6 +190,9 @@ def command(program: str, arguments: Sequence[str], environment: Mapping[str, st
     """
     if not is_batch(program):
         return program, [program, *arguments]
+    interpreter, script = _passed_to(program)
+    if interpreter and (node := _node(ntpath.dirname(program), environment)):
+        return node, [node, script, *arguments]
     line = " ".join(f'"{word}"' for word in (program, *arguments))
     harmless = all(letter.isalnum() or letter in _HARMLESS for word in arguments for letter in word)
     if not harmless or set(program) & set('%"!') or len(line) > _LONGEST_LINE - 100:
@@ -174,6 +205,13 @@ def command(program: str, arguments: Sequence[str], environment: Mapping[str, st
     # /d: no AutoRun, /v:off: no variables by "!", /s: only the outermost quotes are taken off.
     shell = ntpath.join(system, "System32", "cmd.exe")
     return shell, f'"{shell}" /d /e:on /v:off /s /c "{line}"'
+
+
+def _node(folder: str, environment: Mapping[str, str]) -> str | None:
+    """Return the node that a shim in ``folder`` starts: the one beside it, else that of PATH. None for a batch file."""
+    beside = ntpath.join(folder, f"{_NODE}.exe")
+    node = beside if os.path.isfile(beside) else find(_NODE, environment)
+    return None if node is None or is_batch(node) else node
 
 
 def run(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -3,46 +3,80 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from world import wine
+from world.stub import StubProxy
 
 from opencode_litellm import windows as native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from world.stub import StubProxy
     from world.wine import Windows
 
 # Texts and names: nothing of Windows is needed.
 
 HEAD = "@ECHO off\r\nGOTO start\r\n:find_dp0\r\nSET dp0=%~dp0\r\nEXIT /b\r\n:start\r\nSETLOCAL\r\nCALL :find_dp0\r\n"
 BEHIND = r"node_modules\opencode-ai\bin\opencode.exe"
+SCRIPT = r"node_modules\opencode-ai\bin\opencode"
+NOTHING = ("", "")
 NPM = f'{HEAD}"%dp0%\\{BEHIND}"   %*\r\n'  # npm 10's cmd-shim, for a program without "#!"
 
 
+# npm 10's for a script that begins with "#!/usr/bin/env node", and that of pnpm 7 to 10.
+NPM_NODE = f"""{HEAD}\r
+IF EXIST "%dp0%\\node.exe" (\r
+  SET "_prog=%dp0%\\node.exe"\r
+) ELSE (\r
+  SET "_prog=node"\r
+  SET PATHEXT=%PATHEXT:;.JS;=;%\r
+)\r
+\r
+endLocal & goto #_undefined_# 2>NUL || title %COMSPEC% & "%_prog%"  "%dp0%\\{SCRIPT}" %*\r
+"""
+PNPM_NODE = f"""@SETLOCAL\r
+@IF EXIST "%~dp0\\node.exe" (\r
+  "%~dp0\\node.exe"  "%~dp0\\{SCRIPT}" %*\r
+) ELSE (\r
+  @SET PATHEXT=%PATHEXT:;.JS;=;%\r
+  node  "%~dp0\\{SCRIPT}" %*\r
+)\r
+"""
+
+
 @pytest.mark.parametrize(
-    ("text", "program"),
+    ("text", "named"),
     [
-        (NPM, BEHIND),
-        (f'@"%~dp0\\{BEHIND}"   %*\r\n', BEHIND),
-        (f'@SETLOCAL\n@"%~dp0{BEHIND}" %*', BEHIND),
-        (NPM.replace("\r\n", "\r\nSET SECRET=1\r\n", 1), ""),
-        (NPM + "echo done\r\n", ""),
-        (NPM.replace(" %*", " --model x %*"), ""),
-        (NPM.replace(" %*", " %* & calc"), ""),
-        (NPM.replace(".exe", ".js"), ""),
-        (NPM.replace("node_modules", "%HOME%"), ""),
-        (NPM.replace("opencode-ai", 'a" & calc "'), ""),
-        ("@opencode-with-litellm %*", ""),
-        ("", ""),
+        (NPM, ("", BEHIND)),
+        (f'@"%~dp0\\{BEHIND}"   %*\r\n', ("", BEHIND)),
+        (f'@SETLOCAL\n@"%~dp0{BEHIND}" %*', ("", BEHIND)),
+        (NPM_NODE, ("node", SCRIPT)),
+        (PNPM_NODE, ("node", SCRIPT)),
+        (NPM.replace("\r\n", "\r\nSET SECRET=1\r\n", 1), NOTHING),
+        (NPM + "echo done\r\n", NOTHING),
+        (NPM + f'"%dp0%\\other-{BEHIND}" %*\r\n', NOTHING),
+        (NPM.replace(" %*", " --model x %*"), NOTHING),
+        (NPM.replace(" %*", " %* & calc"), NOTHING),
+        (NPM.replace(".exe", ".js"), NOTHING),
+        (NPM.replace("node_modules", "%HOME%"), NOTHING),
+        (NPM.replace("opencode-ai", 'a" & calc "'), NOTHING),
+        (NPM_NODE.replace('"%_prog%"', '"%_prog%" --no-warnings'), NOTHING),
+        (NPM_NODE.replace("_prog=node", "_prog=calc"), NOTHING),
+        (NPM_NODE.replace("title %COMSPEC%", "calc"), NOTHING),
+        (PNPM_NODE.replace("  node ", "  deno "), NOTHING),
+        (PNPM_NODE.replace("  node ", '  @SET "NODE_PATH=C:\\a"\r\n  node '), NOTHING),
+        ("@opencode-with-litellm %*", NOTHING),
+        ("", NOTHING),
     ],
 )
-def test_a_shim_that_only_passes_its_arguments_names_a_program(text: str, program: str) -> None:
-    assert native.named_by_shim(text) == program
+def test_a_shim_that_only_passes_its_arguments_names_a_program(text: str, named: tuple[str, str]) -> None:
+    assert native.named_by_shim(text) == named
 
 
 def test_programs_are_looked_up_in_absolute_folders_alone() -> None:
@@ -138,6 +172,30 @@ def test_the_program_behind_npm_s_shim_gets_every_argument_as_it_is(windows: Win
     assert [(each.status, each.stderr) for each in ended] == [(CONTROL_C, "")] * 2
     assert [json.loads(each.stdout) for each in ended] == [words] * 2
     assert list(windows.work.iterdir()) == []
+
+
+def test_a_script_behind_a_shim_is_started_by_the_node_beside_it_or_that_of_path(windows: Windows) -> None:
+    shown = "import json, os, sys\nprint(json.dumps([os.path.basename(os.path.dirname(sys.argv[0])), *sys.argv[1:]]))\n"
+    words = ["run", "a&echo b", "a>FILE", "%PATH%", '"']
+    wine.program(windows.work / "node.exe", STARTED)
+    before = sorted(windows.work.rglob("*"))
+    wine.program(windows.folder("nodes") / "node.exe", shown)
+    shims = {"without": NPM_NODE, "with": PNPM_NODE}
+    for name, text in shims.items():
+        batch(windows.folder(name) / "opencode.cmd", text)
+    wine.program(windows.folder("with") / "node.exe", shown)
+    paths = [(windows.root / "without", windows.root / "nodes"), (windows.root / "with", windows.root / "nodes")]
+    users = [on_path(".", "", *folders, OPENCODE_LITELLM_DISABLE="1") for folders in paths]
+    *started, no_node = windows.run(
+        *((["opencode-with-litellm", *words], user) for user in users),
+        (["opencode-with-litellm", *words], on_path(".", "", windows.root / "without", OPENCODE_LITELLM_DISABLE="1")),
+    )
+    assert [json.loads(each.stdout) for each in started] == [
+        [folder, wine.path(windows.root / shim / SCRIPT.replace("\\", "/")), *words]
+        for folder, shim in (("nodes", "without"), ("with", "with"))
+    ]
+    assert (no_node.status, "it is a batch file" in no_node.stderr) == (126, True)
+    assert sorted(windows.work.rglob("*")) == before
 
 
 def test_any_other_batch_file_is_started_with_harmless_arguments_alone(windows: Windows) -> None:
@@ -236,6 +294,88 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_does_not_wait_for_a_proxy(windows: Windows) -> None:
     (ended,) = windows.run(([wine.PYTHON, "-c", INTERRUPTED], {}))
+    assert (ended.stdout, ended.stderr) == ("True\r\n", "")
+
+
+# Windows' resolver has ::1 before 127.0.0.1; two ports stand for the two addresses here.
+SLOWLY_REFUSED = """
+import _socket, os, sys, time
+from opencode_litellm.errors import Failure
+from opencode_litellm.litellm import client, connection, question
+from opencode_litellm.proxies import ProxyURL
+closed, open = map(int, sys.argv[1:])
+began = time.monotonic()
+print(question.is_refused("127.0.0.1", closed, began + 5))
+url = ProxyURL.parse(f"http://127.0.0.1:{closed}")
+print(client.is_there(url, os.environ, began + 5))
+try:
+    connection.get(connection.Request(url, "/v1/models", {}, os.environ, began + 5, 9))
+except Failure as failure:
+    print(failure.problem.startswith(f"{url.root} cannot be reached"))
+rows = [(_socket.AF_INET, _socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in (closed, open)]
+_socket.getaddrinfo = lambda *_: rows
+print(client.is_there(ProxyURL.parse(f"http://localhost:{open}"), os.environ, began + 5))
+print(time.monotonic() - began < 1.5)
+"""
+
+
+@contextmanager
+def slow_refusals(port: int = 0) -> Iterator[int]:
+    """Take a port at which, as at a closed one on Windows, connections are neither made nor refused for seconds."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(0)
+        for _ in range(4):  # nobody accepts them, so there is no room for others
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+def test_nobody_waits_for_windows_to_refuse_a_connection(
+    windows: Windows, stub_proxy: Callable[..., StubProxy]
+) -> None:
+    shown = "import os, sys\nwith open(os.environ['OPENCODE_CONFIG']) as file: sys.stdout.write(file.read())\n"
+    with StubProxy(["gpt-4o"]) as leaving:
+        user = on_path(npm(windows, shown), OPENCODE_LITELLM_URL=leaving.url, LITELLM_API_KEY="sk-x")
+        (cold,) = windows.run((["opencode-with-litellm", "run"], user))
+    answering = urlsplit(stub_proxy(["gpt-4o"]).url).port
+    with slow_refusals(urlsplit(leaving.url).port or 0) as port:
+        functions, warm = windows.run(
+            ([wine.PYTHON, "-c", SLOWLY_REFUSED, str(port), str(answering)], {}),
+            (["opencode-with-litellm", "run"], user),
+        )
+    assert (functions.stdout.split(), functions.stderr) == (["True", "False", "True", "True", "True"], "")
+    assert (warm.status, warm.stdout) == (cold.status, cold.stdout) == (0, cold.stdout)
+    assert '"gpt-4o"' in cold.stdout
+    assert (cold.stderr, "cannot be reached (nobody listens there)" in warm.stderr) == ("", True)
+
+
+DETACHED = """
+import os, time
+from opencode_litellm.launch import detached, record
+from opencode_litellm.opencode import versions
+fingerprint = record.fingerprint(os.environ, os.getcwd())
+detached.start(fingerprint, os.environ, os.getcwd(), versions.ONE)
+last = time.monotonic() + 20
+while time.monotonic() < last and record.load(os.environ, fingerprint) is None:
+    time.sleep(0.05)
+print(record.load(os.environ, fingerprint) is not None)
+"""
+
+
+def test_a_detached_refresh_reads_files_that_are_named_relative_to_the_working_folder(
+    windows: Windows, stub_proxy: Callable[..., StubProxy]
+) -> None:
+    windows.folder("hömé/.cache/opencode-litellm")
+    section = {"options": {"baseURL": stub_proxy(["gpt-4o"], key="sk-right").url}}
+    (windows.folder("work/own") / "config.json").write_text(json.dumps({"provider": {"litellm": section}}))
+    stored = windows.folder("work/own/opencode") / "auth.json"
+    stored.write_text(json.dumps({"litellm": {"type": "api", "key": "sk-right"}}))
+    relative = {"OPENCODE_CONFIG": "own\\config.json", "XDG_DATA_HOME": "own"}
+    (ended,) = windows.run(([wine.PYTHON, "-c", DETACHED], relative))
     assert (ended.stdout, ended.stderr) == ("True\r\n", "")
 
 

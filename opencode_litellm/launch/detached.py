@@ -7,10 +7,14 @@ import sys
 
 from opencode_litellm import cache
 from opencode_litellm.errors import Failure
+from opencode_litellm.litellm import trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# Variables for paths that may begin in the working folder. Those of configurations begin in the folder of the launch.
+_PATHS = ("XDG_DATA_HOME", "XDG_STATE_HOME", *trust.CERTIFICATE_VARIABLES)
 
 LIFE = 120  # seconds after which it ends itself, even when something hangs
 
@@ -63,14 +67,16 @@ def _fork(command: list[str], environment: Mapping[str, str]) -> None:
 def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> None:
     import subprocess
 
+    # Nobody can remove a folder in which a process works, so it works there only for paths that begin there.
+    named = [environment.get(name) or "" for name in _PATHS]
+    stays = any(path and not os.path.isabs(path) for path in named)
     subprocess.Popen(  # noqa: S603 - our own interpreter
         command,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # Nobody can remove a folder in which a process works.
-        cwd=os.path.dirname(command[0]),
+        cwd=None if stays else os.path.dirname(command[0]),
         # CREATE_NO_WINDOW, CREATE_NEW_PROCESS_GROUP. Without any console, as with DETACHED_PROCESS, the Python that a
         # virtual environment's python.exe starts would open a window for its own.
         creationflags=0x08000000 | 0x00000200,

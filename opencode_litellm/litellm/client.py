@@ -5,8 +5,6 @@ All endpoints are asked at once. ``/v1/models`` decides what exists; those of ``
 
 from __future__ import annotations
 
-import errno
-import socket
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -99,9 +97,7 @@ def is_there(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> 
 
 def is_vacant(url: ProxyURL) -> bool:
     """Tell whether nobody listens at a loopback URL."""
-    with socket.socket() as probe:
-        probe.settimeout(_DETECTION_PATIENCE)
-        return probe.connect_ex((url.host, urlsplit(url.root).port or 80)) == errno.ECONNREFUSED
+    return question.is_refused(url.host, urlsplit(url.root).port or 80, time.monotonic() + _DETECTION_PATIENCE)
 
 
 def ask(

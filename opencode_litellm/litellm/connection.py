@@ -79,7 +79,10 @@ def get(request: Request) -> Reply:
     Raises ProxyUnreachable or NotLiteLLM when nothing came that could be read, in time and within the limit.
     """
     started = time.monotonic()
-    answered = get_plainly(request)
+    try:
+        answered = _get_plainly(request)
+    except ConnectionRefusedError as error:
+        raise _unreachable(request.url, error) from error
     if answered is None:
         # requests begins to count anew with each piece that comes, and does not count at all while it looks up a name.
         (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, late(request.url))
@@ -93,6 +96,14 @@ def get(request: Request) -> Reply:
 
 def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
     """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, failures too."""
+    try:
+        return _get_plainly(request)
+    except ConnectionRefusedError:
+        return None
+
+
+def _get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
+    """Do that, but raise ConnectionRefusedError, in which requests would see nothing else."""
     url = request.url
     parts = urlsplit(url.root)
     if not url.is_loopback and trust.may_use_http_proxy(request.environment):
@@ -111,6 +122,8 @@ def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
     try:
         context = trust.ssl_context(request.environment) if tls else None
         status, body = question.get(asked, request.path, context, request.deadline, request.limit)
+    except ConnectionRefusedError:
+        raise
     except (OSError, question.Late, question.Unusual):
         return None
     return None if 300 <= status < 400 else (status, body)
@@ -150,9 +163,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
             raise _wants_https(url) from error
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
             raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
-        raise ProxyUnreachable(
-            f"{url.root} cannot be reached ({_text_of(cause)})", "check the URL, and that the proxy is running"
-        ) from error
+        raise _unreachable(url, cause) from error
     raise NotLiteLLM(f"{url.root} redirects in a circle", "give the URL of the proxy itself")
 
 
@@ -207,6 +218,12 @@ def late(url: ProxyURL) -> ProxyUnreachable:
     """Return the failure of a proxy that took too long."""
     return ProxyUnreachable(
         f"{url.root} did not answer in time", "is it busy? try again, or allow it longer with --timeout SECONDS"
+    )
+
+
+def _unreachable(url: ProxyURL, cause: BaseException) -> ProxyUnreachable:
+    return ProxyUnreachable(
+        f"{url.root} cannot be reached ({_text_of(cause)})", "check the URL, and that the proxy is running"
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import _socket
 import _thread
+import errno
+import os
 import time
 
 from opencode_litellm import __version__
@@ -29,6 +31,9 @@ _PIECE = 2**18  # bytes
 _NOBODY = "the server there does not identify itself as LiteLLM"
 _IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
 _LONGEST_NUMBER = 15  # digits
+# Windows tries for two seconds before it says that nobody listens on an address of this machine, and "localhost" is
+# ::1 first there. Whoever listens is connected at once, by the system itself.
+_MOST_ON_WINDOWS = 0.1  # seconds
 
 
 class Unusual(Exception):
@@ -88,6 +93,17 @@ def get(
         return conversation.get(path, question.headers, largest)
     finally:
         conversation.close()
+
+
+def is_refused(host: str, port: int, deadline: float) -> bool:
+    """Tell whether nobody listens on a port of this machine."""
+    try:
+        _connection(host, port, deadline, rich=False).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, Late):
+        return False
+    return False
 
 
 def is_identity(status: int, body: bytes | bytearray) -> bool:
@@ -287,12 +303,15 @@ def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
         except OSError as error:  # IPv6 is switched off here
             failure = error
             continue
+        hurries = os.name == "nt" and str(address[0]).startswith(("127.", "::1"))
         try:
-            connection.settimeout(_remaining(deadline))
+            remaining = _remaining(deadline)
+            connection.settimeout(min(remaining, _MOST_ON_WINDOWS) if hurries else remaining)
             connection.connect(address)
         except OSError as error:
             connection.close()
-            failure = error
+            slow = hurries and isinstance(error, TimeoutError)
+            failure = ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there") if slow else error
             continue
         return connection
     raise failure
