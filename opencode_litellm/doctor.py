@@ -116,8 +116,6 @@ def _ourselves() -> Check:
 def _shim(environment: Mapping[str, str]) -> Check:
     """Say which ``opencode`` comes first on PATH for whatever does not use a shell's functions."""
     name = "on PATH"
-    if os.name == "nt":
-        return Check(name, OK, "there is no shim for Windows")
     paths = program.places("opencode", environment)
     shims = [path for path in paths if installation.is_shim(path)]
     if not paths or not shims:

@@ -158,6 +158,15 @@ def places(name: str, environment: Mapping[str, str]) -> list[str]:
     return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
 
 
+def place(name: str, environment: Mapping[str, str]) -> str | None:
+    """Return the file on PATH that is not ours and that a shell could start for ``name``, None without one."""
+    if os.name == "nt":
+        from opencode_litellm import windows  # there alone
+
+        return windows.place(name, environment)
+    return _on_path(name, environment, [])
+
+
 def find_opencode(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the path of the opencode that `start` would start for ``name``, None without one."""
     return find(name, environment, _led_back(environment))

@@ -22,8 +22,9 @@ _LARGEST_BATCH = 65536  # bytes that are read of a batch file
 _LARGEST_LAUNCHER = 2 * 2**20  # bytes; opencode.exe has a hundred times as many
 _LONGEST_LINE = 8191  # characters that cmd.exe takes
 
-# What a console script of ours has in it: pip, pipx and uv append it uncompressed to their launcher.
+# What a console script of ours has in it, which pip, pipx and uv append uncompressed to their launcher, and our shim.
 _OUR_ENTRY = b"opencode_litellm.__main__"
+SHIM = b"# >>> opencode-litellm: the shim"
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec", b"opencode-litellm.exe", b"opencode_litellm exec")
 
 # The lines of npm's shim and of pnpm's beside those that start the program.
@@ -86,10 +87,16 @@ def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] =
         program = behind(next(filter(os.path.isfile, names(path, environment)), path))
         if program not in passed_over:
             return program
-    for path in places(base, environment):
+    file = place(base, environment, passed_over)
+    return None if file is None else behind(file)
+
+
+def place(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:
+    """Return the file on PATH by which `find` gets to the program ``name``, None without one."""
+    for path in places(name, environment):
         program = behind(path)
         if program not in passed_over and not _is_ourselves(path) and not _is_ourselves(program):
-            return program
+            return path
     return None
 
 
@@ -129,7 +136,8 @@ def _is_ourselves(path: str) -> bool:
             if is_batch(path):
                 return any(name in file.read(_LARGEST_BATCH).lower() for name in _OUR_NAMES)
             size = os.fstat(file.fileno()).st_size
-            return size <= _LARGEST_LAUNCHER and _OUR_ENTRY in file.read()
+            content = file.read() if size <= _LARGEST_LAUNCHER else b""
+            return _OUR_ENTRY in content or SHIM in content
     except OSError:
         return False
 

@@ -497,7 +497,7 @@ def test_a_snippet_of_another_version_is_told(user: dict[str, str]) -> None:
 
 def test_a_shim_that_comes_too_late_is_told(user: dict[str, str], tmp_path: Path) -> None:
     shim = tmp_path / "shims" / "opencode"
-    write(shim, emission.shim()).chmod(0o755)
+    write(shim, emission.shim().decode()).chmod(0o755)
     first = user | {"PATH": f"{shim.parent}:{user['PATH']}"}
     assert doctor(first)[1]["on PATH"] == ("ok", f"{shim}, the shim, comes first", None)
     write(shim, emission.shim().replace("set -f", "set -o noglob"))

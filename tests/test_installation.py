@@ -541,7 +541,7 @@ ARGUMENTS = ["run", "two words", "", "--", "-v", "*", "line\nbreak", "a:b", "ét
 @pytest.fixture
 def shims(tmp_path: Path) -> list[Path]:
     """Return two shims of ours and one that somebody wrote, each in a folder of its own."""
-    written = [emission.shim(), emission.shim(), f'#!/bin/sh\nexec {TOOL} "$@"\n']
+    written = [*[emission.shim().decode()] * 2, f'#!/bin/sh\nexec {TOOL} "$@"\n']
     paths = [tmp_path / f"shims {number}" / "opencode" for number in range(len(written))]
     for path, text in zip(paths, written, strict=True):
         path.parent.mkdir()
@@ -654,10 +654,10 @@ def test_the_shim_goes_into_the_first_folder_of_the_home_before_opencode(owner: 
     done = ours(owner, "install", "bash", "--shim")
     assert (done.status, shim_line(done)) == (0, f"wrote {shim}")
     assert "PATH" not in done.stderr
-    assert (shim.read_text(), os.access(shim, os.X_OK)) == (emission.shim(), True)
+    assert (shim.read_text(), os.access(shim, os.X_OK)) == (emission.shim().decode(), True)
     assert shim_line(ours(owner, "install", "bash", "--shim")) == f"unchanged {shim}"
     # One of an earlier version.
-    shim.write_text("".join(emission.shim().splitlines(keepends=True)[:2]))
+    shim.write_text("".join(emission.shim().decode().splitlines(keepends=True)[:2]))
     assert shim_line(ours(owner, "install", "bash", "--shim")) == f"wrote {shim}"
     assert ours(owner, "uninstall").stdout == (
         f"removed {owner['HOME']}/.bashrc\nremoved {shim}\nremoved {owner['XDG_DATA_HOME']}/opencode-litellm\n"
@@ -712,7 +712,7 @@ def test_an_opencode_that_is_not_ours_is_neither_replaced_nor_removed(kind: str,
 
 def test_a_link_to_a_shim_is_not_followed_when_shims_are_removed(owner: dict[str, str]) -> None:
     kept = Path(owner["HOME"], "dotfiles")
-    kept.write_text(emission.shim())
+    kept.write_text(emission.shim().decode())
     Path(owner["HOME"], "first/opencode").symlink_to(kept)
     before = tree(kept.parent)
     assert ours(owner, "uninstall") == Finished(0, "", "opencode-litellm: nothing is installed here\n")

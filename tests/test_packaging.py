@@ -136,7 +136,7 @@ def test_the_metadata_says_what_is_needed_and_what_is_installed(wheel: Path) -> 
     assert (metadata["Name"], metadata["Version"]) == ("opencode-litellm", opencode_litellm.__version__)
     assert metadata["Requires-Python"] == ">=3.10"
     needed = {requirement.split(">=")[0] for requirement in metadata.get_all("Requires-Dist", [])}
-    assert needed == {"certifi", "click", "jinja2", "requests", "rich", "shellingham"}
+    assert needed == {"certifi", "click", "distlib", "jinja2", "requests", "rich", "shellingham"}
     assert scripts.sections() == ["console_scripts"]
     assert dict(scripts["console_scripts"]) == SCRIPTS
 

@@ -279,6 +279,45 @@ def test_each_edition_of_powershell_says_itself_where_its_profile_is(windows: Wi
     assert ended[0].stderr.count("Set-ExecutionPolicy -Scope CurrentUser RemoteSigned") == 1
 
 
+OURS = "import sys; from opencode_litellm.__main__ import main; sys.exit(main())"
+
+
+def test_the_shim_starts_opencode_through_us_and_without_us(windows: Windows) -> None:
+    for name in ("opencode", "opencode-with-litellm", "opencode-litellm"):
+        wine.program(windows.work / f"{name}.exe", STARTED)
+    ours, real, first, missing = windows.folder("ours"), npm(windows), windows.folder("hömé/a&b"), windows.folder("none")
+    for name, function in (("opencode-litellm", "main"), ("opencode-with-litellm", "opencode")):
+        wine.console_script(ours / f"{name}.exe", function)
+    before = sorted(windows.work.rglob("*"))
+    (windows.root / "ä b").symlink_to(wine.PYTHON.parent)  # Python may be in any folder
+    install = [windows.root / "ä b" / "python.exe", "-c", OURS, "install", "bash", "--shim"]
+    words = ["run", "a&echo b", "a>FILE", "%PATH%", "^", '"', "a\\", "", "grüße", "x" * 9000]
+    user = on_path("", ".", first, ours, real, missing, OPENCODE_LITELLM_DISABLE="1")
+    shim = first / "opencode.exe"
+    would, wrote, again, doctor, through, without, broken, alone, removed = windows.run(
+        ([*install, "--dry-run"], user),
+        (install, user),
+        (install, user),
+        (["opencode-litellm", "doctor"], user),
+        ([shim, *words], user),
+        ([shim, *words], on_path("", ".", first, real)),
+        ([shim, *words], user | {"PYTHONPATH": wine.path(missing)}),
+        ([shim, *words], on_path("", ".", first, missing, ours, OPENCODE_LITELLM_DISABLE="1")),
+        (["opencode-litellm", "uninstall"], user),
+    )
+    for verb, done in (("would write", would), ("wrote", wrote), ("unchanged", again), ("removed", removed)):
+        assert f"{verb} {wine.path(shim)}" in done.stdout.splitlines(), done
+    assert (wrote.status, wrote.stderr.count("opencode.exe")) == (0, 0)
+    assert f"{wine.path(shim)}, the shim, comes first" in doctor.stdout
+    for ended in (through, without, broken):
+        assert (ended.status, json.loads(ended.stdout)) == (CONTROL_C, words), ended
+    assert (through.stderr, without.stderr) == ("", "")
+    assert "No module named 'opencode_litellm'" in broken.stderr
+    assert (alone.status, alone.stdout, "opencode is not on PATH" in alone.stderr) == (127, "", True)
+    assert not shim.exists()
+    assert sorted(windows.work.rglob("*")) == before
+
+
 INTERRUPTED = """
 import _thread, threading, time
 from opencode_litellm.errors import Failure

@@ -5,8 +5,13 @@ It is rendered from ``templates/``; a user's template replaces ours for snippets
 
 from __future__ import annotations
 
+import importlib.resources
+import io
 import os
+import sys
+import sysconfig
 import traceback
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,9 +78,30 @@ def startup(shell: str, command: str, environment: Mapping[str, str], complain: 
     return engine(shipped).get_template(f"{shell}.j2").render(names, startup=True)
 
 
-def shim() -> str:
-    """Return the program ``opencode`` that goes through us where no shell is involved; it has no variants."""
-    return engine(shipped).get_template("shim.j2").render()
+def shim() -> bytes:
+    """Return the program ``opencode`` that goes through us where no shell is involved; it has no variants.
+
+    On Windows it is an ``.exe``, because cmd.exe would see to the arguments of a batch file. UsageFailure where it
+    cannot be made.
+    """
+    if sys.platform != "win32":
+        return engine(shipped).get_template("shim.j2").render().encode()
+    # What pip appends to the same launcher: the interpreter, and a zip file. The interpreter of a virtual environment
+    # would not outlive us.
+    python = sys._base_executable
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr(zipfile.ZipInfo("__main__.py"), engine(shipped).get_template("shim.py.j2").render())
+    return _launcher() + f'#!"{python}" -IS\n'.encode() + archive.getvalue()
+
+
+def _launcher() -> bytes:
+    """Return the program of distlib's that starts the interpreter and the zip file at its end."""
+    name = {"win32": "t32.exe", "win-arm64": "t64-arm.exe"}.get(sysconfig.get_platform(), "t64.exe")
+    try:
+        return importlib.resources.files("distlib").joinpath(name).read_bytes()
+    except (ModuleNotFoundError, OSError) as error:
+        raise UsageFailure(f"the shim needs {name} of distlib", "install opencode-litellm again") from error
 
 
 def completion(shell: str, command: click.Command) -> str:

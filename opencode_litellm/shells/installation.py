@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
@@ -26,6 +27,10 @@ WROTE, CLEANED, REMOVED, UNCHANGED = "wrote", "cleaned", "removed", "unchanged"
 _WOULD = {WROTE: "would write", CLEANED: "would clean", REMOVED: "would remove"}
 
 _FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, before the umask
+
+_SHIM = "opencode.exe" if os.name == "nt" else "opencode"
+_LARGEST_SHIM = 2**20  # bytes; opencode.exe has a hundred times as many
+_END_IT = "end every opencode that it runs, or " if os.name == "nt" else ""  # Windows changes no program that runs
 
 _STATE = ("log", "log.1", slot.MEMORY)
 
@@ -233,16 +238,14 @@ def _is_kept(name: str) -> bool:
 
 
 def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
-    if os.name == "nt":
-        raise UsageFailure("there is no shim for Windows", "use opencode-with-litellm in place of opencode")
-    real = program.find("opencode", environment)
+    real = program.place("opencode", environment)
     folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
-    path = os.path.join(folder, "opencode")
-    with _explained(path, "put a folder that you can write to ahead of opencode's on PATH"):
+    path = os.path.join(folder, _SHIM)
+    with _explained(path, f"{_END_IT}put a folder that you can write to ahead of opencode's on PATH"):
         if os.path.lexists(path) and not is_shim(path):
             remedy = "remove it, or put another folder of your home ahead of opencode's on PATH"
             raise UsageFailure(f"{path} already exists and is not our shim", remedy)
-        wanted = emission.shim().encode()
+        wanted = emission.shim()
         if _read(path) == wanted:
             yield Outcome(UNCHANGED, path, note)
             return
@@ -252,25 +255,30 @@ def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
 
 def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
     """Return a folder for the shim, and a note if it does not precede ``real``, opencode's own folder, on PATH."""
-    before = [os.path.realpath(folder) for folder in _path(environment)]
+    before = _path(environment)
     if real is not None:
-        before = list(takewhile(lambda folder: folder != os.path.realpath(real), before))
-    home = os.path.join(os.path.realpath(variables.home(environment)), "")
-    for folder in before:
+        before = list(takewhile(lambda folder: _same(folder) != _same(real), before))
+    home = os.path.join(_same(variables.home(environment)), "")
+    for folder in map(os.path.realpath, before):
         # Virtual environments are activated and deleted.
         temporary = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
-        if folder.startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not temporary:
+        if _same(folder).startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not temporary:
             return folder, ""
     folder = _usual_folder(environment)
-    placed = os.path.realpath(folder) in before
+    placed = _same(folder) in map(_same, before)
     return folder, "" if placed else f"the shim has no effect yet: put {folder} ahead of {real or 'opencode'} on PATH"
 
 
+def _same(path: str) -> str:
+    """Return what is the same for all names of a folder."""
+    return os.path.normcase(os.path.realpath(path))
+
+
 def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
-    folders = {os.path.realpath(folder): folder for folder in (_usual_folder(environment), *_path(environment))}
-    for path in (os.path.join(folder, "opencode") for folder in folders.values()):
+    folders = {_same(folder): folder for folder in (_usual_folder(environment), *_path(environment))}
+    for path in (os.path.join(folder, _SHIM) for folder in folders.values()):
         if not os.path.islink(path) and is_shim(path):
-            with _explained(path, "remove it yourself"):
+            with _explained(path, f"{_END_IT}remove it yourself"):
                 _remove(path, dry_run)
             yield Outcome(REMOVED, path)
 
@@ -309,6 +317,10 @@ def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -
 
 
 def _path(environment: Environment) -> list[str]:
+    if sys.platform == "win32":
+        from opencode_litellm import windows  # there alone
+
+        return windows.folders(environment)
     return [folder for folder in environment.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
 
 
@@ -327,10 +339,10 @@ def is_shim(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            begin = file.read(1024)
+            begin = file.read(_LARGEST_SHIM)
     except OSError:
         return False
-    return begin.startswith(b"#!") and startup.is_marked(begin)
+    return begin.startswith((b"#!", b"MZ")) and startup.is_marked(begin)
 
 
 def _read(path: str) -> bytes | None:

@@ -179,9 +179,11 @@ def _interpreter(library: Path) -> None:
 
 
 def _requirements() -> list[str]:
-    """Return what the product needs, in the versions that its own environment has."""
-    names = [requirement.split(">")[0] for requirement in metadata.requires("opencode-litellm") or []]
-    return [*(f"{name}=={metadata.version(name)}" for name in names), "colorama"]
+    """Return what the product needs, in the versions that its own environment has; what Windows alone needs as well."""
+    needed = [requirement.partition(";") for requirement in metadata.requires("opencode-litellm") or []]
+    everywhere = [requirement.split(">")[0] for requirement, _, only in needed if not only]
+    there = [requirement for requirement, _, only in needed if "win32" in only]
+    return [*(f"{name}=={metadata.version(name)}" for name in everywhere), *there, "colorama"]
 
 
 def main() -> int:
