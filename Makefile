@@ -174,7 +174,7 @@ $(NUSHELL): tests/world/nushell/package.json tests/world/nushell/package-lock.js
 	@touch $@
 
 # Where there is no Wine it says so in a line, and the tests for Windows are skipped.
-$(WINE): setup.cfg tests/world/wine.py tests/world/python_exe.py | $(PRODUCT)
+$(WINE): setup.cfg tests/world/wine.py tests/world/python_exe.py | $(TESTS)
 	@cd tests && ../.venv/bin/python -m world.wine
 
 # Each version is installed into .tools/versions, once.

@@ -40,10 +40,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = set(getattr(item, "fixturenames", ()))
         if needed(item) or REAL & names:
             item.add_marker("real")
+        elif item.path.stem in wine.PURE and not fixtures(item) and not item.get_closest_marker("unix"):
+            item.add_marker("pure")
         if "litellm" in names:
             item.add_marker(pytest.mark.xdist_group("litellm"))
         elif any(shared(item, name) for name in names):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def fixtures(item: pytest.Item) -> set[str]:
+    """Return what a test asks for, without its parameters and what any system has."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return set(getattr(item, "fixturenames", ())) - set(parameters) - {"request", "tmp_path"}
 
 
 def shared(item: pytest.Item, name: str) -> bool:

@@ -127,6 +127,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.unix  # it asks the system how much memory it has
 @pytest.mark.long
 @pytest.mark.parametrize("size", [127 * 2**20, 8 * 2**20], ids=["127 MiB", "8 MiB"])
 @pytest.mark.parametrize("unit", SHAPES)

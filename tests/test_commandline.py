@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,7 @@ def test_only_opencode_s_own_command_line_is_understood(program: str) -> None:
     ],
 )
 def test_the_folder_where_opencode_will_work(arguments: str, folder: str) -> None:
-    assert commandline.folder(arguments.split(), "/pwd") == folder
+    assert commandline.folder(arguments.split(), "/pwd").replace(os.sep, "/") == folder
     assert commandline.folder(arguments.split(), "") == folder.removeprefix("/pwd/")
 
 

@@ -156,7 +156,7 @@ def test_opencode2_is_version_2_also_when_it_does_not_say_so(home: dict[str, str
 
 
 def test_the_documentation_says_what_versions_differ_in_in_the_same_words() -> None:
-    page = " ".join((tools.PROJECT / "docs/compatibility.md").read_text().split())
+    page = " ".join((tools.PROJECT / "docs/compatibility.md").read_text(encoding="utf-8").split())
     for change in versions.CHANGES:
         assert f"**before {'.'.join(map(str, change.since))}**: {change.before}" in page
 

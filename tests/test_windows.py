@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from world import wine
+from world import tools, wine
 from world.stub import StubProxy
 
 from opencode_litellm import windows as native
@@ -129,6 +130,18 @@ def test_a_batch_file_is_known_by_any_of_its_names(name: str) -> None:
 
 
 # Under Wine.
+
+
+@pytest.mark.long
+def test_what_needs_nothing_but_python_is_true_under_windows_python(windows: Windows) -> None:
+    files = [wine.path(tools.PROJECT / "tests" / f"{name}.py") for name in wine.PURE]
+    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-m", "pure", "--basetemp", wine.path(windows.root / "t")]
+    project = ["--rootdir", wine.path(tools.PROJECT), "-c", wine.path(tools.PROJECT / "pyproject.toml")]
+    (ended,) = windows.run(([wine.PYTHON, "-P", "-m", "pytest", *options, *project, *files], {}))
+    passed = re.search(r"^(\d+) passed", ended.stdout, re.MULTILINE)
+    assert ended.status == 0, ended.stdout + ended.stderr
+    assert passed is not None
+    assert int(passed[1]) > 600
 
 SHOW = "import json, os, sys\nprint(json.dumps(sys.argv[1:]))\nsys.stdout.flush()\nos._exit(-1073741510)\n"
 STARTED = "import sys\nopen(sys.argv[0] + '.started', 'w')\n"
@@ -285,7 +298,8 @@ OURS = "import sys; from opencode_litellm.__main__ import main; sys.exit(main())
 def test_the_shim_starts_opencode_through_us_and_without_us(windows: Windows) -> None:
     for name in ("opencode", "opencode-with-litellm", "opencode-litellm"):
         wine.program(windows.work / f"{name}.exe", STARTED)
-    ours, real, first, missing = windows.folder("ours"), npm(windows), windows.folder("hömé/a&b"), windows.folder("none")
+    ours, first, missing = (windows.folder(name) for name in ("ours", "hömé/a&b", "none"))
+    real = npm(windows)
     for name, function in (("opencode-litellm", "main"), ("opencode-with-litellm", "opencode")):
         wine.console_script(ours / f"{name}.exe", function)
     before = sorted(windows.work.rglob("*"))

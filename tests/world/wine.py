@@ -29,6 +29,14 @@ HOME = tools.PROJECT / ".tools/wine"
 PYTHON = HOME / "python/python.exe"
 MADE = HOME / ".made"
 
+# The files with tests that need nothing but Python: they run under this one as well, in a test of their own.
+PURE = (
+    "test_bounds", "test_budget", "test_catalog", "test_commandline", "test_environment_formats", "test_jsonc",
+    "test_listing", "test_managed", "test_naming", "test_payload", "test_routing", "test_second", "test_snippets",
+    "test_versions", "test_windows",
+)  # fmt: skip
+_FOR_TESTS = ("hypothesis", "pytest", "pytest-xdist", "python-dotenv", "pyyaml")
+
 # Its deploy_libs are python.org's python311.dll and extension modules, unchanged.
 _WHEEL = "panda3d==1.10.16"
 _BESIDE = {"python311.dll", "VCRUNTIME140.dll"}
@@ -71,7 +79,7 @@ for command, changes in cases:
     try:
         done = subprocess.run(
             command, executable=command[0], env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=60)
+            timeout=240)
         ended.append([done.returncode, done.stdout.decode(), done.stderr.decode()])
     except subprocess.TimeoutExpired:
         ended.append([-1, "", "it did not end"])
@@ -179,11 +187,12 @@ def _interpreter(library: Path) -> None:
 
 
 def _requirements() -> list[str]:
-    """Return what the product needs, in the versions that its own environment has; what Windows alone needs as well."""
+    """Return what the product and its tests need, in the versions that are here, and what Windows alone needs."""
     needed = [requirement.partition(";") for requirement in metadata.requires("opencode-litellm") or []]
     everywhere = [requirement.split(">")[0] for requirement, _, only in needed if not only]
     there = [requirement for requirement, _, only in needed if "win32" in only]
-    return [*(f"{name}=={metadata.version(name)}" for name in everywhere), *there, "colorama"]
+    names = [*everywhere, *_FOR_TESTS]
+    return [*(f"{name}=={metadata.version(name)}" for name in names), *there, "colorama"]
 
 
 def main() -> int:
