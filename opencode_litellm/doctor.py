@@ -120,10 +120,14 @@ def _shim(environment: Mapping[str, str]) -> Check:
     shims = [path for path in paths if installation.is_shim(path)]
     if not paths or not shims:
         return Check(name, OK, f"no shim: editors and scripts start {paths[0]}" if paths else "no opencode, no shim")
-    if paths[0] == shims[0] and not installation.is_current_shim(shims[0]):
-        remedy = "run opencode-litellm install --shim"
-        return Check(name, WARNING, f"{shims[0]}, which comes first, is the shim of another version", remedy)
     if paths[0] == shims[0]:
+        try:
+            current = installation.is_current_shim(shims[0])
+        except UsageFailure as failure:  # what an installation on Windows is made of is not whole
+            return _failed(name, failure)
+        if not current:
+            remedy = "run opencode-litellm install --shim"
+            return Check(name, WARNING, f"{shims[0]}, which comes first, is the shim of another version", remedy)
         return Check(name, OK, f"{shims[0]}, the shim, comes first")
     remedy = f"put {os.path.dirname(shims[0])} first on PATH"
     return Check(name, WARNING, f"{paths[0]} comes before the shim {shims[0]}, which has no effect", remedy)

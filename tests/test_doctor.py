@@ -500,7 +500,7 @@ def test_a_shim_that_comes_too_late_is_told(user: dict[str, str], tmp_path: Path
     write(shim, emission.shim().decode()).chmod(0o755)
     first = user | {"PATH": f"{shim.parent}:{user['PATH']}"}
     assert doctor(first)[1]["on PATH"] == ("ok", f"{shim}, the shim, comes first", None)
-    write(shim, emission.shim().replace("set -f", "set -o noglob"))
+    write(shim, emission.shim().decode().replace("set -f", "set -o noglob"))
     finding = f"{shim}, which comes first, is the shim of another version"
     assert doctor(first)[1]["on PATH"] == ("warning", finding, "run opencode-litellm install --shim")
     late = user | {"PATH": f"{user['PATH']}:{shim.parent}"}

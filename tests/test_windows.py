@@ -304,7 +304,8 @@ def test_the_shim_starts_opencode_through_us_and_without_us(windows: Windows) ->
         wine.console_script(ours / f"{name}.exe", function)
     before = sorted(windows.work.rglob("*"))
     (windows.root / "ä b").symlink_to(wine.PYTHON.parent)  # Python may be in any folder
-    install = [windows.root / "ä b" / "python.exe", "-c", OURS, "install", "bash", "--shim"]
+    python = [windows.root / "ä b" / "python.exe", "-c", OURS]
+    install = [*python, "install", "bash", "--shim"]
     words = ["run", "a&echo b", "a>FILE", "%PATH%", "^", '"', "a\\", "", "grüße", "x" * 9000]
     user = on_path("", ".", first, ours, real, missing, OPENCODE_LITELLM_DISABLE="1")
     shim = first / "opencode.exe"
@@ -312,7 +313,7 @@ def test_the_shim_starts_opencode_through_us_and_without_us(windows: Windows) ->
         ([*install, "--dry-run"], user),
         (install, user),
         (install, user),
-        (["opencode-litellm", "doctor"], user),
+        ([*python, "doctor"], user),
         ([shim, *words], user),
         ([shim, *words], on_path("", ".", first, real)),
         ([shim, *words], user | {"PYTHONPATH": wine.path(missing)}),

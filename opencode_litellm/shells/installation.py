@@ -330,7 +330,7 @@ def _usual_folder(environment: Environment) -> str:
 
 def is_current_shim(path: str) -> bool:
     """Tell whether a file is the shim that ``install`` would write now."""
-    return _read(path) == emission.shim().encode()
+    return _read(path) == emission.shim()
 
 
 def is_shim(path: str) -> bool:
