@@ -323,7 +323,7 @@ def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -
         return Check(name, OK, finding)
     remedy = "set model and smallModel among the options of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL"
     if not fresh.are_ours:
-        finding = f"{finding}; not everything is LiteLLM's"
+        finding = f"{finding}; some prompts go to another provider"
         remedy += '; "only": true there leaves out all other providers'
     return Check(name, WARNING, f"{finding}; {unmet}" if unmet else finding, remedy)
 

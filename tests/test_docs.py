@@ -163,6 +163,12 @@ def test_links_between_documents_resolve() -> None:
     assert broken == []
 
 
+def test_every_page_has_one_title_and_begins_with_it() -> None:
+    for document in DOCUMENTS:
+        text = re.sub(r"(?m)^ {4}.*", "", document.read_text())  # a block may have comments of a shell
+        assert (text.startswith("# "), re.findall(r"(?m)^# ", text)) == (True, ["# "]), document.name
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, waiting = set(), [README]
     while waiting:

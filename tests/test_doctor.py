@@ -457,10 +457,11 @@ def test_a_session_that_would_leave_litellm_is_a_warning_with_the_remedy(user: d
         " there leaves out all other providers"
     )
     file = add(user, model="anthropic/claude-sonnet-4-5")
-    finding = f"anthropic/claude-sonnet-4-5 (model in {file}); titles: the same model; not everything is LiteLLM's"
+    elsewhere = "some prompts go to another provider"
+    finding = f"anthropic/claude-sonnet-4-5 (model in {file}); titles: the same model; {elsewhere}"
     assert doctor(user)[1]["default model"] == ("warning", finding, remedy)
     add(user, model="litellm/gpt-4o", small_model="xai/grok")
-    finding = f"litellm/gpt-4o (model in {file}); titles: xai/grok (small_model in {file}); not everything is LiteLLM's"
+    finding = f"litellm/gpt-4o (model in {file}); titles: xai/grok (small_model in {file}); {elsewhere}"
     assert doctor(user)[1]["default model"] == ("warning", finding, remedy)
     add(user, model="litellm/gpt-4o", small_model="litellm/gpt-4o")
     assert doctor(user)[1]["default model"][0] == "ok"
