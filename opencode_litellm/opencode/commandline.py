@@ -1,6 +1,6 @@
 """opencode's own command line, as far as a launch has to understand it.
 
-Which subcommands ever look at providers was seen with strace on opencode 1.18.33, and read in the source of 2.0.26.
+Which subcommands look at providers: seen with strace on opencode 1.18.33, and read in the source of 2.0.26.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.versions import Version
 
 
-# Of all versions.
+# The same in all versions.
 _SERVERS = frozenset({"acp", "api", "github", "serve", "service", "web"})
 _PRINTS = frozenset({"--completions", "--get-yargs-completions", "--help", "--version", "-v"})
 _SESSIONS = frozenset({"--continue", "--fork", "--session", "-c", "-s"})
@@ -25,8 +25,10 @@ _SESSIONS = frozenset({"--continue", "--fork", "--session", "-c", "-s"})
 class Grammar:
     """The command line of some versions of opencode.
 
-    ``without_models``: the subcommands that need none; an entry of one word stands for every form of it, unless
-    ``with_models`` has that form. A first word that is in neither is a folder for the TUI.
+    ``without_models`` holds the subcommands that need no models, ``with_models`` those that do. An entry of one word
+    covers all forms of a subcommand, except those that the other set lists. A first word that is in neither set is a
+    folder for the TUI. ``print_and_exit`` holds the options with which opencode only prints something.
+    ``takes_a_value`` holds the options whose value is the next argument.
     """
 
     __slots__ = ("print_and_exit", "takes_a_value", "with_models", "without_models")
@@ -44,9 +46,8 @@ class Grammar:
         self.takes_a_value = takes_a_value
 
 
-
 FIRST = Grammar(
-    # `debug config` needs no models, but it is launched with a payload because it shows what opencode makes of it.
+    # `debug config` needs no models. It gets a payload all the same, to show what opencode makes of that.
     without_models=frozenset(
         {
             ("agent", "list"), ("attach",), ("auth",), ("completion",), ("console",), ("db",), ("debug", "file"),
@@ -68,7 +69,7 @@ FIRST = Grammar(
     ),
 )  # fmt: skip
 
-# Seen with 1.0.0.
+# Seen on 1.0.0, where -h is --hostname.
 WITH_HOSTNAME = Grammar(
     FIRST.without_models, FIRST.with_models, FIRST.print_and_exit - {"-h"}, FIRST.takes_a_value | {"-h"}
 )
@@ -106,7 +107,7 @@ def of(version: Version) -> Grammar:
 
 
 def is_opencode(program: str) -> bool:
-    """Tell whether ``program``, a name or a path, is opencode; ``opencode2`` is a name of version 2."""
+    """Tell whether ``program``, a name or a path, is opencode. ``opencode2`` is another name of version 2."""
     name = os.path.basename(program).lower()
     return name.removesuffix(".exe").removesuffix(".cmd") in versions.NAMES
 
@@ -125,12 +126,12 @@ def uses_models(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
 
 
 def prints_and_exits(arguments: Sequence[str]) -> bool:
-    """Tell whether ``opencode ARGUMENTS``, of any version, only prints a help, a version or completions."""
+    """Tell whether ``opencode ARGUMENTS``, of any version, only prints its help, its version or completions."""
     return not _PRINTS.isdisjoint(_before_dashes(arguments))
 
 
 def uses_own_server(arguments: Sequence[str]) -> bool:
-    """Tell whether ``opencode ARGUMENTS``, of version 2, starts a server for itself, with its own environment."""
+    """Tell whether ``opencode ARGUMENTS``, of version 2, starts a server of its own, which gets its environment."""
     return _is_given(_before_dashes(arguments), "--standalone")
 
 
@@ -140,17 +141,17 @@ def uses_named_server(arguments: Sequence[str]) -> bool:
 
 
 def folder(arguments: Sequence[str], pwd: str, grammar: Grammar = FIRST) -> str:
-    """Return the folder that ``opencode ARGUMENTS`` works in, relative to the working directory; empty for itself.
+    """Return the folder that ``opencode ARGUMENTS`` works in, relative to the working directory, or empty for that one.
 
     ``pwd`` is the variable PWD, empty when it is not set. opencode 1.18 resolves the folder of ``run`` and of the TUI
-    against it, even when it is stale, and no other folder.
+    against PWD, even a stale one. It does so with no other folder.
     """
     before = _before_dashes(arguments)
     word = next(_words(before, grammar), "")
     if word == "run":
         return os.path.join(pwd, _value(before, "--dir"))
     if word == "acp":
-        # opencode 1.18 ignores it: the client names the folder of each session, most likely this one.
+        # opencode 1.18 ignores this option. The client names the folder of each session, which most likely is this one.
         return _value(before, "--cwd")
     if not word or any(word == subcommand[0] for subcommand in grammar.with_models | grammar.without_models):
         return ""
@@ -158,14 +159,14 @@ def folder(arguments: Sequence[str], pwd: str, grammar: Grammar = FIRST) -> str:
 
 
 def model(arguments: Sequence[str]) -> str:
-    """Return the PROVIDER/MODEL that ``opencode ARGUMENTS`` names, empty if it names none."""
+    """Return the PROVIDER/MODEL that ``opencode ARGUMENTS`` names, or an empty text if it names none."""
     return _value(arguments, "--model", "-m")
 
 
 def takes_names_from_elsewhere(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
-    """Tell whether ``opencode ARGUMENTS`` uses models that somebody names where nobody can look.
+    """Tell whether ``opencode ARGUMENTS`` may use models whose names we cannot find out.
 
-    A session of last week names its model in opencode's database, and the clients of a server name theirs.
+    A session of last week has the name of its model in opencode's database. The clients of a server send it later.
     """
     before = _before_dashes(arguments)
     if any(argument.partition("=")[0] in _SESSIONS for argument in before):
@@ -174,7 +175,7 @@ def takes_names_from_elsewhere(arguments: Sequence[str], grammar: Grammar = FIRS
 
 
 def _value(arguments: Sequence[str], *options: str) -> str:
-    """Return the last value given for an option under any of its names, empty without one."""
+    """Return the last value that is given for an option, under any of its names; empty if there is none."""
     before = _before_dashes(arguments)
     last = ""
     for argument, value in zip(before, [*before[1:], ""]):  # noqa: B905 - the last one has no value

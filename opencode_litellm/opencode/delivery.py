@@ -1,7 +1,8 @@
 """Handing a payload to opencode through its environment, above or below what the user has there.
 
-A *change* maps names of variables to their new value, None to remove one. Both variables that can carry a payload
-are the user's as well: their ``OPENCODE_CONFIG`` keeps working, and their ``OPENCODE_CONFIG_CONTENT`` stays on top.
+*Changes* map the names of variables to their new values, or to None to remove a variable. The user may have set both
+variables that can carry a payload. Their ``OPENCODE_CONFIG`` keeps working, and their ``OPENCODE_CONFIG_CONTENT`` stays
+on top of ours.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ if TYPE_CHECKING:
 
     Changes = dict[str, str | None]
 
-TEMPORARY = "opencode-litellm-delivered-"  # how files begin that are delivered where no cache is
+TEMPORARY = "opencode-litellm-delivered-"  # begins the names of files that are delivered without a cache
 _HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-# Where opencode 1.18 has keys, headers, the environment of programs, and what an MCP server asks for.
+# The settings of opencode 1.18 that may hold secrets: keys, headers, environments of programs, secrets of MCP servers.
 _PRIVATE = frozenset({"apiKey", "headers", "customHeaders", "environment", "clientSecret"})
 _SCHEMES = ("", "bearer", "basic", "token")  # what may stand beside a reference
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
-# Of the one file that launches keep in a folder of the user's; an output of `config` there is the user's to keep.
+# For the slot, the one file that launches write in a folder of the user's. An output of `config` there is the user's.
 SLOT_MARKER = f"{MARKER}-slot"
 
 LIMITS = ("enabled_providers", "disabled_providers")  # settings of opencode that only `only` hands over
 
-# How our template begins, and the same where shells and dotenv readers must find nothing to act upon.
+# How our template begins, and how it begins where a shell or a reader of dotenv files may read it.
 _HEAD = f'{{"$schema":"{MARKER}",'
 _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")
 _SLOT_HEAD = f'{{"$schema":"{SLOT_MARKER}",'
@@ -42,16 +43,16 @@ class Undeliverable(UsageFailure):
 
 
 def by_file(file: str, environment: Mapping[str, str]) -> Changes:
-    """Return the changes that hand over a payload's file, and take back what an earlier ``env`` left inline."""
+    """Return the changes that hand over the file of a payload, and undo what an earlier ``env`` left inline."""
     return {**undo(environment), **_replaced(environment), variables.CONFIG: file, variables.NO_KEY: "none"}
 
 
 def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: bool = False) -> Changes:
-    """Return the changes that hand over a payload, given as ``text``, under the user's own inline content.
+    """Return the changes that hand over the payload ``text``, merged under the user's own inline content.
 
-    For a ``launch``, a variable that the content refers to outside of a string counts as what it holds now. With
-    ``literal`` so do all references of the payload, for an opencode that does not replace them. Raises Undeliverable
-    when the content is not what can be merged, or both together are too long for the system.
+    For a ``launch``, references in that content that stand outside of strings are replaced now. With ``literal``, all
+    references of the payload are replaced now, for an opencode that does not replace them itself. Raises Undeliverable
+    if the content cannot be merged, or if both together are too long for the system.
     """
     content = users_content(environment)
     if literal:
@@ -73,15 +74,15 @@ def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: 
 
 
 def _replaced(environment: Mapping[str, str]) -> Changes:
-    """Return the changes that take an output of ours, which the user chose, out of the way of a newer payload."""
+    """Return the changes that take an output of `config`, which the user chose, out of the way of a newer payload."""
     file = _chosen_file(environment)
     return {variables.CONFIG: None, variables.USER_FILE: file} if file and users_file(environment) is None else {}
 
 
 def _above(text: str, content: str, values: Mapping[str, str], *, flagged: bool) -> str:
-    """Return the user's ``content`` merged over a payload, where only the user's references stay alive.
+    """Return the user's ``content`` merged over a payload. References stay alive in the user's part alone.
 
-    Where the address is ``flagged``, it beats what the content says, with its key and headers.
+    An address that is ``flagged`` (by ``--url``) beats that of the content, and so do its key and headers.
     """
     from opencode_litellm import jsonc  # a launch without inline content needs no JSON
     from opencode_litellm.jsonc import merged
@@ -104,9 +105,9 @@ def _above(text: str, content: str, values: Mapping[str, str], *, flagged: bool)
 
 
 def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[str, str]) -> Changes:
-    """Return ``changes`` with ``limits`` above what they leave inline: the user's content, or an earlier payload.
+    """Return ``changes`` with ``limits`` added above the inline content that they leave: the user's, or a payload.
 
-    Content that cannot be merged with them gives way.
+    Content that cannot be merged with the limits is left out.
     """
     from opencode_litellm import jsonc  # only where nothing else can be delivered
 
@@ -129,7 +130,7 @@ def _outside_of_strings(token: str, environment: Mapping[str, str]) -> str:
 
 
 def _connections(payload: dict[str, JSON]) -> dict[str, JSON]:
-    """Return of a payload's providers what says where they are, if that is their options."""
+    """Return the options of those providers of a payload that have their address in their options."""
     from opencode_litellm.jsonc import mapping
 
     options = {name: mapping(section).get("options") for name, section in mapping(payload.get("provider")).items()}
@@ -137,7 +138,7 @@ def _connections(payload: dict[str, JSON]) -> dict[str, JSON]:
 
 
 def holds_secrets(content: str) -> bool:
-    """Tell whether the user's inline content has something literally that may be a secret, and must not be printed."""
+    """Tell whether the user's inline content may hold a literal secret, which must not be printed."""
     from opencode_litellm import jsonc  # only for `env`, and only where there is content
 
     def literal(value: JSON, *, private: bool) -> bool:
@@ -150,12 +151,12 @@ def holds_secrets(content: str) -> bool:
 
     try:
         return literal(jsonc.parse_live(content), private=False)
-    except jsonc.JsoncError:  # it cannot be merged, and so is not printed either
+    except jsonc.JsoncError:  # what cannot be merged is not printed
         return False
 
 
 def _resolved(text: str, environment: Mapping[str, str]) -> str:
-    """Return a payload with what its references stand for in their place."""
+    """Return a payload with its references replaced by what they refer to."""
     from opencode_litellm import jsonc  # for an old opencode
 
     def plain(string: str) -> str:
@@ -169,7 +170,7 @@ def _resolved(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _value(token: str, environment: Mapping[str, str]) -> str:
-    """Return what a reference of a payload stands for; its paths are absolute, or begin in the home."""
+    """Return what a reference of a payload refers to. Paths in it are absolute, or begin with ``~/``."""
     from opencode_litellm import jsonc
 
     inner = jsonc.ENV.sub(lambda match: environment.get(match[1], ""), token)
@@ -185,21 +186,21 @@ def _value(token: str, environment: Mapping[str, str]) -> str:
 
 
 def in_text(value: str) -> str:
-    """Return a literal value as a variable has to hold it whose reference stands in JSON.
+    """Return what to set a variable to, so that a reference to it in JSON gives ``value``.
 
-    opencode 1.18 puts a variable's value into the text of its configuration, which it then searches for
-    ``{file:…}`` and parses.
+    opencode 1.18 puts the variable's value into the text of its configuration. Then it searches that text for
+    ``{file:…}``, and parses it.
     """
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("{", "\\u007b")
 
 
 def can_be_referred_to(value: str) -> bool:
-    """Tell whether a variable's value, as it is, comes through a reference in JSON unchanged."""
+    """Tell whether a reference in JSON to a variable that holds ``value`` gives that value unchanged."""
     return value.isprintable() and value == value.strip() == in_text(value)
 
 
 def undo(environment: Mapping[str, str]) -> Changes:
-    """Return the changes that take back what was delivered: the variables are again as the user had them."""
+    """Return the changes that undo a delivery: afterwards, all variables are as the user had them."""
     changes: Changes = {}
     if users_content(environment) != environment.get(variables.CONFIG_CONTENT):
         changes[variables.CONFIG_CONTENT] = users_content(environment)
@@ -213,11 +214,11 @@ def undo(environment: Mapping[str, str]) -> Changes:
 
 
 def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bool) -> Changes:
-    """Return the changes that let opencode ask ``hosts``, which are on this machine, past any HTTP proxy, as we do.
+    """Return the changes that let opencode ask ``hosts``, which are on this machine, without an HTTP proxy, as we do.
 
-    opencode 1.18 (Bun): an entry is a whole host, in brackets for IPv6. Both variables say the same from then on,
-    because programs differ in which one they read. A ``launch`` changes nothing where there is no HTTP proxy; after
-    ``env`` there may be one later.
+    opencode 1.18 (Bun): an entry is a whole host, in brackets for IPv6. Both variables get the same value, because
+    programs differ in which one they read. A ``launch`` changes nothing if no HTTP proxy is set. ``env`` makes the
+    changes in any case, because one may be set later.
     """
     if launch and not any(environment.get(name) for name in _HTTP_PROXIES):
         return {}
@@ -236,9 +237,10 @@ def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bo
 
 
 def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return what opencode 2's server may be assumed to share with a launch: no delivery, no inline content.
+    """Return the part of a launch's environment that opencode 2's server can be expected to have as well.
 
-    Nor that a session or a client may name any model: its file is the same for all launches.
+    It has no delivery and no inline content. Its file is the same for all launches, so it does not matter either that
+    this launch may name any model.
     """
     changes: Changes = {variables.CONFIG_CONTENT: None}
     if environment.get(variables.NAMED_MODEL) == variables.ANY_MODEL:
@@ -247,7 +249,7 @@ def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _redirected(environment: Mapping[str, str]) -> Changes:
-    """Return the changes that take back those of ``directly``, but for a variable that somebody changed since."""
+    """Return the changes that undo those of ``directly``, except where somebody has changed the variable since."""
     added = environment.get(variables.DIRECT)
     if not added:
         return {}
@@ -265,7 +267,7 @@ def _extended(value: str, added: str) -> str:
 
 
 def _is_carried(name: str) -> bool:
-    """Tell whether a variable is one that carries a header: shells are given the names of those."""
+    """Tell whether ``name`` is, in its whole form, that of a variable that carries a header: shells evaluate it."""
     ending = name.removeprefix(variables.CARRIED)
     return ending not in (name, "") and not set(ending) - set("0123456789ABCDEF")
 
@@ -276,10 +278,10 @@ def undone(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def is_sound(environment: Mapping[str, str]) -> bool:
-    """Tell whether what is delivered inline, address and key together, lets opencode start in any folder.
+    """Tell whether opencode can start in any folder with the payload that is delivered inline.
 
-    A ``{file:…}`` that is gone does not. What is delivered by file alone stands below a project's configuration, and is
-    for one folder.
+    It cannot if a ``{file:…}`` in it is gone. A payload that is delivered by file alone is for one folder, because it
+    stands below a project's configuration.
     """
     text = environment.get(variables.CONFIG_CONTENT, "")
     if not text or text == users_content(environment):
@@ -297,18 +299,18 @@ def is_sound(environment: Mapping[str, str]) -> bool:
 
 
 def users_content(environment: Mapping[str, str]) -> str | None:
-    """Return the inline content that is the user's, None when there is none."""
+    """Return the user's own inline content, or None if there is none."""
     content = environment.get(variables.CONFIG_CONTENT)
     return environment.get(variables.USER_CONTENT) if content and is_ours(content) else content
 
 
 def users_file(environment: Mapping[str, str]) -> str | None:
-    """Return the path in ``OPENCODE_CONFIG`` when the user put it there and wrote the file, else None."""
+    """Return the path in ``OPENCODE_CONFIG`` if the user set it and wrote that file, else None."""
     file = environment.get(variables.CONFIG)
     if not file or _is_delivered(file, environment):
         return None
     if not os.path.isfile(file):
-        # opencode 1.18 ignores one that is not there; and what a pipe holds can be read only once.
+        # opencode 1.18 ignores a file that does not exist. A pipe can be read only once, and that is for opencode.
         return file
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:
@@ -318,13 +320,13 @@ def users_file(environment: Mapping[str, str]) -> str | None:
 
 
 def _chosen_file(environment: Mapping[str, str]) -> str | None:
-    """Return the path that the user put into ``OPENCODE_CONFIG``, also that of an output of ours; None for none."""
+    """Return the path that the user put into ``OPENCODE_CONFIG``, which may be an output of `config`, or None."""
     file = environment.get(variables.CONFIG)
     return file if file and not _is_delivered(file, environment) else environment.get(variables.USER_FILE) or None
 
 
 def _is_delivered(file: str, environment: Mapping[str, str]) -> bool:
-    """Tell whether a path is one that deliveries have, also when the file is gone."""
+    """Tell whether a path is that of a delivered file, even if the file is gone."""
     folder, name = os.path.split(file)
     return folder == variables.cache_folder(environment) or name.startswith(TEMPORARY)
 
@@ -335,14 +337,14 @@ def is_ours(text: str) -> bool:
 
 
 def is_slot(text: str) -> bool:
-    """Tell whether a configuration is the one that launches keep for opencode 2's server, by its ``$schema``."""
+    """Tell whether a configuration is a slot's, which launches write for opencode 2's server, by its ``$schema``."""
     return text.startswith(_SLOT_HEAD) or _schema(text) == SLOT_MARKER
 
 
 def _schema(text: str) -> object:
     if "opencode-litellm" not in text:
         return None
-    from opencode_litellm import jsonc  # only where the name is
+    from opencode_litellm import jsonc  # only for a text that may be ours
 
     try:
         value = jsonc.parse(text)
@@ -354,8 +356,8 @@ def _schema(text: str) -> object:
 def fits(changes: Changes, environment: Mapping[str, str]) -> bool:
     """Tell whether a program can be started with ``changes`` made to ``environment``.
 
-    Linux: 131,072 bytes for one ``NAME=value`` and its final zero. There and on macOS also a limit for arguments and
-    environment together, of which a quarter is left to the arguments. Windows: 32,767 characters for one variable.
+    Linux: 131,072 bytes for one ``NAME=value`` with its final zero. Linux and macOS: also a limit for arguments and
+    environment together, of which we leave a quarter to the arguments. Windows: 32,767 characters for one variable.
     """
     longest = max((_size(name, value) for name, value in changes.items() if value is not None), default=0)
     if sys.platform == "win32":
@@ -363,7 +365,7 @@ def fits(changes: Changes, environment: Mapping[str, str]) -> bool:
     if sys.platform == "linux" and longest > 131_072:
         return False
     merged = {**environment, **changes}
-    # Beside each string stands a pointer to it.
+    # The system stores a pointer to each string as well.
     whole = sum(_size(name, value) + 8 for name, value in merged.items() if value is not None)
     return whole <= 96 * 2**10 or whole <= _room() * 3 // 4
 
@@ -376,7 +378,7 @@ def _room() -> int:
     """Return how many bytes arguments and environment may have together."""
     if sys.platform != "linux":
         return os.sysconf("SC_ARG_MAX")
-    import resource  # musl's sysconf tells another story
+    import resource  # musl's sysconf gives another number
 
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
     largest = 6 * 2**20

@@ -1,7 +1,7 @@
-"""The file in opencode's global folder that its version 2 server watches and we keep: the *slot*.
+"""The *slot*: a file in opencode's global folder that we write, and that the server of opencode 2 watches.
 
-It is the one of ``opencode.json`` and ``opencode.jsonc`` that the user does not have, never a file of theirs. opencode
-2 reads both (read in the source of 2.0.26, seen on its preview); so does version 1.
+There are two names, ``opencode.json`` and ``opencode.jsonc``, and the slot is the one that the user does not have. It
+is never a file of theirs. opencode 2 reads both (read in the source of 2.0.26, seen on its preview), as does version 1.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from opencode_litellm.jsonc import JSON
 
-_NAMES = ("opencode.jsonc", "opencode.json")  # the first that is free
-MEMORY = "managed"  # in the folder of our state: the path of the slot, and what we wrote there last
-_ATTEMPTS = 5  # to write while somebody else does
+_NAMES = ("opencode.jsonc", "opencode.json")  # the first free one is taken
+MEMORY = "managed"  # a file in our state folder: the path of the slot, and what we wrote there last
+_ATTEMPTS = 5  # tries to write, while somebody else writes too
 _TURN = 2.0  # seconds that another launch may take to write
 
 
 class Unusable(Exception):
-    """There is no file that we could keep; ``str()`` of it says why."""
+    """There is no file that we may write; ``str()`` of this exception says why."""
 
 
 def find(environment: Mapping[str, str]) -> str:
-    """Return the path of the slot, which need not exist; raises Unusable when everything there is the user's."""
+    """Return the path of the slot, which need not exist yet; raises Unusable when there can be none."""
     folder = layers.server_folder(environment)
     if os.path.islink(folder):
         raise Unusable(f"{folder} is a link, as dotfile managers make them")
@@ -46,15 +46,15 @@ def find(environment: Mapping[str, str]) -> str:
 
 
 def present(environment: Mapping[str, str]) -> str:
-    """Return the path of the slot when a file of ours is there; empty without one."""
+    """Return the path of the slot if it has a file of ours, else an empty text."""
     folder = layers.server_folder(environment)
     return next((path for name in _NAMES if _is_ours(path := os.path.join(folder, name))), "")
 
 
 def keep(text: str, environment: Mapping[str, str]) -> str:
-    """Let the slot hold the payload ``text``, beside what others wrote there, and return what there is to say.
+    """Write the payload ``text`` into the slot, beside what others wrote there, and return a message, or nothing.
 
-    The copy in our cache, for a server that is pointed at it, is kept in every case.
+    The copy in our cache is written in every case, for a server that reads it in place of the slot.
     """
     shared = cache.write(environment, cache.SHARED, text.encode())
     try:
@@ -69,9 +69,9 @@ def keep(text: str, environment: Mapping[str, str]) -> str:
 
 
 def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
-    """Let the slot hold ``limits`` on opencode's providers, and no others, beside the models that it has.
+    """Write ``limits`` on opencode's providers into the slot in place of older ones. The models in it stay.
 
-    Return what there is to say. Without limits nothing is made where nothing is.
+    Return a message, or nothing. Without ``limits``, no slot is made where there is none.
     """
     _, last = _memory(environment)
     last = last or (cache.read(environment, cache.SHARED) or b"").decode("utf-8", "replace")
@@ -85,7 +85,7 @@ def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
 
 
 def strip(environment: Mapping[str, str], path: str) -> str | None:
-    """Return what is left of the file at ``path`` without what is ours; None when nothing else is in it.
+    """Return the text of the file at ``path`` without what is ours, or None if there is nothing else in it.
 
     Raises OSError and JsoncError.
     """
@@ -93,14 +93,14 @@ def strip(environment: Mapping[str, str], path: str) -> str | None:
 
 
 def paths(environment: Mapping[str, str]) -> list[str]:
-    """Return the files of ours that there are: the slot, and where it was when it was written last."""
+    """Return the files of ours that exist: the slot, and the file that was the slot when we last wrote one."""
     remembered, _ = _memory(environment)
     owned = [path for path in (present(environment), remembered) if path and _is_ours(path)]
     return list(dict.fromkeys(owned))
 
 
 def users_part(path: str, text: str, environment: Mapping[str, str]) -> str:
-    """Return what in the ``text`` of a file of ours is the user's, as a configuration; empty for nothing."""
+    """Return the user's part of ``text``, a file of ours, as a configuration; empty if there is none."""
     if os.path.basename(path) not in _NAMES:
         return ""
     try:
@@ -111,12 +111,12 @@ def users_part(path: str, text: str, environment: Mapping[str, str]) -> str:
 
 
 def foreign(path: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the keys in the slot that are not ours, as dotted paths; raises OSError and JsoncError."""
+    """Return the settings in the slot that are not ours, as dotted paths; raises OSError and JsoncError."""
     return managed.foreign(_text(path), _last(path, environment))
 
 
 def names_copy(environment: Mapping[str, str]) -> bool:
-    """Tell whether opencode's service has the copy in our cache for its ``OPENCODE_CONFIG``, as we advise."""
+    """Tell whether opencode's service reads the copy in our cache as its ``OPENCODE_CONFIG``, as we advise."""
     with suppress(OSError, ValueError):
         with open(layers.service_file(environment), encoding="utf-8") as file:
             value = json.load(file)
@@ -146,7 +146,7 @@ def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
 
 
 def _replaced(path: str, before: str, after: str) -> bool:
-    """Write a file beside ``path`` and put it in its place; False when that is no longer what it was before."""
+    """Write a new file beside ``path`` and rename it to that; False if ``path`` no longer has the text ``before``."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
@@ -173,7 +173,7 @@ def _is_ours(path: str) -> bool:
 
 
 def _writable(path: str, folder: str) -> str:
-    # Root can write everywhere, but the mode says what somebody meant.
+    # Root can write to a read-only folder, but somebody made it read-only on purpose.
     if os.path.isdir(folder) and not (os.stat(folder).st_mode & 0o222 and os.access(folder, os.W_OK)):
         raise Unusable(f"{folder} is read-only")
     return path
@@ -185,7 +185,7 @@ def _text(path: str) -> str:
 
 
 def _last(path: str, environment: Mapping[str, str]) -> str | None:
-    """Return what we wrote to ``path`` last; None when that is not known."""
+    """Return what we last wrote to ``path``, or None if that is not known."""
     remembered, text = _memory(environment)
     return text if remembered == path else None
 
