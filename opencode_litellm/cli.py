@@ -80,14 +80,11 @@ def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _environment(url: str | None, timeout: str | None, delivery: str | None, quiet: bool, verbose: bool) -> Environment:
-    """Return the environment that settings are read from: ours, with the flags added."""
-    flags = {
-        "URL": url, "TIMEOUT": timeout, "DELIVERY": delivery,
-        "QUIET": "1" if quiet else None, "VERBOSE": "1" if verbose else None,
-    }  # fmt: skip
-    given = {f"OPENCODE_LITELLM_{name}": value for name, value in flags.items() if value is not None}
-    return variables.changed(os.environ, given)
+def _environment(**flags: str | bool | None) -> Environment:
+    """Return the environment that settings are read from: ours, with the flags of ``discovering`` added."""
+    given = {name: value for name, value in flags.items() if value is not None and value is not False}
+    texts = {name: "1" if value is True else str(value) for name, value in given.items()}
+    return variables.changed(os.environ, {f"OPENCODE_LITELLM_{name.upper()}": text for name, text in texts.items()})
 
 
 def _trimmed(environment: Environment) -> Environment:
@@ -495,7 +492,7 @@ def _progress(
     environment: Environment, text: str = "asking LiteLLM for its models"
 ) -> AbstractContextManager[Any]:
     """Show on a terminal that something is going on; a pipe gets nothing."""
-    quiet = variables.switched_on(environment, "QUIET")
+    quiet = variables.switched_on(environment, variables.QUIET)
     if quiet or sys.stderr is None or not sys.stderr.isatty() or environment.get("TERM") == "dumb":
         return nullcontext()
     from rich.console import Console  # 60 ms, on a terminal only

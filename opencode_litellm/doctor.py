@@ -95,7 +95,7 @@ def _with_settings(
     results = discovery.consult(settings, environment, discovery.Patience.of(settings.timeout))
     for asked, result in zip(settings.proxies, results, strict=True):
         yield from _proxy(asked, result)
-        if switched_on(environment, "VERBOSE") and not isinstance(result, Failure):
+        if switched_on(environment, variables.VERBOSE) and not isinstance(result, Failure):
             yield from _hidden(result)
     served = [result for result in results if not isinstance(result, Failure)]
     if not served:
@@ -176,10 +176,9 @@ def _command(environment: Mapping[str, str]) -> Check:
 
 
 def _disabled(environment: Mapping[str, str]) -> Check:
-    variable = "OPENCODE_LITELLM_DISABLE"
-    if switched_on(environment, "DISABLE"):
-        return Check("disabled", WARNING, f"{variable} is set, so opencode starts without models", "unset it")
-    return Check("disabled", OK, f"{variable} is not set")
+    if switched_on(environment, variables.DISABLE):
+        return Check("disabled", WARNING, f"{variables.DISABLE} is set, so opencode starts without models", "unset it")
+    return Check("disabled", OK, f"{variables.DISABLE} is not set")
 
 
 def _cache(environment: Mapping[str, str]) -> Check:

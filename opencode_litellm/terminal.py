@@ -31,13 +31,13 @@ def plain(text: str) -> str:
 
 def note(text: str, environment: Mapping[str, str]) -> None:
     """Print a message, unless ``OPENCODE_LITELLM_QUIET`` is set."""
-    if not variables.switched_on(environment, "QUIET"):
+    if not variables.switched_on(environment, variables.QUIET):
         _write(text, environment, colour="33")
 
 
 def detail(text: str, environment: Mapping[str, str]) -> None:
     """Print a message, but only if ``OPENCODE_LITELLM_VERBOSE`` is set."""
-    if variables.switched_on(environment, "VERBOSE"):
+    if variables.switched_on(environment, variables.VERBOSE):
         _write(text, environment, colour="2")
 
 

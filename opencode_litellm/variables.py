@@ -23,6 +23,11 @@ QUOTES_AROUND = "has quotes around it"
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
 ANY_MODEL = "*"  # in its place: somebody may name any model, and nobody can tell which
 
+# On or off: nothing is done for a launch; what is printed.
+DISABLE = "OPENCODE_LITELLM_DISABLE"
+QUIET = "OPENCODE_LITELLM_QUIET"
+VERBOSE = "OPENCODE_LITELLM_VERBOSE"
+
 # What the user prefers, above the options of the same meaning.
 DEFAULT_MODEL = "OPENCODE_LITELLM_DEFAULT_MODEL"
 SMALL_MODEL = "OPENCODE_LITELLM_SMALL_MODEL"
@@ -48,8 +53,8 @@ DIRECT = "OPENCODE_LITELLM_DIRECT"  # the hosts that a delivery added to both
 
 
 def switched_on(environment: Mapping[str, str], name: str) -> bool:
-    """Tell whether ``OPENCODE_LITELLM_<name>`` is set to anything but an empty string or a word for no."""
-    return environment.get(f"OPENCODE_LITELLM_{name}", "").lower() not in ("", "0", "false", "no", "off")
+    """Tell whether the variable ``name`` is set to anything but an empty string or a word for no."""
+    return environment.get(name, "").lower() not in ("", "0", "false", "no", "off")
 
 
 def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:

@@ -128,9 +128,8 @@ def test_every_variable_of_ours_that_a_document_names_is_read_or_written() -> No
 def our_variables() -> frozenset[str]:
     """Return the names of all variables of ours, of which some are the begin of a name."""
     flags = {f"OPENCODE_LITELLM_{parameter.name}".upper() for parameter in COMMANDS["refresh"].params}
-    switches = {f"OPENCODE_LITELLM_{name}" for name in re.findall(r"switched_on\(\w+, \"([A-Z]+)\"\)", sources())}
     written = set(re.findall(r"\"(OPENCODE_LITELLM_[A-Z_]+)\"", sources()))
-    return frozenset({*flags, *switches, *written, *variables.USER_NO_PROXY.values()})
+    return frozenset({*flags, *written, *variables.USER_NO_PROXY.values()})
 
 
 def test_every_name_in_a_module_that_a_document_names_is_there() -> None:

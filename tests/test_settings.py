@@ -15,10 +15,13 @@ from world.opencode import run
 from world.server import free_port
 from world.stub import StubProxy
 
+from opencode_litellm.launch import record
+from opencode_litellm.opencode import configuration
+from opencode_litellm.settings import sections
 from opencode_litellm.shells.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from world.opencode import Opencode
     from world.upstream import Upstream
@@ -423,3 +426,35 @@ def test_a_configuration_that_cannot_be_read_starts_opencode_plainly(
     assert "OPENCODE_CONFIG" not in launched.stdout
     assert launched.stderr.count("\n") == 1
     assert proxy.requests == []
+
+
+class Watched(dict[str, str]):
+    """An environment that knows which variables were asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+def test_a_variable_that_the_settings_depend_on_is_one_that_a_record_depends_on(tmp_path: Path) -> None:
+    alone = {"HOME": str(tmp_path)}
+    watched = Watched(alone)
+    parsed = sections.parse(watched, configuration.read(watched, str(tmp_path)))
+    before = record.fingerprint(alone, str(tmp_path))
+    unnoticed = {
+        name for name in watched.names - parsed.variables
+        if record.fingerprint({**alone, name: "/elsewhere"}, str(tmp_path)) == before
+    }  # fmt: skip
+    assert unnoticed == {"OPENCODE_LITELLM_TIMEOUT"}, "a warm launch would not see it: record._VARIABLES"

@@ -73,8 +73,8 @@ def test_nothing_that_is_said_can_steer_a_terminal(text: str, line: str) -> None
 
 @pytest.mark.parametrize(("value", "on"), [("1", True), ("yes", True), ("", False), ("0", False), ("No", False)])
 def test_a_switch_is_on_unless_it_says_no(value: str, on: bool) -> None:
-    assert variables.switched_on({"OPENCODE_LITELLM_QUIET": value}, "QUIET") is on
-    assert not variables.switched_on({}, "QUIET")
+    assert variables.switched_on({"OPENCODE_LITELLM_QUIET": value}, variables.QUIET) is on
+    assert not variables.switched_on({}, variables.QUIET)
 
 
 @pytest.mark.parametrize("sink", ["2>&-", "2>/dev/full", "2> >(exit)"])

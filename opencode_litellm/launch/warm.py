@@ -55,7 +55,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
             return {}, version  # which is all there is to say about it
         if commandline.is_opencode(command[0]):
             version = _version(path, command[1:], environment)
-        if variables.switched_on(environment, "DISABLE"):
+        if variables.switched_on(environment, variables.DISABLE):
             return {}, version
         trimmed = variables.trimmed_keys(environment)
         changes = _changes_for(command, variables.changed(environment, trimmed) if trimmed else environment, version)

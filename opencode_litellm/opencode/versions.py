@@ -264,7 +264,7 @@ def _output(program: str, environment: Mapping[str, str]) -> str:
             process = subprocess.Popen(  # noqa: S603 - what is going to be started
                 command_line(program, ["--version"], environment),
                 # A wrapper that leads back to us must not ask once more, and shows itself as one.
-                env={**environment, variables.ASKED: "1", "OPENCODE_LITELLM_DISABLE": "1"},
+                env={**environment, variables.ASKED: "1", variables.DISABLE: "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.DEVNULL,

@@ -177,7 +177,7 @@ class _Reader:
         ours = self._ours()
         wanted = stated or any(Options(provider, self._configuration, self._warn).only for provider in ours)
         if self._environment.get(ONLY):
-            wanted = switched_on(self._environment, "ONLY")
+            wanted = switched_on(self._environment, ONLY)
         if not wanted:
             return Defaults()
         ids = sorted({f"{provider}{suffix}" for provider in {*ours, PROVIDER} for suffix in ("", SIBLING_SUFFIX)})
