@@ -56,9 +56,10 @@ setup:
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
 
-# What shares a server or a build goes to one worker: tests/conftest.py says what does.
+# What shares a server or a build goes to one worker: tests/conftest.py says what does. Tests wait for a tenth of their
+# time, so there is a worker more than the two cores that everybody has.
 test: setup
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 quick: $(TESTS)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from world import tools
 from world.config_endpoint import ConfigEndpoint, Refused, spare_install
+from world.draws import draws
 from world.home import LASTING_OPENCODE, make_home, write
 
 from opencode_litellm import jsonc, variables
@@ -352,7 +353,7 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(draws("HOMES", in_ci=10, by_hand=3)))
 def test_random_layers_merge_as_in_opencode(
     opencode: Opencode, endpoint: ConfigEndpoint, environment: dict[str, str], tmp_path: Path, seed: int
 ) -> None:

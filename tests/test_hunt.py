@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 from hunt.cases import Case, Section, Step, draw
 from hunt.driver import PORTS, Happening, World, hunt
 from hunt.street import Neighbour, live, neighbour
+from world.draws import draws
 from world.network import own_loopback
 from world.stub import StubProxy
 
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 15
-CASES = int(os.environ.get("HUNT_CASES", "1000"))
+CASES = draws("HUNT_CASES", in_ci=1000, by_hand=200)
 PARTS = 4
 # Those that go through the real opencode. All in one start share the variables of HTTP proxies.
-LIVE: tuple[tuple[dict[str, str], range], ...] = (({}, range(30)), ({"HTTP_PROXY": "COMPANY"}, range(30, 40)))
+LIVE_CASES = draws("LIVE_CASES", in_ci=40, by_hand=12)
+PROXIED = {"HTTP_PROXY": "COMPANY"}
+LIVE: tuple[tuple[dict[str, str], range], ...] = (
+    ({}, range(LIVE_CASES * 3 // 4)), (PROXIED, range(LIVE_CASES * 3 // 4, LIVE_CASES)),
+)  # fmt: skip
 
 
 @pytest.fixture

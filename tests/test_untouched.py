@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.config_endpoint import ConfigEndpoint
+from world.draws import draws
 from world.handover import ENV, EXEC, handed_over
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def as_read(environment: dict[str, str], folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("opencode")
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(draws("HOMES", in_ci=8, by_hand=2)))
 def test_nothing_of_the_users_is_changed(seed: int, home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> None:
     proxy = stub_proxy(SERVED)
     files, variables = tree(seed, proxy.url)

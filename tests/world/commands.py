@@ -38,8 +38,8 @@ _SERVER = """
 import atexit, ctypes, gc, json, os, select, signal, socket, sys, threading
 import opencode_litellm.cli, opencode_litellm.doctor, opencode_litellm.listing
 import opencode_litellm.launch.warm, opencode_litellm.launch.cold, opencode_litellm.launch.credentials
-import opencode_litellm.litellm.question, opencode_litellm.shells.emission
-import jinja2, requests
+import opencode_litellm.launch.restriction, opencode_litellm.litellm.question, opencode_litellm.shells.emission
+import difflib, jinja2, requests
 from opencode_litellm import __main__
 
 def received(connection):

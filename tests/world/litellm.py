@@ -57,6 +57,7 @@ class LiteLLM:
             "HOME": str(folder),
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
+            "PYTHONPATH": str(Path(__file__).with_name("litellm_start")),
             "LITELLM_MASTER_KEY": key,
             "STAND_IN_URL": f"{stand_in}/v1",
             "SERVER_ROOT_PATH": prefix,
