@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,6 +121,9 @@ def test_env_goes_by_file_where_no_key_could_meet_another_address(
     assert assignments["OPENCODE_CONFIG"]
     assert not assignments.get("OPENCODE_CONFIG_CONTENT")
     assert env(own_file(open_to_all)).status == 2
+    shutil.rmtree(open_to_all["XDG_CACHE_HOME"])
+    nowhere = run(["sh", "-c", "(ulimit -f 0; exec opencode-litellm env json) 2>&1 | cat"], open_to_all)
+    assert nowhere.stdout.endswith("no file can be written: set XDG_CACHE_HOME to a folder that you can write to\n")
 
 
 def test_before_1_0_all_goes_by_file_and_a_file_of_the_users_is_not_pushed_aside(user: dict[str, str]) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 _PRINTED = f"{variables.CONFIG_CONTENT} holds a key or a header literally, and env would print it"
+_OLD = f"opencode before 1.2.11 does not replace {{env:…}} in {variables.CONFIG_CONTENT}"
+_BELOW = "which ranks below a project's configuration"
+_WRITABLE = "set XDG_CACHE_HOME to a folder that you can write to"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def hand_over(
     return replace(handover, changes={**handover.changes, **beside})
 
 
-def _in_variables(  # noqa: C901 - each way has its own obstacle
+def _in_variables(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
 ) -> Handover:
     second = recipient == versions.TWO
@@ -73,39 +76,29 @@ def _in_variables(  # noqa: C901 - each way has its own obstacle
     literal = recipient == versions.ONE_LITERALLY
     if literal:
         environment = variables.changed(environment, _carried_values(discovery))
-    above, by_file = _place(discovery, settings, environment, launch=launch, recipient=recipient)
-    place = Place.BELOW if by_file and not above else Place.LAUNCH if launch else Place.ABOVE
-    payload = payload.placed(place)
+    way = _way(discovery, settings, environment, launch=launch, recipient=recipient)
+    payload = payload.placed(way.place)
     text = rendering.payload(payload)
     # The name follows from the payload, so a file that was handed out never changes.
     name = cache.PAYLOAD.name(cache.digest([text]))
-    file = _cached(environment, name, text) if by_file else None
-    if file is None and recipient == versions.ONE_BY_FILE:
-        file = _temporary(name, text)
-    content = delivery.users_content(environment)
-    private = not launch and content is not None and delivery.holds_secrets(content)
-    notes: tuple[str, ...] = ()
-    if private:
-        file = file or _temporary(name, text)
-        if file is None:
-            raise Undeliverable(f"{_PRINTED}, and no file can be written", "set XDG_CACHE_HOME to a folder of yours")
-        notes = (f"{_PRINTED}: the models are handed over in {file}, which ranks below a project's configuration",)
+    file = _file(way, name, text, environment)
+    notes = (f"{way.because}: the models are handed over in {file}, {_BELOW}",) if way.because == _PRINTED else ()
     if file is None:
         try:
             changes = delivery.inline(text, environment, launch=launch, literal=literal)
         except Undeliverable as failure:
             problem = f"{variables.CONFIG_CONTENT} cannot hold {payload.model_count} models ({failure.problem})"
-            file = _file_instead(problem, failure, name, text, environment, cached=not by_file)
+            file = _file_instead(problem, failure, name, text, environment, cached=not way.by_file)
             notes = (f"{problem}, so they are handed over in {file}",)
         else:
-            if launch and not by_file:
+            if launch and not way.by_file:
                 _cached(environment, name, text)
             return Handover(changes, INLINE, name)
     changes = delivery.by_file(file, environment)
-    if not above and (not payload.limits or recipient == versions.ONE_BY_FILE):
+    if not way.above and (not payload.limits or recipient == versions.ONE_BY_FILE):
         return Handover(changes, FILE, name, notes=notes)
     # Limits, addresses and keys have to beat a project's configuration, so they go above it, alone.
-    head = rendering.payload(payload.head if above else payload.limited)
+    head = rendering.payload(payload.head if way.above else payload.limited)
     head_name = cache.HEAD.name(cache.digest([head]))
     try:
         changes |= delivery.inline(head, environment, launch=launch, literal=literal)
@@ -117,10 +110,23 @@ def _in_variables(  # noqa: C901 - each way has its own obstacle
     return Handover(changes, HEAD, name, head_name, notes=notes)
 
 
-def _place(
+@dataclass(frozen=True)
+class _Way:
+    """What goes where: whether something has to stand ``above`` a project's configuration, and what goes in a file.
+
+    ``because`` says why the models must not be in a variable, and is empty where they may be. ``place`` is where most
+    of the payload ends up.
+    """
+
+    above: bool
+    by_file: bool
+    place: Place
+    because: str = ""
+
+
+def _way(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
-) -> tuple[bool, bool]:
-    """Return whether something has to stand above the project's configuration, and whether the models go in a file."""
+) -> _Way:
     # A file stands below the project's configuration, so it is enough only where that was read.
     above = not launch or discovery.payload.above_project
     users_file = delivery.users_file(environment) is not None
@@ -129,11 +135,24 @@ def _place(
         if users_file:
             remedy = "keep it in a variable and write {env:NAME}"
             raise Undeliverable(f"{_PRINTED}, and {variables.CONFIG} names a file of your own", remedy)
-        return False, True
+        return _Way(above=False, by_file=True, place=Place.BELOW, because=_PRINTED)
     if recipient == versions.ONE_BY_FILE or (recipient == versions.ONE_LITERALLY and not launch):
         _refuse_unless_safe(discovery, above=above, users_file=users_file)
-        return False, True
-    return above, not users_file and (settings.delivery == "file" or (settings.delivery != "inline" and not above))
+        return _Way(above=False, by_file=True, place=Place.BELOW, because=_OLD)
+    by_file = not users_file and (settings.delivery == "file" or (settings.delivery != "inline" and not above))
+    place = Place.BELOW if by_file and not above else Place.LAUNCH if launch else Place.ABOVE
+    return _Way(above, by_file, place)
+
+
+def _file(way: _Way, name: str, text: str, environment: Mapping[str, str]) -> str | None:
+    """Return a file with the models; None where they go in a variable, also because there can be no file."""
+    file = _cached(environment, name, text) if way.by_file else None
+    if file or not way.because:
+        return file
+    file = _temporary(name, text)
+    if file is None:
+        raise Undeliverable(f"{way.because}, and no file can be written", _WRITABLE)
+    return file
 
 
 def _file_instead(  # noqa: PLR0913 - what a file and a failure say
@@ -145,8 +164,7 @@ def _file_instead(  # noqa: PLR0913 - what a file and a failure say
         raise Undeliverable(f"{problem}, and {variables.CONFIG} names a file of your own", remedy) from failure
     file = (_cached(environment, name, text) if cached else None) or _temporary(name, text)
     if file is None:
-        remedy = "set XDG_CACHE_HOME to a folder that you can write to"
-        raise Undeliverable(f"{problem}, and no file can be written", remedy) from failure
+        raise Undeliverable(f"{problem}, and no file can be written", _WRITABLE) from failure
     return file
 
 
@@ -156,13 +174,12 @@ def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) 
     There our key would go to the address that a project has for the same provider.
     """
     remedy = "update opencode to 1.2.11 or newer"
-    old = "opencode before 1.2.11 does not replace {env:…} in " + variables.CONFIG_CONTENT
     if users_file:
-        raise Undeliverable(f"{old}, and {variables.CONFIG} names a file of your own", f"{remedy}, or unset it")
+        raise Undeliverable(f"{_OLD}, and {variables.CONFIG} names a file of your own", f"{remedy}, or unset it")
     keys = any(served.proxy.key.secret or served.proxy.headers for served in discovery.served)
     if above and keys:
         raise Undeliverable(
-            f"{old}, and from a file the key could go to the address that another project has for the same provider",
+            f"{_OLD}, and from a file the key could go to the address that another project has for the same provider",
             f"{remedy}, or start opencode-with-litellm in place of opencode",
         )
 
