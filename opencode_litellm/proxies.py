@@ -204,7 +204,8 @@ class Section:
     without one.
     ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
     ``sibling_root`` where the user sends it. ``local``: the address or the key stands in a layer that another folder
-    may not have; ``local_env``: so does the variable of the key. ``output`` is what an earlier output of ours, which
+    may not have; ``local_env``: so does the variable of the key. ``stored`` and ``sibling_stored`` tell that opencode
+    stores a key for ``X`` or ``X-responses``, which would be used. ``output`` is what an earlier output of ours, which
     the project has, says of the provider.
     """
 
@@ -218,6 +219,8 @@ class Section:
     sibling_root: str | None = None
     local: bool = False
     local_env: bool = False
+    stored: bool = False
+    sibling_stored: bool = False
     output: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -72,7 +72,7 @@ def test_a_launch_gets_a_private_file_and_env_the_text(environment: dict[str, st
     }
     # Below a project, an address must not stand where it beats the project's own.
     assert "baseURL" in above["litellm"]["options"]
-    assert "baseURL" not in below["litellm"]["options"]
+    assert "options" not in below["litellm"]
     assert "api" in below["litellm"]
     assert set(exported) <= {"OPENCODE_LITELLM_NO_KEY"}
 

@@ -80,12 +80,12 @@ def test_inline_content_holds_the_key_itself_where_a_reference_would_stay_one(
     assert KEY not in kept
 
 
-def test_a_file_holds_references_whatever_the_version(user: dict[str, str]) -> None:
+def test_a_file_names_the_key_whatever_the_version(user: dict[str, str]) -> None:
     use(user, "1.2.10")
     file, content, _ = launch(user)
     assert content == ""
     text = Path(file).read_text()
-    assert '"apiKey":"{env:LITELLM_API_KEY}"' in text
+    assert '"env":["LITELLM_API_KEY"]' in text
     assert KEY not in text
 
 

@@ -228,6 +228,33 @@ def test_a_server_sends_the_second_project_s_key_to_its_own_address(
 
 
 @pytest.mark.usefixtures("opencode")
+def test_a_server_sends_a_folder_s_own_key_wherever_it_stands(
+    environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    """opencode takes any `apiKey`, of whichever layer, before a key of `env` or of auth.json."""
+    environment |= {"LITELLM_API_KEY": KEY, "THEIRS": "sk-theirs"}
+    store(environment, {"litellm-stored-responses": "sk-theirs"})
+    names = ("litellm-env", "litellm-stored", "litellm-main")
+    first = {name: section(proxies[name].url) for name in names}
+    theirs = {"npm": "@ai-sdk/openai", "models": {"o3-theirs": {}}, **section(proxies["elsewhere"].url)}
+    second = {
+        "litellm-env-responses": {**theirs, "env": ["THEIRS"]},
+        "litellm-stored-responses": theirs,
+        "litellm-main": {**theirs, "env": ["THEIRS"]},
+    }
+    one, two = in_folder(environment, "one", first), in_folder(environment, "two", second)
+    # A model of provider litellm-stored is not in its sibling, for which another key is stored.
+    models = ("litellm-env-responses/o3", "litellm-stored/o3", "litellm-main/chat")
+    with ConfigEndpoint(handed_over(EXEC, environment, one)) as endpoint:
+        for name, model, provider in zip(names, models, second, strict=True):
+            proxies[name].requests.clear()
+            endpoint.prompt(one, f"{model}-{name}", "hi")
+            endpoint.prompt(two, f"{provider}/o3-theirs", "hi")
+            assert [key for _, key, _ in posted(proxies[name])] == [KEY], name
+            assert [key for _, key, _ in posted(proxies["elsewhere"])] == ["sk-theirs"], name
+
+
+@pytest.mark.usefixtures("opencode")
 def test_the_key_of_openai_reaches_no_proxy_through_a_sibling_of_another_folder(
     environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:

@@ -5,6 +5,7 @@ Pure, and valid by construction: opencode 1.18 refuses to start on a single entr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -28,6 +29,7 @@ CHAT_PACKAGE = "@ai-sdk/openai-compatible"
 RESPONSES_PACKAGE = "@ai-sdk/openai"
 
 _NO_DEFAULTS = Defaults()
+_VARIABLE = re.compile(r"\{env:(\w+)\}")
 _NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
 
 
@@ -182,6 +184,8 @@ def belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
         return True
     if section.sibling_hidden:
         return False
+    if section.sibling_stored and model.id not in section.named_in_sibling:
+        return False  # that key is for another address, which another folder has
     return model.id not in section.named_models or model.id in section.named_in_sibling or section.any_name
 
 
@@ -218,8 +222,10 @@ def _main_settings(proxy: Proxy, url: ProxyURL, place: Place) -> dict[str, JSON]
         address = None if proxy.overrides else base_url(written)
         settings["options"] = {"baseURL": address or url.base_url, "apiKey": reference, **_option(headers)}
         return settings
-    connect = _below if place is Place.BELOW else _above
-    fields, connection = connect(written, url, reference, local=proxy.section.local)
+    if place is Place.BELOW:
+        fields, connection = _below(written, url, reference, local=proxy.section.local, stored=proxy.section.stored)
+    else:
+        fields, connection = _above(written, url, reference, local=proxy.section.local)
     if place is Place.BELOW and proxy.section.local_env and "apiKey" not in connection:
         fields["env"] = [NO_KEY]  # for other folders: this one's own replaces it
     connection |= _option(_emptied(headers))
@@ -251,18 +257,28 @@ def _above(
 
 
 def _below(
-    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool
+    users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool, stored: bool
 ) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """Return the same for below a project's configuration, which may say otherwise in the next project.
 
     An address stands there as ``api``: opencode 1.18 takes any ``baseURL`` before it, and another project's ``api``
     replaces it. A key that stands in a section is not repeated: in the next project it would meet another address.
+    Any other is named in ``env``: opencode 1.18 takes it last, after all that the next project may say of its own key.
+    Where one is ``stored``, that would come before it, too.
     """
-    own_key = reference is None or _stands_in(users, reference)
     fields = _weak_address(users, url, local=local)
-    if own_key:
-        fields = {**_without_fallback(users), **fields}
-    return fields, {} if own_key else {"apiKey": reference}
+    if reference is None or _stands_in(users, reference):
+        return {**_without_fallback(users), **fields}, {}
+    variable = NO_KEY if reference == PLACEHOLDER else key_variable(reference)
+    if not variable or stored or "env" in users:
+        return fields, {"apiKey": reference}
+    return {"env": [variable], **fields}, {}
+
+
+def key_variable(reference: str | None) -> str:
+    """Return the name of the variable that a key is, by a reference to it; empty where it is something else."""
+    stated = _VARIABLE.fullmatch(reference or "")
+    return stated[1] if stated else ""
 
 
 def _stands_in(users: Mapping[str, Any], reference: Live | None) -> bool:
@@ -344,8 +360,11 @@ def _sibling_connection(
     if proxy.is_bound and place is not Place.BELOW and (not own_key or isinstance(own_key, Live)):
         address = base_url(users) or base_url(written) or url.base_url
         return {}, {"baseURL": address, "apiKey": own_key or reference, **inherited, **_option(headers)}
-    connect = _below if place is Place.BELOW else _above
-    fields, connection = connect(users, url, None if own_key else reference, local=proxy.section.local)
+    ours, local = None if own_key else reference, proxy.section.local
+    if place is Place.BELOW:
+        fields, connection = _below(users, url, ours, local=local, stored=proxy.section.sibling_stored)
+    else:
+        fields, connection = _above(users, url, ours, local=local)
     if "baseURL" in connection and base_url(users) is None:
         connection["baseURL"] = base_url(written) or url.base_url
     if "api" in fields and base_url(users) is None and not proxy.section.local:

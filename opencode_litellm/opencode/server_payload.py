@@ -6,7 +6,6 @@ Pure, like :mod:`opencode_litellm.opencode.payload`. Seen on the preview of that
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from opencode_litellm import origin
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.payload import JSON
     from opencode_litellm.proxies import Defaults, Proxy, ProxyURL
 
-_VARIABLE = re.compile(r"\{env:([^}]+)\}")
 # S: ignored, with a warning in the log for each model.
 _UNKNOWN = ("reasoning", "attachment", "temperature", "organizationOwner")
 
@@ -154,8 +152,7 @@ def _credential(proxy: Proxy, users: Mapping[str, Any]) -> tuple[dict[str, JSON]
 
 def _variable(proxy: Proxy) -> str:
     """Return the name of the variable that holds the key; empty where none does."""
-    stated = _VARIABLE.fullmatch(proxy.key.reference or "")
-    return origin.variable(proxy.key.origin) or (stated[1] if stated else "")
+    return origin.variable(proxy.key.origin) or payload.key_variable(proxy.key.reference)
 
 
 def _headers(proxy: Proxy, users: Mapping[str, Any]) -> dict[str, JSON]:

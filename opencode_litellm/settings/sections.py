@@ -366,6 +366,11 @@ class _ProviderSection:
         if isinstance(key, str) and key.strip() not in ("", key):
             self._options.warn(("apiKey",), f"{SPACE_AROUND}, and opencode sends it so", "correct it there")
 
+    @property
+    def _has_stored_key(self) -> bool:
+        """Tell whether opencode stores a key for the section that no ``apiKey`` beats."""
+        return "apiKey" not in self._options.resolved and keys.stored(self._environment, self.provider) is not None
+
     def _warn_of_unset(self, option: str, instead: str) -> None:
         """Say that an option is made of variables that are not set, and what takes its place."""
         written = self._options.written.get(option)
@@ -393,6 +398,8 @@ class _ProviderSection:
             sibling_root=sibling.root,
             local=bool(self._upper - {"headers"}),
             local_env="env" in self._upper,
+            stored=self._has_stored_key,
+            sibling_stored=sibling._has_stored_key,
             output=mapping(mapping(self._configuration.outputs.get("provider")).get(self.provider)),
         )
 

@@ -88,8 +88,9 @@ def of_opencode(case: Case, folder: str, *, alone: bool) -> Iterator[Right]:
         ways = {where, COMPANY} if alone or provider == SIBLING else {where}
         for way in ways:
             yield from ((way, secret) for secret in _of_section(case, provider, said))
-        # A launch there would send this one, too: it is for every address that the user names.
-        if ENVIRONMENT_KEY in case.variables and where != VENDOR:
+        # A launch there would send this one: it is for every address that the user names without a key.
+        own = said.key or (provider == SIBLING and provider in case.stored)
+        if ENVIRONMENT_KEY in case.variables and where != VENDOR and not own:
             yield where, case.variables[ENVIRONMENT_KEY]
 
 
