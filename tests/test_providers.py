@@ -1,0 +1,198 @@
+"""What a payload says of one provider, each rule by itself: beside whose section, above or below a folder's.
+
+Pure. That the real opencode then sends each key to its own address is in test_keys.py and test_security.py.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from opencode_litellm import origin
+from opencode_litellm.jsonc import Live
+from opencode_litellm.litellm.facts import Facts
+from opencode_litellm.models import catalog
+from opencode_litellm.models.routing import named_like
+from opencode_litellm.opencode import payload
+from opencode_litellm.opencode.payload import Place
+from opencode_litellm.proxies import NO_KEY, Defaults, Header, Key, ModelOptions, Proxy, ProxyURL, Section, Wish
+
+URL = ProxyURL.parse("http://proxy.example")
+KEY = Key("sk", "K", Live("{env:K}"), origin.of_variable("K"))
+REASONING = Facts("gpt-5", mode="chat", max_input_tokens=1000)
+
+
+def proxy(key: Key = KEY, options: ModelOptions = ModelOptions(), **section: Any) -> Proxy:  # noqa: B008 - frozen
+    return Proxy("litellm", URL, "test", key, section=Section(**section), options=options)
+
+
+def built(asked: Proxy, *rows: Facts, place: Place = Place.BELOW) -> dict[str, dict[str, Any]]:
+    """Return the providers of a payload by their ids, as opencode gets them."""
+    models = catalog.build(rows or [REASONING, Facts("gpt-4o")], {}, asked.options)
+    made = payload.build([(asked, URL, models)]).placed(place)
+    return {each.id: {**each.settings, "models": dict(each.models)} for each in made.providers}
+
+
+def connections(asked: Proxy, place: Place) -> dict[str, tuple[Any, Any, Any]]:
+    """Return by provider what ``api``, ``env`` and ``options`` say."""
+    said = built(asked, place=place).items()
+    return {name: (each.get("api"), each.get("env"), each.get("options")) for name, each in said}
+
+
+BASE = "http://proxy.example/v1"
+ABOVE = (None, None, {"baseURL": BASE, "apiKey": "{env:K}"})
+UNDER = (BASE, ["K"], None)
+NOBODY = ["OPENCODE_LITELLM_NO_KEY"]
+X, SIBLING = "litellm", "litellm-responses"
+CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
+    "above, address and key together": (proxy(), Place.ABOVE, {X: ABOVE, SIBLING: (None, NOBODY, ABOVE[2])}),
+    # NOBODY beside an apiKey does no harm, and nothing else keeps OPENAI_API_KEY away without one.
+    "below, both give way": (proxy(), Place.BELOW, {X: UNDER, SIBLING: UNDER}),
+    "below, no key": (proxy(NO_KEY), Place.BELOW, {X: (BASE, NOBODY, None), SIBLING: (BASE, NOBODY, None)}),
+    "below, a key that no variable is alone": (
+        proxy(replace(KEY, reference=Live("Bearer {env:K}"))), Place.BELOW,
+        {X: (BASE, None, {"apiKey": "Bearer {env:K}"}), SIBLING: (BASE, NOBODY, {"apiKey": "Bearer {env:K}"})},
+    ),
+    "below, with a stored key that would win": (
+        proxy(stored=True), Place.BELOW, {X: (BASE, None, {"apiKey": "{env:K}"}), SIBLING: UNDER},
+    ),
+    "below, with a variable of the user's that is not set": (
+        proxy(written={"env": ["OTHER"]}), Place.BELOW, {X: (BASE, None, {"apiKey": "{env:K}"}), SIBLING: UNDER},
+    ),
+    "below, the section names the variable itself": (
+        proxy(written={"env": ["K"]}), Place.BELOW, {X: (BASE, None, None), SIBLING: UNDER},
+    ),
+    "below, a literal key": (
+        proxy(replace(KEY, reference=None), written={"options": {"apiKey": "sk"}}), Place.BELOW,
+        {X: (BASE, NOBODY, None)},
+    ),
+    "above, the user's own address": (
+        proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}), Place.ABOVE,
+        {
+            X: (None, None, {"baseURL": "http://{env:HOST}/v1", "apiKey": "{env:K}"}),
+            SIBLING: (None, NOBODY, {"baseURL": "http://{env:HOST}/v1", "apiKey": "{env:K}"}),
+        },
+    ),
+    "above, an address of the sibling's own": (
+        proxy(sibling={"options": {"baseURL": "http://proxy.example/v1/"}}, sibling_root=URL.root), Place.ABOVE,
+        {X: ABOVE, SIBLING: (None, NOBODY, {"baseURL": "http://proxy.example/v1/", "apiKey": "{env:K}"})},
+    ),
+    "below, an address of the sibling's own": (
+        proxy(sibling={"api": "http://proxy.example/v1/"}, sibling_root=URL.root), Place.BELOW,
+        {X: UNDER, SIBLING: (None, ["K"], None)},
+    ),
+    "options that a sibling inherits are those that it lacks": (
+        proxy(written={"options": {"timeout": 5, "a": 1, "b": "x"}}, sibling={"options": {"timeout": 6}}), Place.BELOW,
+        {X: UNDER, SIBLING: (BASE, ["K"], {"a": 1})},
+    ),
+    "a sibling for which another key is stored": (proxy(sibling_stored=True), Place.BELOW, {X: UNDER}),
+    "a sibling for which another key is stored, and which is named": (
+        proxy(sibling_stored=True, named_models=frozenset({"gpt-5"}), named_in_sibling=frozenset({"gpt-5"})),
+        Place.BELOW, {X: UNDER, SIBLING: (BASE, NOBODY, {"apiKey": "{env:K}"})},
+    ),
+    "headers of an older output are emptied, but for those that are sent": (
+        replace(
+            proxy(output={"options": {"headers": {"x-a": "old", "X-B": "old"}}}),
+            headers=(Header("X-A", "a", "{env:A}", "customHeaders"),),
+        ),
+        Place.BELOW,
+        {X: (BASE, ["K"], {"headers": {"X-B": ""}}), SIBLING: (BASE, ["K"], {"headers": {"X-B": ""}})},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CONNECTIONS)
+def test_a_provider_is_connected(what: str) -> None:
+    asked, place, expected = CONNECTIONS[what]
+    assert connections(asked, place) == expected
+
+
+def test_the_user_s_name_and_package_stay() -> None:
+    said = built(proxy(written={"npm": "theirs", "name": "Ours"}))
+    assert [("npm" in each, each.get("name")) for each in said.values()] == [(False, None), (True, "Ours (Responses)")]
+    assert built(proxy(written={"name": 5}))["litellm-responses"]["name"] == "LiteLLM (Responses)"
+
+
+def test_a_sibling_is_there_without_a_model_where_the_user_lists_one_in_it() -> None:
+    chat = Facts("gpt-4o")
+    assert list(built(proxy(), chat)) == ["litellm"]
+    assert list(built(proxy(sibling={"models": {"mine": {}}}), chat)) == ["litellm", "litellm-responses"]
+    literal = replace(KEY, reference=None)
+    assert list(built(proxy(literal, sibling={"models": {"mine": {}}}), chat)) == ["litellm"]
+
+
+def test_a_model_stays_where_nobody_knows_what_is_named() -> None:
+    where = {
+        any_name: [name for name, each in built(proxy(any_name=any_name), REASONING).items() if each["models"]]
+        for any_name in (False, True)
+    }
+    assert where == {False: ["litellm-responses"], True: ["litellm", "litellm-responses"]}
+    named = proxy(any_name=True, named_models=frozenset({"gpt-5"}))
+    assert list(built(named, REASONING)) == ["litellm", "litellm-responses"]
+    assert list(built(replace(named, section=replace(named.section, any_name=False)), REASONING)) == ["litellm"]
+
+
+LISTS: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
+    "none": ({}, {}, "litellm/a"),
+    "a whitelist": ({"whitelist": ["b"]}, {}, "litellm/b"),
+    "a blacklist": ({"blacklist": ["a"]}, {}, "litellm/b"),
+    "a whitelist of nothing": ({"whitelist": []}, {}, None),
+    "a whitelist that is none": ({"whitelist": "b"}, {}, "litellm/a"),
+}
+
+
+@pytest.mark.parametrize("what", LISTS)
+def test_a_model_to_start_with_is_one_that_opencode_keeps(what: str) -> None:
+    written, sibling, expected = LISTS[what]
+    asked = proxy(written=written, sibling=sibling)
+    models = catalog.build([Facts("a"), Facts("b")], {}, asked.options)
+    made = payload.build([(asked, URL, models)], Defaults(model=(Wish("*", "", "test"),)))
+    assert made.settings.get("model") == expected
+
+
+def test_the_whitelist_of_the_main_provider_holds_for_the_sibling_that_has_none() -> None:
+    wish = Defaults(model=(Wish("*", "", "test"),))
+    models = catalog.build([Facts("gpt-5"), Facts("o3")], {}, ModelOptions())
+    for sibling, expected in (({}, "litellm-responses/o3"), ({"whitelist": ["gpt-5"]}, "litellm-responses/gpt-5")):
+        asked = proxy(written={"whitelist": ["o3"]}, sibling=sibling)
+        assert payload.build([(asked, URL, models)], wish).settings["model"] == expected
+
+
+def test_thinking_is_sent_back_in_the_field_that_it_came_in() -> None:
+    rows = [Facts("deepseek-r1", reasoning=True), Facts("claude-4", reasoning=True)]
+    said = built(proxy(), *rows)["litellm"]["models"]
+    assert {name: entry.get("interleaved") for name, entry in said.items()} == {
+        "deepseek-r1": {"field": "reasoning_content"}, "claude-4": None,
+    }  # fmt: skip
+
+
+def test_what_deployments_disagree_about_is_not_known() -> None:
+    def row(**said: Any) -> Facts:
+        return Facts("m", **said)
+
+    def merged(*rows: Facts) -> Facts | None:
+        return catalog._safest(rows)
+
+    for rows, expected in (
+        ((row(mode="embedding"), row(mode="chat")), {"mode": "chat"}),
+        ((row(mode="ocr"), row(mode="embedding")), {"mode": "embedding"}),
+        ((row(), row()), {"mode": None, "vision": None}),
+        ((row(litellm_provider="a"), row(litellm_provider="b")), {"litellm_provider": None}),
+        ((row(litellm_provider="a"), row(litellm_provider="a")), {"litellm_provider": "a"}),
+        ((row(vision=True), row(vision=None)), {"vision": None}),
+    ):
+        found = merged(*rows)
+        assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_efforts_come_in_their_order_and_unknown_ones_last() -> None:
+    assert catalog.by_strength({"max", "zeal", "low", "ardour", "none"}) == ("none", "low", "max", "ardour", "zeal")
+
+
+def test_an_alias_of_open_weights_is_none_of_openai_s() -> None:
+    pattern = re.compile("gpt-5")
+    names = {("openai/gpt-5",): True, ("ollama/gpt-5",): False, ("openai/gpt-5", "openai/gpt-4o"): False, (): False}
+    assert {deployed: named_like(Facts("smart", deployed=deployed), pattern) for deployed in names} == names

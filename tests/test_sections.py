@@ -1,0 +1,299 @@
+"""What a section of the configuration means, each rule by itself: whose key, which headers, what cannot be meant.
+
+All in this process. What the real opencode makes of it is in test_keys.py, test_settings.py and test_security.py.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from world.home import configure, write
+
+from opencode_litellm import origin
+from opencode_litellm.jsonc import Live
+from opencode_litellm.launch.credentials import Credentials
+from opencode_litellm.opencode import configuration
+from opencode_litellm.proxies import Key, ProxyURL
+from opencode_litellm.settings import sections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opencode_litellm.settings.sections import Settings
+
+URL = "http://proxy.example/v1"
+SECRET = "sk-secret"  # noqa: S105 - an example
+NOBODY = Live("none")
+SECTION = "options.apiKey of provider litellm"
+
+
+def parsed(home: Mapping[str, str], options: object, section: Mapping[str, Any], **variables: str) -> Settings:
+    """Return the settings of somebody whose only configuration is a section ``litellm``."""
+    said = {"options": options, **section}
+    write(Path(home["HOME"], ".config/opencode/opencode.json"), {"provider": {"litellm": said}})
+    environment = {**home, **variables}
+    return sections.parse(environment, configuration.read(environment, home["HOME"]))
+
+
+def key_of(home: Mapping[str, str], options: object, section: Mapping[str, Any], **variables: str) -> Key:
+    (proxy,) = parsed(home, options, section, **variables).proxies
+    return proxy.key
+
+
+IN_VARIABLE = Key("sk-env", "LITELLM_API_KEY", Live("{env:LITELLM_API_KEY}"), "environment LITELLM_API_KEY")
+THEIRS = Key("sk-env", "THEIRS (env of provider litellm)", Live("{env:THEIRS}"), "environment THEIRS")
+KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], Key]] = {
+    "a literal one": ({"apiKey": SECRET}, {}, {}, Key(SECRET, SECTION, None, "section")),
+    "space around it": ({"apiKey": f" {SECRET}\n"}, {}, {}, Key(SECRET, SECTION, None, "section")),
+    "a reference": (
+        {"apiKey": "{env:K}"}, {}, {"K": SECRET},
+        Key(SECRET, f"{SECTION} ({{env:K}})", Live("{env:K}"), "environment K"),
+    ),
+    "a reference to what opencode would read in another way": (
+        {"apiKey": "{env:K}"}, {}, {"K": f" {SECRET}"},
+        Key(SECRET, f"{SECTION} ({{env:K}})", Live("{env:K}"), "section"),
+    ),
+    "a scheme before it": (
+        {"apiKey": "Bearer {env:K}"}, {}, {"K": SECRET},
+        Key(f"Bearer {SECRET}", f"{SECTION} (Bearer {{env:K}})", Live("Bearer {env:K}"), "section"),
+    ),
+    "half a key before a reference": (
+        {"apiKey": "sk-1234567{env:K}"}, {}, {"K": SECRET}, Key(f"sk-1234567{SECRET}", SECTION, None, "section"),
+    ),
+    "no text": ({"apiKey": 5}, {}, {"LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "an empty one, which somebody wants": (
+        {"apiKey": ""}, {}, {"LITELLM_API_KEY": "sk-env"}, Key("", f"{SECTION}, which is empty", Live(""), "nowhere"),
+    ),
+    "space alone": ({"apiKey": " "}, {}, {}, Key("", f"{SECTION}, which is empty", NOBODY, "nowhere")),
+    "a variable that is not set": (
+        {"apiKey": "{env:K}"}, {}, {}, Key("", f"{SECTION} ({{env:K}}), which is empty", Live("{env:K}"), "nowhere"),
+    ),
+    "half a key before a variable that is not set": (
+        {"apiKey": "{env:K}{env:K}"}, {}, {"LITELLM_API_KEY": "sk-env"}, IN_VARIABLE,
+    ),
+    "what no header can hold": (
+        {"apiKey": "sk-\u2028x"}, {}, {}, Key("", f"{SECTION}, which has characters that no header can hold", None,
+                                             "nowhere"),
+    ),
+    "beyond Latin": (
+        {"apiKey": "sk-\u0142"}, {}, {}, Key("", f"{SECTION}, which has characters that no header can hold", None,
+                                             "nowhere"),
+    ),
+    "env": ({}, {"env": ["THEIRS"]}, {"THEIRS": "sk-env", "LITELLM_API_KEY": "x"}, THEIRS),
+    "env of a variable that opencode reads itself": (
+        {}, {"env": ["THEIRS"]}, {"THEIRS": 'a"b'},
+        Key('a"b', "THEIRS (env of provider litellm)", None, "environment THEIRS"),
+    ),
+    "env of a variable that is empty": ({}, {"env": ["K"]}, {"K": " ", "LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "env of two": ({}, {"env": ["K", "L"]}, {"K": "k", "L": "l", "LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "env of none": ({}, {"env": []}, {"LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "env of no name": ({}, {"env": ["K}{"]}, {"K}{": "k", "LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "env of no text": ({}, {"env": [5]}, {"LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "env that is no list": ({}, {"env": "K"}, {"K": "k", "LITELLM_API_KEY": "sk-env"}, IN_VARIABLE),
+    "the first variable": ({}, {}, {"LITELLM_API_KEY": "", "LITELLM_MASTER_KEY": SECRET},
+                           Key(SECRET, "LITELLM_MASTER_KEY", Live("{env:LITELLM_MASTER_KEY}"),
+                               "environment LITELLM_MASTER_KEY")),
+    "quotes around it": ({}, {}, {"LITELLM_API_KEY": '"sk"'},
+                         Key("", "LITELLM_API_KEY, which has quotes around it", NOBODY, "nowhere")),
+    "a quote alone": ({}, {}, {"LITELLM_API_KEY": '"'},
+                      Key("", "LITELLM_API_KEY, which has quotes, backslashes, braces or line breaks in it", NOBODY,
+                          "nowhere")),
+    "the same letter at both ends": ({}, {}, {"LITELLM_API_KEY": "k\\k"},
+                      Key("", "LITELLM_API_KEY, which has quotes, backslashes, braces or line breaks in it", NOBODY,
+                          "nowhere")),
+    "a line break behind it": ({}, {}, {"LITELLM_API_KEY": "sk\n"},
+                      Key("", "LITELLM_API_KEY, which has space or a line break around it", NOBODY, "nowhere")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", KEYS)
+def test_a_section_s_key_is(what: str, home: dict[str, str]) -> None:
+    options, section, variables, expected = KEYS[what]
+    assert key_of(home, {"baseURL": URL, **options}, section, **variables) == expected
+
+
+STORED = Key(SECRET, "OPENCODE_AUTH_CONTENT (provider litellm)", None, origin.STORED)
+NO_KEY = Key("", "no key", NOBODY, origin.NOWHERE)
+AUTH = {
+    "a key": ({"litellm": {"type": "api", "key": f" {SECRET} "}}, STORED),
+    "another way to log in": ({"litellm": {"type": "oauth", "key": SECRET}}, NO_KEY),
+    "space": ({"litellm": {"type": "api", "key": " "}}, NO_KEY),
+    "no text": ({"litellm": {"type": "api", "key": 5}}, NO_KEY),
+    "no entry": ({"litellm": SECRET}, NO_KEY),
+    "another provider's": ({"openai": {"type": "api", "key": SECRET}}, NO_KEY),
+    "no object": ([SECRET], NO_KEY),
+}
+
+
+@pytest.mark.parametrize("what", AUTH)
+def test_a_stored_key_is(what: str, home: dict[str, str]) -> None:
+    content, expected = AUTH[what]
+    assert key_of(home, {"baseURL": URL}, {}, OPENCODE_AUTH_CONTENT=json.dumps(content)) == expected
+
+
+def test_the_file_of_stored_keys_counts_where_the_variable_is_no_json(home: dict[str, str]) -> None:
+    file = write(Path(home["XDG_DATA_HOME"], "opencode/auth.json"), {"litellm": {"type": "api", "key": SECRET}})
+    key = key_of(home, {"baseURL": URL}, {}, OPENCODE_AUTH_CONTENT="{")
+    assert key == Key(SECRET, f"{file} (provider litellm)", None, origin.STORED)
+
+
+def test_a_launch_finds_each_key_and_header_again(home: dict[str, str]) -> None:
+    options = {"baseURL": URL, "apiKey": f" {SECRET} ", "tags": ["a", 5, "b"], "customHeaders": {"X": 5, "Y": "y"}}
+    parsed(home, options, {})
+    write(Path(home["XDG_DATA_HOME"], "opencode/auth.json"), {"litellm": {"type": "api", "key": "sk-stored"}})
+    credentials = Credentials({**home, "ODD": "{", "EVEN": " sk "}, home["HOME"])
+    assert [
+        credentials.carried("litellm", place, name)
+        for place, name in (
+            (origin.SECTION, ""), (origin.STORED, ""), (origin.of_variable("EVEN"), ""), (origin.of_variable("NO"), ""),
+            ("customHeaders", "X"), ("customHeaders", "Y"), ("customHeaders", "Z"), ("tags", "x"), ("nothing", "x"),
+        )
+    ] == [SECRET, "sk-stored", "sk", "", None, "y", None, "a,b", None]  # fmt: skip
+    assert Credentials(home, home["HOME"]).carried("another", origin.STORED, "") is None
+    assert Credentials(home, home["HOME"]).carried("another", origin.SECTION, "") == ""
+
+
+@pytest.mark.parametrize("text", ["[]", '{"provider": []}', '{"provider": {"litellm": 5}}', "5"])
+def test_a_launch_finds_no_key_where_there_is_no_section(text: str, home: dict[str, str]) -> None:
+    write(Path(home["HOME"], ".config/opencode/opencode.json"), text)
+    try:
+        found = Credentials(home, home["HOME"]).carried("litellm", origin.SECTION, "")
+    except configuration.ConfigurationUnreadable:
+        found = ""
+    assert found == ""
+
+
+HEADERS: dict[str, tuple[Mapping[str, Any], list[tuple[str, str, bool]], list[str]]] = {
+    "references and literals": (
+        {"customHeaders": {"X-A": "{env:A}", "X-B": "literal"}, "headers": {"x-b": "b", "X-C": "half-a-key-{env:A}"}},
+        [("X-A", "value", False), ("x-b", "b", True), ("X-C", "half-a-key-value", True)],
+        [],
+    ),
+    "no object": ({"customHeaders": "x"}, [], ["options.customHeaders"]),
+    "no header": (
+        {"customHeaders": {"X A": "a", "": "b", "X-B": 5, "X-C": "a\nb", "X-D": "\u00e4", "X-E": "it is e"}},
+        [("X-E", "it is e", True)],
+        [f"options.customHeaders.{name}" for name in ("X A", "", "X-B", "X-C", "X-D")],
+    ),
+    "tags": ({"tags": ["a", "b"]}, [("x-litellm-tags", "a,b", False)], []),
+    "one tag": ({"tags": "a"}, [("x-litellm-tags", "a", False)], []),
+    "a reference as a tag": ({"tags": "{env:A}"}, [("x-litellm-tags", "value", False)], []),
+    "the header of tags": (
+        {"tags": ["a"], "headers": {"X-LiteLLM-Tags": "{env:A}"}}, [("X-LiteLLM-Tags", "value", False)], [],
+    ),
+    "no tags": ({"tags": []}, [], []),
+    "tags that are none": ({"tags": 5}, [], ["options.tags"]),
+    "a tag that is none": ({"tags": ["a", 5]}, [], ["options.tags"]),
+    "a tag of two lines": ({"tags": ["a", "b\nc"]}, [], ["options.tags"]),
+    "an object of tags": ({"tags": {"a": "b"}}, [], ["options.tags"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_a_section_s_headers_are(what: str, home: dict[str, str]) -> None:
+    options, expected, warned = HEADERS[what]
+    settings = parsed(home, {"baseURL": URL, **options}, {}, A="value")
+    headers = settings.proxies[0].headers
+    assert [(header.name, header.value, header.variable is not None) for header in headers] == expected
+    assert [warning.partition(" of provider")[0] for warning in settings.warnings] == warned
+    assert all(header.value not in header.written for header in headers if header.variable)
+
+
+def test_headers_below_the_layer_of_the_address_are_left_out(home: dict[str, str]) -> None:
+    below = {"customHeaders": {"X-Below": "below"}, "tags": ["below"]}
+    above = {"baseURL": URL, "customHeaders": {"X-Above": "above"}}
+    settings = parsed(
+        home, below, {}, OPENCODE_CONFIG_CONTENT=json.dumps({"provider": {"litellm": {"options": above}}})
+    )
+    assert [header.name for header in settings.proxies[0].headers] == ["X-Above"]
+
+
+LONG = "x" * 300
+OPTIONS: dict[str, tuple[Mapping[str, Any], str]] = {
+    "a choice": ({"transport": LONG}, f'transport IN is "{LONG[:199]}..., so \'auto\' is used: choose'),
+    "a list": ({"includeModels": ["a", 5]}, 'includeModels IN is ["a", 5], and only strings in it are used: write'),
+    "no list": ({"includeModels": 5}, "includeModels IN is 5, and only strings in it are used: write"),
+    "no object": ({"modelCapabilities": ["a"]}, 'modelCapabilities IN is ["a"], and only objects in it are used: map'),
+    "no objects": (
+        {"modelCapabilities": {"a": 5}}, 'modelCapabilities IN is {"a": 5}, and only objects in it are used: map',
+    ),
+    "no capability": (
+        {"modelCapabilities": {"a": {"supports_vison": True, "supports_vision": True}}},
+        "modelCapabilities IN has values that are not used (a.supports_vison is true): check",
+    ),
+    "a variable of two": (
+        {"baseURL": URL, "apiKey": "{env:SPACE}{env:M}"},
+        "apiKey IN is {env:SPACE}{env:M}, and M is not set: LITELLM_API_KEY is used instead: set M",
+    ),
+    "two variables": (
+        {"baseURL": URL, "apiKey": "{env:L}{env:M}"},
+        "apiKey IN is {env:L}{env:M}, and L and M are not set: LITELLM_API_KEY is used instead: set L",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OPTIONS)
+def test_an_option_that_cannot_be_meant_is_a_warning(what: str, home: dict[str, str]) -> None:
+    options, expected = OPTIONS[what]
+    settings = parsed(home, options, {}, LITELLM_API_KEY="sk", SPACE=" ")
+    (warning,) = settings.warnings
+    place = f" of provider litellm in {home['HOME']}/.config/opencode/opencode.json"
+    assert warning.startswith(f"options.{expected}".replace(" IN", place))
+
+
+def test_an_address_that_is_no_text_is_a_failure_with_its_place(home: dict[str, str]) -> None:
+    (failure,) = parsed(home, {"baseURL": [URL]}, {}).failures
+    file = f"{home['HOME']}/.config/opencode/opencode.json"
+    assert str(failure.problem) == (
+        f"options.baseURL of provider litellm in {file} is not the URL of a proxy (it must be a string)"
+    )
+
+
+def test_models_to_start_with_are_a_list_with_or_without_space(home: dict[str, str]) -> None:
+    wanted = parsed(home, {"baseURL": URL}, {}, OPENCODE_LITELLM_DEFAULT_MODEL=" a , ,b,").defaults.model
+    assert [wish.pattern for wish in wanted] == ["a", "b"]
+
+
+def test_providers_that_are_no_text_do_not_count(home: dict[str, str]) -> None:
+    inline = {"enabled_providers": ["litellm", 5, {}, "openai"], "disabled_providers": [None]}
+    settings = parsed(home, {"baseURL": URL, "only": True}, {}, OPENCODE_CONFIG_CONTENT=json.dumps(inline))
+    assert (settings.defaults.only, settings.defaults.others) == (("litellm",), ("openai",))
+
+
+def test_only_counts_where_a_text_that_nobody_can_read_says_so(home: dict[str, str]) -> None:
+    write(Path(home["HOME"], ".config/opencode/opencode.json"), '{"provider": {"litellm": {"options": {only: true}')
+    read = configuration.read(home, home["HOME"], tolerant=True)
+    assert sections.limits(home, read) == {"enabled_providers": ["litellm", "litellm-responses"]}
+
+
+def test_a_key_that_a_folder_empties_is_delivered_above_it(home: dict[str, str]) -> None:
+    folder = Path(home["HOME"], "folder")
+    write(folder / "opencode.json", {"provider": {"litellm": {"options": {"apiKey": "{env:UNSET}"}}}})
+    configure(home, baseURL=URL)
+    environment = {**home, "LITELLM_API_KEY": "sk"}
+    (proxy,) = sections.parse(environment, configuration.read(environment, str(folder))).proxies
+    assert (proxy.key.secret, proxy.beats_project, proxy.overrides) == ("sk", True, False)
+
+
+ADDRESSES = {
+    "http://a.localhost:4000/v1": ("http://a.localhost:4000", True),
+    "http://[::1]:4000": ("http://[::1]:4000", True),
+    "https://[2001:db8::1]/team/v1/": ("https://[2001:db8::1]/team", False),
+    "127.0.0.1:1": ("http://127.0.0.1:1", True),
+    "http://localhost.example": ("http://localhost.example", False),
+}
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_an_address_is(text: str) -> None:
+    url = ProxyURL.parse(text)
+    assert (url.root, url.is_loopback) == ADDRESSES[text]
+
+
+@pytest.mark.parametrize("text", ["http://\u00e4.example", "http://a.example/\u2028x", "http://a b", "http://a\x7fb"])
+def test_what_no_url_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="characters that a URL cannot hold"):
+        ProxyURL.parse(text)
