@@ -13,7 +13,7 @@ import pytest
 
 from opencode_litellm import origin
 from opencode_litellm.jsonc import Live
-from opencode_litellm.litellm.facts import Facts
+from opencode_litellm.litellm.facts import DEPLOYMENTS, GROUPS, Facts
 from opencode_litellm.models import catalog
 from opencode_litellm.models.routing import named_like
 from opencode_litellm.opencode import payload
@@ -177,7 +177,7 @@ def test_what_deployments_disagree_about_is_not_known() -> None:
         return catalog._safest(rows)
 
     for rows, expected in (
-        ((row(mode="embedding"), row(mode="chat")), {"mode": "chat"}),
+        ((row(mode="audio_speech"), row(mode="chat")), {"mode": "chat"}),
         ((row(mode="ocr"), row(mode="embedding")), {"mode": "embedding"}),
         ((row(), row()), {"mode": None, "vision": None}),
         ((row(litellm_provider="a"), row(litellm_provider="b")), {"litellm_provider": None}),
@@ -196,3 +196,17 @@ def test_an_alias_of_open_weights_is_none_of_openai_s() -> None:
     pattern = re.compile("gpt-5")
     names = {("openai/gpt-5",): True, ("ollama/gpt-5",): False, ("openai/gpt-5", "openai/gpt-4o"): False, (): False}
     assert {deployed: named_like(Facts("smart", deployed=deployed), pattern) for deployed in names} == names
+
+
+def test_what_all_deployments_take_is_the_group_s_word_and_theirs_where_it_has_none() -> None:
+    deployed = [Facts("m", efforts=("low",), deployed=("a",)), Facts("m", efforts=("low",), deployed=("b",))]
+    for of_group, expected in ((("high",), ("high",)), (None, ("low",)), ((), ())):
+        info = {DEPLOYMENTS: deployed, GROUPS: [Facts("m", efforts=of_group)]}
+        (model,) = catalog.build([Facts("m")], info, ModelOptions())
+        assert model.efforts == expected
+
+
+def test_a_container_is_no_partner_though_its_name_says_nothing_else() -> None:
+    assert [hidden.id for hidden in catalog.hidden([Facts("azure/container")], {}, ModelOptions())] == [
+        "azure/container"
+    ]

@@ -1,0 +1,182 @@
+"""How a payload reaches opencode's environment, and what is taken back, each rule by itself.
+
+In this process. That opencode reads it is in test_delivery.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from world.home import write
+
+from opencode_litellm import variables
+from opencode_litellm.opencode import delivery
+from opencode_litellm.opencode.delivery import Undeliverable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MINE = json.dumps({"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"baseURL": "u", "apiKey": "k"}}}})
+CONTENT, USERS = variables.CONFIG_CONTENT, variables.USER_CONTENT
+FILE, USERS_FILE = variables.CONFIG, variables.USER_FILE
+
+
+def test_what_is_no_object_is_not_merged() -> None:
+    for ours, users in ((MINE, "[]"), (MINE, '"x"'), ("[]", "{}")):
+        with pytest.raises(Undeliverable, match="not an object in braces"):
+            delivery.inline(ours, {CONTENT: users}, launch=True)
+    assert delivery.limited({}, {"enabled_providers": []}, {CONTENT: "[]"})[CONTENT] == (
+        f'{{"$schema":"{delivery.MARKER}","enabled_providers":[]}}'.replace("$", "\\u0024").replace("#", "\\u0023")
+    )
+
+
+def test_a_literal_payload_holds_what_its_references_stand_for(tmp_path: Path, home: dict[str, str]) -> None:
+    absolute, of_home = write(tmp_path / "key", " absolute\n"), write(Path(home["HOME"], "key"), "of home")
+    text = json.dumps({"$schema": delivery.MARKER, "a": f"x{{file:{absolute}}}", "b": "{file:~/key}", "c": "{env:K}!"})
+    said = delivery.inline(text, {**home, "K": "k"}, launch=True, literal=True)[CONTENT]
+    assert said is not None
+    assert {**json.loads(said), "$schema": ""} == {"$schema": "", "a": "xabsolute", "b": "of home", "c": "k!"}
+    of_home.unlink()
+    with pytest.raises(Undeliverable, match="cannot be read"):
+        delivery.inline(text, home, launch=True, literal=True)
+
+
+SECRETS = {
+    '{"provider": {"p": {"options": {"apiKey": "sk"}}}}': True,
+    '{"provider": {"p": {"options": {"apiKey": "{env:K}"}}}}': False,
+    '{"provider": {"p": {"options": {"headers": {"Authorization": "Bearer {env:K}"}}}}}': False,
+    '{"provider": {"p": {"options": {"headers": {"X": ["a"]}}}}}': True,
+    '{"provider": {"p": {"options": {"headers": {"X": 5, "Y": true, "Z": null}}}}}': False,
+    '{"mcp": {"m": {"environment": {"T": "t"}}}}': True,
+    '{"username": "me"}': False,
+    "{": False,
+}
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_content_with_a_literal_secret_is_told(text: str) -> None:
+    assert delivery.holds_secrets(text) is SECRETS[text]
+
+
+REFERABLE = {"sk-1": True, "": True, " sk": False, "sk\n": False, 'a"b': False, "a{b": False, "a\\b": False, "é": True}
+
+
+@pytest.mark.parametrize("value", REFERABLE)
+def test_a_value_can_be_referred_to_where_json_does_not_change_it(value: str) -> None:
+    assert delivery.can_be_referred_to(value) is REFERABLE[value]
+
+
+NO_PROXY = {
+    "nothing": ({}, {"NO_PROXY": "127.0.0.1,[::1]", "no_proxy": "127.0.0.1,[::1]"}),
+    "both": ({"NO_PROXY": "a", "no_proxy": "b"}, {"NO_PROXY": "b,127.0.0.1,[::1]", "no_proxy": "b,127.0.0.1,[::1]"}),
+    "one is there": ({"no_proxy": "[::1]"}, {"NO_PROXY": "[::1],127.0.0.1", "no_proxy": "[::1],127.0.0.1"}),
+    "all are there": ({"no_proxy": "127.0.0.1, [::1]"}, {"no_proxy": "127.0.0.1, [::1]"}),
+    "everything": ({"NO_PROXY": "a, *"}, {"NO_PROXY": "a, *"}),
+    "empty": ({"NO_PROXY": ""}, {"NO_PROXY": "127.0.0.1,[::1]", "no_proxy": "127.0.0.1,[::1]"}),
+}
+
+
+@pytest.mark.parametrize("what", NO_PROXY)
+def test_hosts_of_this_machine_are_spared_and_given_back(what: str) -> None:
+    before, expected = NO_PROXY[what]
+    after = variables.changed(before, delivery.directly(["::1", "127.0.0.1"], before, launch=False))
+    assert {name: value for name, value in after.items() if name.lower() == "no_proxy"} == expected
+    assert delivery.undone(after) == before
+    # Twice is as once, and what somebody changed since is theirs.
+    assert variables.changed(after, delivery.directly(["::1", "127.0.0.1"], after, launch=False)) == after
+    assert delivery.undone({**after, "NO_PROXY": "mine"}) == {**before, "NO_PROXY": "mine"}
+
+
+def test_a_launch_spares_nobody_where_there_is_no_http_proxy() -> None:
+    assert delivery.directly(["::1"], {}, launch=True) == {}
+    assert delivery.directly(["::1"], {"HTTPS_PROXY": ""}, launch=True) == {}
+    assert delivery.directly(["::1"], {"all_proxy": "x"}, launch=True)["no_proxy"] == "[::1]"
+
+
+def test_only_a_delivery_inline_whose_files_are_there_is_sound(tmp_path: Path, home: dict[str, str]) -> None:
+    ours = {**home, CONTENT: MINE}
+    assert delivery.is_sound(ours)
+    assert not delivery.is_sound(home)
+    assert not delivery.is_sound({**home, CONTENT: "{}"})
+    for where, path in ((f"{{file:{tmp_path}/key}}", tmp_path / "key"), ("{file:~/key}", Path(home["HOME"], "key"))):
+        refers = {**home, CONTENT: MINE.replace('"k"', f'"{where}"')}
+        assert not delivery.is_sound(refers)
+        write(path, "k")
+        assert delivery.is_sound(refers)
+    cached = Path(variables.cache_folder(home), "payload.json")
+    assert delivery.is_sound({**ours, FILE: str(cached)})  # opencode passes over one that is not there
+    write(cached, "{file:/nowhere}")
+    assert not delivery.is_sound({**ours, FILE: str(cached)})
+    other = write(tmp_path / "own.json", "{file:/nowhere}")
+    assert delivery.is_sound({**ours, FILE: str(other)})
+
+
+FILES: dict[str, tuple[str | None, bool]] = {
+    '{"username": "me"}': ("theirs", True),
+    MINE: (None, False),
+    '{"a": 1, "$schema": "https://opencode.ai/config.json#opencode-litellm"}': (None, False),
+    '["https://opencode.ai/config.json#opencode-litellm"]': ("theirs", True),
+    '{"opencode-litellm": ': ("theirs", True),
+}
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_a_file_is_the_user_s_unless_its_schema_is_ours(text: str, tmp_path: Path, home: dict[str, str]) -> None:
+    file = str(write(tmp_path / "theirs", text))
+    whose, theirs = FILES[text]
+    assert delivery.users_file({**home, FILE: file}) == (whose and file)
+    changes = delivery.by_file("/payload", {**home, FILE: file})
+    assert (changes[FILE], changes.get(USERS_FILE)) == ("/payload", None if theirs else file)
+
+
+@pytest.mark.parametrize("folder", ["cache", "temporary"])
+def test_a_file_of_an_earlier_delivery_gives_way_to_what_it_replaced(folder: str, home: dict[str, str]) -> None:
+    path = Path(variables.cache_folder(home), "p.json")
+    if folder == "temporary":
+        path = Path(home["TMPDIR"], f"{delivery.TEMPORARY}p.json")
+    after = {**home, FILE: str(path)}
+    assert (delivery.users_file(after), delivery.undone(after)) == (None, home)
+    after |= {USERS_FILE: "/mine"}
+    assert delivery.undone(after) == {**home, FILE: "/mine"}
+    assert delivery.undone({**home, FILE: "/later", USERS_FILE: "/mine"}) == {**home, FILE: "/later"}
+
+
+def test_a_server_shares_no_content_and_not_that_any_model_may_be_named(home: dict[str, str]) -> None:
+    any_model = {**home, variables.NAMED_MODEL: variables.ANY_MODEL, CONTENT: "{}"}
+    assert delivery.shared(any_model) == home
+    named = {**home, variables.NAMED_MODEL: "litellm/a"}
+    assert delivery.shared(named) == named
+
+
+LONGEST: dict[str, tuple[int, int]] = {"win32": (32_767, 32_768), "linux": (131_072, 131_073), "darwin": (131_073, 0)}
+
+
+@pytest.mark.parametrize("platform", LONGEST)
+def test_one_variable_may_be_as_long_as_the_system_allows(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    fits, fails = (length - len("N") - 2 for length in LONGEST[platform])
+    assert delivery.fits({"N": "x" * fits}, {})
+    assert fails < 0 or not delivery.fits({"N": "x" * fails}, {})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux takes it from the stack")
+def test_all_variables_may_be_three_quarters_of_what_the_system_has_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = resource.getrlimit(resource.RLIMIT_STACK)
+    room = 6 * 2**20 if stack[0] == resource.RLIM_INFINITY else max(min(stack[0] // 4, 6 * 2**20), 128 * 2**10)
+    each = {"x" * 10: "y" * (1000 - 10 - 2 - 8)}
+
+    def environment(size: int) -> Mapping[str, str]:
+        return {f"{number:010}": "".join(each.values()) for number in range(size // 1000)}
+
+    assert delivery.fits({}, environment(room * 3 // 4 - 1000))
+    assert not delivery.fits({}, environment(room * 3 // 4 + 2000))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    largest = os.sysconf("SC_ARG_MAX") * 3 // 4
+    assert delivery.fits({}, environment(min(largest, 10**7) - 1000))
+    assert not delivery.fits({}, environment(largest + 2000))
