@@ -83,6 +83,14 @@ def test_a_packed_answer_is_understood(proxy: StubProxy, kind: str) -> None:
     assert answered(proxy).body == LIST
 
 
+def test_what_follows_a_packed_answer_without_end_is_not_waited_for(proxy: StubProxy) -> None:
+    packed = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(LIST)
+    proxy.answer(MODELS, packed, raw=True, endless=True)
+    began = time.monotonic()
+    assert answered(proxy).body == LIST
+    assert time.monotonic() - began < 4
+
+
 @pytest.mark.parametrize("kind", ["gzip", "br", "zstd"])
 def test_what_unpacks_to_too_much_or_in_another_way_is_refused(proxy: StubProxy, kind: str) -> None:
     bomb = gzip.compress(bytes(2**26))  # 64 MiB in 64 kB

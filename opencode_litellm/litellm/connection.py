@@ -340,6 +340,8 @@ def _body(response: requests.Response, request: Request) -> bytes:
             )
         if time.monotonic() > request.deadline:
             raise late(url)
+        if unpacker and unpacker.eof:
+            break  # zlib would keep all that follows
     return bytes(body)
 
 
