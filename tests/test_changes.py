@@ -1,6 +1,6 @@
 """How a payload reaches opencode's environment, and what is taken back, each rule by itself.
 
-In this process. That opencode reads it is in test_delivery.py.
+In this process. That the real opencode reads it is in test_delivery.py.
 """
 
 from __future__ import annotations
@@ -9,18 +9,28 @@ import json
 import os
 import resource
 import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from world.home import write
+from world.home import configure, write
 
 from opencode_litellm import variables
-from opencode_litellm.opencode import delivery
+from opencode_litellm.discovery import Patience, discover
+from opencode_litellm.launch import handover
+from opencode_litellm.launch.record import FILE as BY_FILE
+from opencode_litellm.launch.record import HEAD
+from opencode_litellm.opencode import configuration, delivery, versions
 from opencode_litellm.opencode.delivery import Undeliverable
+from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from world.stub import StubProxy
+
+    from opencode_litellm.launch.handover import Handover
 
 MINE = json.dumps({"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"baseURL": "u", "apiKey": "k"}}}})
 CONTENT, USERS = variables.CONFIG_CONTENT, variables.USER_CONTENT
@@ -180,3 +190,74 @@ def test_all_variables_may_be_three_quarters_of_what_the_system_has_for_them(mon
     largest = os.sysconf("SC_ARG_MAX") * 3 // 4
     assert delivery.fits({}, environment(min(largest, 10**7) - 1000))
     assert not delivery.fits({}, environment(largest + 2000))
+
+
+@pytest.fixture
+def discovery(home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> Callable[..., Handover]:
+    """Return the way from a configuration to what is handed over, by ``hand_over`` if ``launch`` is given."""
+
+    def handed(
+        beside: Mapping[str, str], options: Mapping[str, Any], recipient: str = versions.ONE, **how: bool
+    ) -> Handover:
+        configure(home, baseURL=f"{stub_proxy(['gpt-4o']).url}/v1", apiKey="{env:K}", **options)
+        environment = {**home, "K": "sk", **beside}
+        settings = sections.parse(environment, configuration.read(environment, home["HOME"]))
+        found = discover(settings, environment, Patience.of(5))
+        if how:
+            return handover.hand_over(found, settings, environment, recipient=recipient, **how)
+        return handover.hand_over_here(found, settings, environment, recipient=recipient)
+
+    return handed
+
+
+PRIVATE = {CONTENT: '{"provider": {"other": {"options": {"apiKey": "sk-literal"}}}}'}
+NO_CACHE = {"XDG_CACHE_HOME": "/proc/none"}
+NO_ROOM = {CONTENT: json.dumps({"instructions": ["x" * 131_000]})}
+
+
+def test_content_that_env_would_print_makes_it_a_file_or_a_failure(
+    discovery: Callable[..., Handover], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = discovery(PRIVATE, {}, launch=False)
+    assert (cached.mode, os.path.basename(str(cached.changes[FILE]))) == (BY_FILE, cached.payload_file)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    temporary = discovery({**PRIVATE, **NO_CACHE}, {}, launch=False)
+    assert os.path.dirname(str(temporary.changes[FILE])) == str(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+    with pytest.raises(Undeliverable, match="no file can be written"):
+        discovery({**PRIVATE, **NO_CACHE}, {}, launch=False)
+
+
+def test_what_does_not_fit_inline_goes_by_file_or_not_at_all(
+    discovery: Callable[..., Handover], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inline = {**NO_ROOM, "OPENCODE_LITELLM_DELIVERY": "inline"}
+    assert os.path.basename(str(discovery(inline, {}, launch=True).changes[FILE])).startswith("payload-")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    temporary = discovery({**inline, **NO_CACHE}, {}, launch=True)
+    assert os.path.dirname(str(temporary.changes[FILE])) == str(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+    with pytest.raises(Undeliverable, match="no file can be written"):
+        discovery({**inline, **NO_CACHE}, {}, launch=True)
+
+
+def test_limits_stand_above_but_for_an_opencode_that_reads_no_content(discovery: Callable[..., Handover]) -> None:
+    only = {"only": True}
+    assert discovery({}, only, launch=True).mode == HEAD
+    old = discovery({}, only, versions.ONE_BY_FILE, launch=True)
+    assert (old.mode, CONTENT in old.changes) == (BY_FILE, False)
+
+
+def test_for_any_folder_what_a_project_may_replace_goes_below_it(
+    discovery: Callable[..., Handover], home: dict[str, str]
+) -> None:
+    wish = {"model": "gpt-4o"}
+    both = discovery({}, wish)
+    assert {CONTENT, FILE} <= set(both.changes)
+    assert "gpt-4o" not in json.loads(Path(str(both.changes[FILE])).read_text()).get("provider", {})
+    assert json.loads(Path(str(both.changes[FILE])).read_text())["model"] == "litellm/gpt-4o"
+    own = str(write(Path(home["HOME"], "own.json"), "{}"))
+    for beside, options in (({}, {}), (NO_CACHE, wish), ({FILE: own}, wish)):
+        assert FILE not in discovery(beside, options).changes, beside
+    by_file = discovery({"OPENCODE_LITELLM_DELIVERY": "file"}, wish)
+    assert "models" in Path(str(by_file.changes[FILE])).read_text()

@@ -15,9 +15,10 @@ from world.home import configure, write
 from opencode_litellm import origin
 from opencode_litellm.jsonc import Live
 from opencode_litellm.launch.credentials import Credentials
+from opencode_litellm.launch.record import RecordedProxy
 from opencode_litellm.opencode import configuration
 from opencode_litellm.proxies import Key, ProxyURL
-from opencode_litellm.settings import sections
+from opencode_litellm.settings import keys, sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +69,9 @@ KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], K
         {"apiKey": ""}, {}, {"LITELLM_API_KEY": "sk-env"}, Key("", f"{SECTION}, which is empty", Live(""), "nowhere"),
     ),
     "space alone": ({"apiKey": " "}, {}, {}, Key("", f"{SECTION}, which is empty", NOBODY, "nowhere")),
+    "space before a variable that is not set": (
+        {"apiKey": "        {env:K}"}, {}, {}, Key("", f"{SECTION}, which is empty", NOBODY, "nowhere"),
+    ),
     "a variable that is not set": (
         {"apiKey": "{env:K}"}, {}, {}, Key("", f"{SECTION} ({{env:K}}), which is empty", Live("{env:K}"), "nowhere"),
     ),
@@ -75,7 +79,7 @@ KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], K
         {"apiKey": "{env:K}{env:K}"}, {}, {"LITELLM_API_KEY": "sk-env"}, IN_VARIABLE,
     ),
     "what no header can hold": (
-        {"apiKey": "sk-\u2028x"}, {}, {}, Key("", f"{SECTION}, which has characters that no header can hold", None,
+        {"apiKey": "sk-\x85x"}, {}, {}, Key("", f"{SECTION}, which has characters that no header can hold", None,
                                              "nowhere"),
     ),
     "beyond Latin": (
@@ -101,6 +105,9 @@ KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], K
     "a quote alone": ({}, {}, {"LITELLM_API_KEY": '"'},
                       Key("", "LITELLM_API_KEY, which has quotes, backslashes, braces or line breaks in it", NOBODY,
                           "nowhere")),
+    "a quote before it": ({}, {}, {"LITELLM_API_KEY": '"k'},
+                          Key("", "LITELLM_API_KEY, which has quotes, backslashes, braces or line breaks in it", NOBODY,
+                              "nowhere")),
     "the same letter at both ends": ({}, {}, {"LITELLM_API_KEY": "k\\k"},
                       Key("", "LITELLM_API_KEY, which has quotes, backslashes, braces or line breaks in it", NOBODY,
                           "nowhere")),
@@ -156,6 +163,34 @@ def test_a_launch_finds_each_key_and_header_again(home: dict[str, str]) -> None:
     assert Credentials(home, home["HOME"]).carried("another", origin.SECTION, "") == ""
 
 
+def recorded(key_origin: str, **headers: str) -> RecordedProxy:
+    return RecordedProxy(
+        provider="litellm", tls=False, host="proxy.example", port=80, prefix="", loopback=False, identify=False,
+        took=0.0, via="", key_origin=key_origin, headers=headers, served=True, body=b"",
+    )  # fmt: skip
+
+
+def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str]) -> None:
+    parsed(home, {"baseURL": URL, "headers": {"X": "x", "authorization": "Basic me"}}, {})
+    credentials = Credentials({**home, "K": "sk"}, home["HOME"])
+    made = {
+        "key": recorded("environment K"),
+        "no key": recorded(origin.NOWHERE, X="headers"),
+        "both": recorded("environment K", X="headers"),
+        "a header in its place": recorded("environment K", authorization="headers"),
+        "a key that is gone": recorded("environment L"),
+        "a header that is gone": recorded("environment K", Y="headers"),
+    }
+    assert {what: credentials.headers(proxy) for what, proxy in made.items()} == {
+        "key": {"Authorization": "Bearer sk"},
+        "no key": {"X": "x"},
+        "both": {"Authorization": "Bearer sk", "X": "x"},
+        "a header in its place": {"authorization": "Basic me"},
+        "a key that is gone": None,
+        "a header that is gone": None,
+    }
+
+
 @pytest.mark.parametrize("text", ["[]", '{"provider": []}', '{"provider": {"litellm": 5}}', "5"])
 def test_a_launch_finds_no_key_where_there_is_no_section(text: str, home: dict[str, str]) -> None:
     write(Path(home["HOME"], ".config/opencode/opencode.json"), text)
@@ -202,13 +237,46 @@ def test_a_section_s_headers_are(what: str, home: dict[str, str]) -> None:
     assert all(header.value not in header.written for header in headers if header.variable)
 
 
-def test_headers_below_the_layer_of_the_address_are_left_out(home: dict[str, str]) -> None:
-    below = {"customHeaders": {"X-Below": "below"}, "tags": ["below"]}
+def test_tags_are_repeated_as_they_stand_unless_nobody_could_read_them_elsewhere(home: dict[str, str]) -> None:
+    folder = Path(home["HOME"], "a}b")
+    write(folder / "tag", "blue")
+    said = {"provider": {"litellm": {"options": {"baseURL": URL, "tags": ["department-{env:A}"]}}}}
+    found = {}
+    for name in ("{env:A}", "{file:./tag}"):
+        said["provider"]["litellm"]["options"]["tags"] = ["department", name]
+        file = write(folder / "mine.json", said)
+        environment = {**home, "OPENCODE_CONFIG": str(file), "A": "green"}
+        (proxy,) = sections.parse(environment, configuration.read(environment, home["HOME"])).proxies
+        (header,) = proxy.headers
+        found[header.value] = (type(header.written), header.written, header.variable)
+    carried = found["department,blue"][2]
+    assert found == {
+        "department,green": (Live, "department,{env:A}", None),
+        "department,blue": (Live, f"{{env:{carried}}}", carried),
+    }
+    assert carried
+
+
+def test_a_path_with_a_brace_is_no_reference() -> None:
+    tokens = {"{file:/a}": True, "{file:/a}b}": False, "{file:{env:HOME}/a}": True}
+    assert {token: keys.is_reference(Live(token, ("", token, ""))) for token in tokens} == tokens
+
+
+def test_headers_below_the_layer_of_the_address_are_not_sent_and_who_sends_them_is_said(home: dict[str, str]) -> None:
+    below = {"customHeaders": {"X-Below": "below"}, "tags": ["below"], "headers": {"X-Own": "own"}}
     above = {"baseURL": URL, "customHeaders": {"X-Above": "above"}}
-    settings = parsed(
-        home, below, {}, OPENCODE_CONFIG_CONTENT=json.dumps({"provider": {"litellm": {"options": above}}})
-    )
+    upper = write(Path(home["HOME"], "upper.json"), {"provider": {"litellm": {"options": above}}})
+    settings = parsed(home, below, {}, OPENCODE_CONFIG=str(upper))
     assert [header.name for header in settings.proxies[0].headers] == ["X-Above"]
+    place = f" of provider litellm in {home['HOME']}/.config/opencode/opencode.json"
+    why = f"is not sent by us, because a stronger configuration in {upper} names the address"
+    repeat = "repeat it there if it is meant for that address"
+    assert settings.warnings == (
+        f"options.customHeaders.X-Below{place} {why}: {repeat}",
+        f"options.headers.X-Own{place} {why}. opencode itself does send it there:"
+        f" {repeat}, else write it under customHeaders, which opencode does not send",
+        f"options.tags{place} {why}: {repeat}",
+    )
 
 
 LONG = "x" * 300

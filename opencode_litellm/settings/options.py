@@ -82,15 +82,26 @@ class Options:
                     self.warn((option, name), "is not used", remedy)
                     continue
                 if self._rank(option, name) < address:
-                    remedy = "repeat it there if it is meant for that address"
-                    self.warn((option, name), "is left out, because a stronger configuration names the address", remedy)
+                    self._warn_of_another_address(option, name)
                     continue
                 as_written = mapping(self.written.get(option)).get(name, text)
                 headers[name.lower()] = self._header(option, name, text, as_written)
         tags = self._tags()
-        if tags is not None and self._rank(TAGS) >= address:
+        if tags is not None and self._rank(TAGS) < address:
+            self._warn_of_another_address(TAGS)
+        elif tags is not None:
             headers.setdefault(TAGS_HEADER, tags)
         return tuple(headers[name] for name in sorted(headers))
+
+    def _warn_of_another_address(self, *names: str) -> None:
+        """Say that a header stands below the layer that names the address, and who sends it there nevertheless."""
+        named = self.place("options", "baseURL") or self.place("api")
+        problem = f"is not sent by us, because a stronger configuration{named} names the address"
+        remedy = "repeat it there if it is meant for that address"
+        if names[0] == "headers":  # opencode 1.18 merges the sections, and sends these itself
+            problem = f"{problem}. opencode itself does send it there"
+            remedy = f"{remedy}, else write it under customHeaders, which opencode does not send"
+        self.warn(names, problem, remedy)
 
     @property
     def only(self) -> bool:
