@@ -77,7 +77,7 @@ lowest newest: $(TESTS)
 	@.venv/bin/uv pip install --quiet --python .tools/$@ pytest pytest-xdist hypothesis python-dotenv pyyaml
 	@.tools/$@/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)
 
-mutants: setup
+mutants: $(TESTS)
 	@.venv/bin/python tests/mutants.py $(ARGS)
 
 bench: setup

@@ -1,113 +1,178 @@
 """``make mutants``: does a test fail when a rule is missing? One condition at a time is always true, or always false.
 
-It tries the modules that decide to whom a key goes and what enters the payload, in copies of this folder, and prints
-each change that no test noticed. The tests of a module are in stages: the quick ones notice most.
+It tries the modules that decide to whom a key goes and what enters the payload. First all quick tests run once, in
+copies of this folder where each such condition says which tests could tell the difference. Then each mutant is tried
+against those tests alone, the quickest first, in a fork of a pytest that has collected them.
+
+`tests/equivalent.txt` names the mutants that change nothing that anybody could see, and says why.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import importlib
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import venv
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 PROJECT = Path(__file__).resolve().parents[1]
-PATIENCE = 900  # seconds for one stage; a condition that is always true may be a loop without end
+EQUIVALENT = Path(__file__).with_name("equivalent.txt")
+MODULES = (
+    "settings/keys.py",
+    "settings/options.py",
+    "settings/sections.py",
+    "proxies.py",
+    "litellm/listeners.py",
+    "launch/credentials.py",
+    "launch/handover.py",
+    "opencode/delivery.py",
+    "opencode/payload.py",
+    "models/visibility.py",
+    "models/routing.py",
+    "models/catalog.py",
+)
+CASES = "120"  # of the hunt
+TASK = "MUTANTS_TASK"  # the variable that tells the plugin in pytest what to do: the path of a file
 
-_MODELS = "test_payload.py test_routing.py test_catalog.py test_naming.py"
-_SETTINGS = "test_settings.py test_delivery.py test_discovery.py test_configuration.py test_messages.py"
-WHOM = (_MODELS, _SETTINGS, "test_hunt.py")
-WHAT = (_MODELS, f"test_listing.py {_SETTINGS}")
-MODULES = {
-    "settings/keys.py": WHOM,
-    "settings/options.py": WHOM,
-    "settings/sections.py": WHOM,
-    "proxies.py": WHOM,
-    "litellm/listeners.py": ("test_security.py -k another_user",),
-    "launch/credentials.py": WHOM,
-    "launch/handover.py": WHOM,
-    "opencode/delivery.py": WHOM,
-    "opencode/payload.py": WHOM,
-    "models/visibility.py": WHAT,
-    "models/routing.py": WHAT,
-    "models/catalog.py": WHAT,
-}
+# What the changed modules call: it decides for the mutant at hand, and notes which others would have made a difference.
+# The state is read anew in every process, also in a fork, as one pytest tries many mutants.
+_DECISION = '''
+import contextlib, os
+
+_STATE, _SEEN = (os.path.join(os.path.dirname(__file__), "mutation." + name) for name in ("state", "seen"))
+_active = None
+_noted = set()
+
+def forget():
+    global _active
+    _active = None
+    _noted.clear()
+
+os.register_at_fork(after_in_child=forget)
+
+def decided(value, mutants, last):
+    global _active
+    if _active is None:
+        with open(_STATE) as file:
+            _active = int(file.read())
+        if _active > 0:
+            import resource
+            resource.setrlimit(resource.RLIMIT_CPU, (120, 120))  # it may be a loop without end
+    for number, becomes in mutants:
+        if number == _active:
+            return becomes
+        if _active < 0 and number not in _noted and (value is not becomes if last else bool(value) is not becomes):
+            _noted.add(number)
+            file = os.open(_SEEN, os.O_WRONLY | os.O_APPEND)
+            os.write(file, b"%d\\n" % number)
+            os.close(file)
+    return value
+'''
+_WATCH, _PLAIN = -1, 0
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A text in a module, and what stands in its place; ``start`` and ``end`` are byte offsets."""
+    """A condition in a module, as it is written, and what it always is."""
 
+    number: int
     module: str
     line: int
-    start: int
-    end: int
-    becomes: str
+    function: str
+    text: str
+    becomes: bool
 
-    def source(self, original: bytes) -> bytes:
-        """Return the module's text with the change."""
-        return original[: self.start] + self.becomes.encode() + original[self.end :]
-
-    def shown(self, original: bytes) -> str:
-        """Return the change for a reader."""
-        text = " ".join(original[self.start : self.end].decode().split())
-        return f"{self.module}:{self.line}: {text} -> {self.becomes}"
+    def __str__(self) -> str:
+        """Say it for a reader, and for `tests/equivalent.txt`."""
+        return f"{self.module} {self.function}: {self.text} -> {self.becomes}"
 
 
-def mutants(module: str) -> list[Mutant]:
-    """Return every mutant of a module."""
-    source = (PROJECT / "opencode_litellm" / module).read_bytes()
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    found = []
-    for node, becomes in _changes(ast.parse(source)):
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        start = starts[node.lineno - 1] + node.col_offset
-        found.append(Mutant(module, node.lineno, start, starts[node.end_lineno - 1] + node.end_col_offset, becomes))
-    return found
+def mutants(module: str, first: int) -> tuple[list[Mutant], str]:
+    """Return every mutant of a module, numbered from ``first``, and its source with all of them, asleep."""
+    source = (PROJECT / "opencode_litellm" / module).read_text()
+    tree = ast.parse(source)
+    found: list[Mutant] = []
+    wrapped: dict[ast.expr, tuple[list[tuple[int, bool]], bool]] = {}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for node, becomes, last in _changes(tree):
+        function = next((each.name for each in reversed(functions) if node in set(ast.walk(each))), "module")
+        text = " ".join((ast.get_source_segment(source, node) or "").split())
+        found.append(Mutant(first + len(found), module, node.lineno, function, text, becomes))
+        wrapped.setdefault(node, ([], last))[0].append((found[-1].number, becomes))
+
+    class Wrapping(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> Any:
+            changed = self.generic_visit(node)
+            if not isinstance(node, ast.expr) or node not in wrapped:
+                return changed
+            arguments = [ast.Constant(value) for value in wrapped[node]]
+            return ast.Call(ast.Name("_decided", ast.Load()), [changed, *arguments], [])
+
+    tree = Wrapping().visit(tree)
+    ours = ast.parse("from opencode_litellm.mutation import decided as _decided").body
+    after = 1 + max(index for index, node in enumerate(tree.body[:2]) if _is_first(node))
+    tree.body[after:after] = ours
+    return found, ast.unparse(ast.fix_missing_locations(tree))
 
 
-def _changes(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+def _is_first(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+
+
+def _changes(tree: ast.AST) -> Iterator[tuple[ast.expr, bool, bool]]:
+    """Yield conditions, what they become, and whether their value is more than a yes or no."""
     for node in ast.walk(tree):
         tests: list[ast.expr] = []
         if isinstance(node, ast.If | ast.While | ast.IfExp):
             tests = [node.test]
         elif isinstance(node, ast.comprehension):
             tests = node.ifs
+        elif isinstance(node, ast.match_case) and node.guard:
+            tests = [node.guard]
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Compare | ast.UnaryOp):
             tests = [node.value]
         elif isinstance(node, ast.BoolOp):
             # Without one of its parts.
-            yield from ((value, str(isinstance(node.op, ast.And))) for value in node.values)
+            for value in node.values:
+                yield value, isinstance(node.op, ast.And), value is node.values[-1]
         for test in tests:
             if not isinstance(test, ast.BoolOp) and not (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"):
-                yield test, "True"
-                yield test, "False"
+                yield test, True, False
+                yield test, False, False
 
 
 class Copy:
-    """A copy of this folder with a Python of its own, whose console scripts run the copy's code."""
+    """A copy of this folder with all mutants in it, and a Python of its own whose console scripts run the copy."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sources: dict[str, str]) -> None:
         self.folder = folder
         kept = shutil.ignore_patterns(".git", ".venv", ".tools", ".*_cache", ".hypothesis", "*.egg-info", "__pycache__")
         shutil.copytree(PROJECT, folder, ignore=kept, symlinks=True)
         (folder / ".tools").symlink_to(PROJECT / ".tools")
         (folder / "opencode_litellm/templates").symlink_to(folder / "templates")
+        for module, source in sources.items():
+            (folder / "opencode_litellm" / module).write_text(source)
+        (folder / "opencode_litellm/mutation.py").write_text(_DECISION)
+        for name in ("state", "seen"):
+            (folder / "opencode_litellm" / f"mutation.{name}").write_text(f"{_PLAIN}")
+            (folder / "opencode_litellm" / f"mutation.{name}").chmod(0o666)  # some tests are another user
         venv.create(folder / ".venv", with_pip=False)
         self.python = folder / ".venv/bin/python"
         packages = next((folder / ".venv/lib").glob("*/site-packages"))
@@ -120,66 +185,222 @@ class Copy:
             script.write_text("\n".join((*lines, f"sys.exit({start}())", "")))
             script.chmod(0o755)
 
-    def notices(self, tests: str) -> bool:
-        """Tell whether one of the tests fails."""
-        command = [self.python, "-m", "pytest", "-qq", "-x", "-p", "no:cacheprovider", "-m", "not real and not long"]
-        environment = {**os.environ, "HUNT_CASES": "60", "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                [*command, *tests.split()], cwd=self.folder / "tests", env=environment, stdin=subprocess.DEVNULL,
-                capture_output=True, check=False, timeout=PATIENCE,
+    def ordered(self, task: dict[str, Any], shown: Callable[[dict[str, Any]], None]) -> None:
+        """Let this module, as a plugin of pytest, do a task; call ``shown`` with each answer as it comes."""
+        (self.folder / "task").write_text(json.dumps({**task, "answers": str(self.folder / "answers")}))
+        (self.folder / "answers").write_text("")
+        command = [self.python, "-m", "pytest", "-qq", "-p", "mutants", "-p", "no:cacheprovider", "--tb=line"]
+        environment = {**os.environ, TASK: str(self.folder / "task"), "HUNT_CASES": CASES}
+        with (self.folder / "output").open("wb") as output, (self.folder / "answers").open() as answers:
+            process = subprocess.Popen(
+                command, cwd=self.folder / "tests", env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return True
-        return done.returncode != 0
+            ended = False
+            while not ended:
+                ended = process.poll() is not None
+                time.sleep(0 if ended else 0.2)
+                for line in answers:
+                    shown(json.loads(line))
+        if process.returncode:
+            raise SystemExit((self.folder / "output").read_text()[-5000:])
 
-    def tried(self, mutant: Mutant) -> int | None:
-        """Return the stage that notices a mutant; None when none does."""
-        file = self.folder / "opencode_litellm" / mutant.module
-        original = file.read_bytes()
-        try:
-            file.write_bytes(mutant.source(original))
-            stages = MODULES[mutant.module]
-            return next((stage for stage, tests in enumerate(stages, 1) if self.notices(tests)), None)
-        finally:
-            file.write_bytes(original)
+
+# From here to `main` is what runs in pytest.
+
+
+if TASK in os.environ:
+    import hypothesis
+
+    # No time for the shortest example, and the same examples with and without a mutant.
+    hypothesis.settings.register_profile(
+        "mutants", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None, derandomize=True,
+        deadline=None,
+    )  # fmt: skip
+    hypothesis.settings.load_profile("mutants")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the quick tests, and the hunt."""
+    items[:] = [
+        item
+        for item in items
+        if not item.get_closest_marker("real")
+        and (item.path.name == "test_hunt.py" or not item.get_closest_marker("long"))
+    ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Do the task in place of running all tests."""
+    task = json.loads(Path(os.environ[TASK]).read_text())
+    with open(task["answers"], "a") as answers:
+        for answer in _watched(session.items, task) if "part" in task else _tried(session.items, task):
+            print(json.dumps(answer), file=answers, flush=True)
+    return True
+
+
+def _state(number: int) -> None:
+    (PROJECT / "opencode_litellm/mutation.state").write_text(str(number))
+
+
+def _watched(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Run every so many-th file of tests, and yield for each test which mutants it could notice."""
+    files = sorted({item.path for item in items})
+    part, parts = task["part"]
+    mine = [item for item in items if files.index(item.path) % parts == part]
+    _state(_WATCH)
+    mutation = importlib.import_module("opencode_litellm.mutation")
+    seen = PROJECT / "opencode_litellm/mutation.seen"
+    for item, following in zip(mine, [*mine[1:], None], strict=True):
+        seen.write_text("")
+        mutation.forget()
+        began = time.monotonic()
+        failure = _run(item, following)
+        numbers = sorted({int(line) for line in seen.read_text().split()})
+        yield {"test": item.nodeid, "seconds": time.monotonic() - began, "failure": failure, "numbers": numbers}
+
+
+def _tried(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield for each mutant the test that fails with it, None when none does."""
+    from world import commands
+
+    commands._server()  # one for all forks
+    by_name = {item.nodeid: item for item in items}
+    for number, names, seconds in task["mutants"]:
+        _state(number)
+        began = time.monotonic()
+        by = _noticed([by_name[name] for name in names], 5 * seconds + 30)
+        yield {"number": number, "by": by, "seconds": time.monotonic() - began}
+
+
+def _noticed(items: list[pytest.Item], patience: float) -> str | None:
+    """Run tests in a fork until one fails, and return its name."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setsid()
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            if _run(item, following):
+                os.write(writing, item.nodeid.encode())
+                break
+        os._exit(0)
+    os.close(writing)
+    deadline = time.monotonic() + patience
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(reading)
+            return "it hangs"
+        time.sleep(0.01)
+    with os.fdopen(reading) as answer:
+        return answer.read() or None
+
+
+def _run(item: pytest.Item, following: pytest.Item | None) -> str | None:
+    from _pytest.runner import runtestprotocol
+
+    reports = runtestprotocol(item, log=False, nextitem=following)
+    return next((report.longreprtext or "?" for report in reports if report.failed), None)
 
 
 def main() -> int:
-    """Try the mutants, and return 1 when one survives."""
+    """Try the mutants, and return 1 when one survives that is not known to change nothing."""
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("modules", nargs="*", default=list(MODULES), help="such as settings/keys.py; all")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=int, default=1, help="only every so many-th")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one")
+    parser.add_argument("--seconds", type=float, default=60, help="of tests for one mutant, at most")
     asked = parser.parse_args()
-    chosen = [mutant for module in asked.modules for mutant in mutants(module)][asked.first :: asked.every]
-    survivors = 0
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.workers) as pool:
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(asked.workers):
-            copies.put(Copy(Path(folder, str(number))))
-        whole = copies.get()
-        for tests in {tests for module in asked.modules for tests in MODULES[module]}:
-            if whole.notices(tests):
-                print(f"without any change these fail already: {tests}")
-                return 2
-        copies.put(whole)
+    known = equivalent()
+    all_of_them: list[Mutant] = []
+    sources = {}
+    for module in asked.modules:
+        found, sources[module] = mutants(module, len(all_of_them) + 1)
+        all_of_them += found
+    chosen = [each for each in all_of_them if str(each) not in known][asked.first :: asked.every]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # some tests are another user
+        copies = [Copy(Path(folder, str(number)), sources) for number in range(asked.workers)]
+        began = time.monotonic()
+        tests = _watch(copies)
+        print(f"{len(tests)} tests, {time.monotonic() - began:.0f} s", flush=True)
+        results = _try(copies, chosen, tests, asked.seconds)
+    _report(all_of_them, chosen, results, known)
+    return any(result["by"] is None for result in results.values())
 
-        def one(mutant: Mutant) -> int | None:
-            copy = copies.get()
-            try:
-                return copy.tried(mutant)
-            finally:
-                copies.put(copy)
 
-        for mutant, stage in zip(chosen, pool.map(one, chosen), strict=True):
-            if stage is None:
-                survivors += 1
-                original = (PROJECT / "opencode_litellm" / mutant.module).read_bytes()
-                print(f"survives: {mutant.shown(original)}", flush=True)
-    print(f"{len(chosen)} mutants, {survivors} survive")
-    return bool(survivors)
+def equivalent() -> set[str]:
+    """Return the mutants that are known to change nothing: lines of a file, whose reasons are indented below."""
+    lines = EQUIVALENT.read_text().splitlines()
+    return {line for line in lines if line and not line.startswith((" ", "#"))}
+
+
+def _watch(copies: list[Copy]) -> list[dict[str, Any]]:
+    """Return the tests with what they could notice, the quickest first."""
+    tests: list[dict[str, Any]] = []
+
+    def shown(test: dict[str, Any]) -> None:
+        if test["failure"]:
+            print(f"left out, as it fails in a copy: {test['test']}\n  {test['failure'].splitlines()[-1]}", flush=True)
+        else:
+            tests.append(test)
+
+    _in_each(copies, [{"part": (number, len(copies))} for number in range(len(copies))], shown)
+    return sorted(tests, key=lambda test: float(test["seconds"]))
+
+
+def _try(copies: list[Copy], chosen: list[Mutant], tests: list[dict[str, Any]], limit: float) -> dict[int, Any]:
+    """Return by the mutants' numbers which test noticed them."""
+    able: dict[int, list[dict[str, Any]]] = {each.number: [] for each in chosen}
+    for test in tests:
+        for number in test["numbers"]:
+            if number in able:
+                able[number].append(test)
+    tasks: list[tuple[int, list[str], float]] = []
+    for number, each in able.items():
+        names, seconds = [], 0.0
+        for test in each:
+            if seconds + test["seconds"] < limit:
+                seconds += test["seconds"]
+                names.append(test["test"])
+        tasks.append((number, names, seconds))
+    results: dict[int, Any] = {}
+    by_number = {each.number: each for each in chosen}
+
+    def shown(result: dict[str, Any]) -> None:
+        number = result["number"]
+        results[number] = result
+        if result["by"] is None:
+            where = f"{by_number[number].module}:{by_number[number].line}"
+            of = f"{len(next(names for each, names, _ in tasks if each == number))} of {len(able[number])} tests"
+            print(f"survives {of}: {by_number[number]} ({where})", flush=True)
+
+    _in_each(copies, [{"mutants": tasks[number :: len(copies)]} for number in range(len(copies))], shown)
+    return results
+
+
+def _in_each(copies: list[Copy], tasks: Iterable[dict[str, Any]], shown: Callable[[dict[str, Any]], None]) -> None:
+    with ThreadPoolExecutor(len(copies)) as pool:
+        list(pool.map(lambda copy, task: copy.ordered(task, shown), copies, tasks))
+
+
+def _report(everyone: list[Mutant], chosen: list[Mutant], results: dict[int, Any], known: set[str]) -> None:
+    """Print a table: a line for each module."""
+    print(f"{'':24}{'mutants':>8}{'equivalent':>12}{'tried':>8}{'noticed':>9}{'survive':>9}")
+    rows: dict[str, Counter[str]] = {}
+    for each in everyone:
+        rows.setdefault(each.module, Counter()).update({"mutants": 1, "equivalent": str(each) in known})
+    for each in chosen:
+        noticed = results[each.number]["by"] is not None
+        rows[each.module].update({"tried": 1, "noticed": noticed, "survive": not noticed})
+    rows["all"] = sum(rows.values(), Counter())
+    for name, row in rows.items():
+        counts = (row[column] for column in ("mutants", "equivalent", "tried", "noticed", "survive"))
+        print("{:24}{:8}{:12}{:8}{:9}{:9}".format(name, *counts))
 
 
 if __name__ == "__main__":
