@@ -294,11 +294,11 @@ OPTIONS: dict[str, tuple[Mapping[str, Any], str]] = {
     ),
     "a variable of two": (
         {"baseURL": URL, "apiKey": "{env:SPACE}{env:M}"},
-        "apiKey IN is {env:SPACE}{env:M}, and M is not set: LITELLM_API_KEY is used instead: set M",
+        "apiKey IN is {env:SPACE}{env:M}, and M is not set, so LITELLM_API_KEY is used instead: set M",
     ),
     "two variables": (
         {"baseURL": URL, "apiKey": "{env:L}{env:M}"},
-        "apiKey IN is {env:L}{env:M}, and L and M are not set: LITELLM_API_KEY is used instead: set L",
+        "apiKey IN is {env:L}{env:M}, and L and M are not set, so LITELLM_API_KEY is used instead: set L",
     ),
 }  # fmt: skip
 
