@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from world import tools, wine
+from world.relay import Relay
 from world.stub import StubProxy
 
 from opencode_litellm import windows as native
@@ -349,6 +350,30 @@ except KeyboardInterrupt:
 def test_ctrl_c_does_not_wait_for_a_proxy(windows: Windows) -> None:
     (ended,) = windows.run(([wine.PYTHON, "-c", INTERRUPTED], {}))
     assert (ended.stdout, ended.stderr) == ("True\r\n", "")
+
+
+def test_variables_are_read_by_names_in_any_case(windows: Windows, stub_proxy: Callable[..., StubProxy]) -> None:
+    proxy = stub_proxy(["gpt-4o"], key="sk-right")
+    options = {"baseURL": f"http://litellm.example:{proxy.port}", "apiKey": "{env:my_key}"}
+    managed = windows.folder("data/opencode") / "opencode.json"
+    managed.write_text(json.dumps({"provider": {"litellm": {"options": options}}}))
+    shown = "import os\nprint('OPENCODE_CONFIG' in os.environ, os.environ['no_PROXY'])\n"
+    with Relay(proxy.port, http_proxy=True) as middleman:
+        user = on_path(npm(windows, shown), My_KEY="sk-right", no_Proxy="elsewhere", PROGRAMDATA=None)
+        user |= {"programData": wine.path(windows.root / "data"), "Http_Proxy": f"http://127.0.0.1:{middleman.port}"}
+        cold, warm, hidden = windows.run(
+            (["opencode-with-litellm", "run"], user),
+            (["opencode-with-litellm", "run"], user),
+            (["opencode-with-litellm", "run"], user | {"opencode_LITELLM_disable": "1"}),
+        )
+    assert [each.stderr for each in (cold, warm, hidden)] == [""] * 3
+    assert [each.stdout.split() for each in (cold, warm, hidden)] == [
+        ["True", "elsewhere"], ["True", "elsewhere"], ["False", "elsewhere"],
+    ]  # fmt: skip
+    assert proxy.paths().count("/v1/models") == 2
+    assert {each.headers["authorization"] for each in proxy.requests} == {"Bearer sk-right"}
+    asked = {head.split()[1] for head in middleman.heads if "/v1/models " in head}
+    assert asked == {options["baseURL"] + "/v1/models"}
 
 
 # Windows' resolver has ::1 before 127.0.0.1; two ports stand for the two addresses here.
