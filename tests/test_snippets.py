@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -332,6 +334,41 @@ LINTERS = [
     for shell in WITH_SNIPPET
     for linter in shell.linters
 ]
+
+
+# What bash 3.2 does not know, which macOS has as bash and as sh: a pattern, and a text that it is for.
+NEWER_THAN_BASH_3_2 = {
+    r"\$\{[^}]*@[A-Za-z]\}": "${name@Q}",
+    r"\$\{\w+(\^|,)": "${name^^}",
+    r"\$\{\w+:[^}]*:\s*-": "${name:1: -1}",
+    r"\$\{\w+\[-": "${names[-1]}",
+    r"\b(declare|local|typeset)\s+-\w*[Anglu]": "local -n name",
+    r"\blocal\s+-(\s|;|$)": "local -",
+    r"\b(coproc|mapfile|readarray)\b": "mapfile -t lines",
+    r"printf.*%\([^)]*\)T": "printf '%(%s)T'",
+    r"&>>|\|&|;;?&": "program &>> file",
+    r"\bwait\s+-\w*[np]": "wait -n",
+    r"\[\[[^\]]*-[vR]\s": "[[ -v name ]]",
+    r"\bBASHPID\b|\bEPOCH|\bSRANDOM\b|\bBASH_ARGV0\b": "$EPOCHSECONDS",
+    r"\{\w+\.\.\w+\.\.": "{1..9..2}",
+    r"\bread\b[^\n]*\s-\w*[iN]": "read -r -N 1",
+    r"\b(autocd|globstar|inherit_errexit|lastpipe|localvar_inherit)\b": "shopt -s globstar",
+    r"\{[A-Za-z_]\w*\}[<>]": "exec {file}>name",
+    r"\$'[^']*\\[uU]": r"$'\u00e9'",
+    # It knows this, but after `set -e` a program that fails behind `command` ends the script all the same.
+    r"\bcommand\s+(?!-)[^\n]*(&&|\|\|)": "command opencode && return",
+    r"(\b(if|until|while)|!)\s+\\?command\s+(?!-)": "if \\command opencode; then",
+}
+
+
+@pytest.mark.parametrize(("pattern", "example"), NEWER_THAN_BASH_3_2.items(), ids=NEWER_THAN_BASH_3_2.values())
+def test_bash_and_sh_are_given_nothing_that_is_newer_than_bash_3_2(pattern: str, example: str) -> None:
+    assert re.search(pattern, example)
+    emitted = [] if sys.platform == "win32" else [emission.shim().decode()]
+    for name in ("bash", "posix"):
+        emitted += [emission.snippet(name, "oc", {}), emission.startup(name, "oc", {})]
+        emitted.append(emission.assignments(name, {"A": "it's\n\x1b\u00e9", "B": None}, {}))
+    assert [text for text in emitted if re.search(pattern, text)] == []
 
 
 @every_command
