@@ -67,12 +67,19 @@ quick: $(TESTS)
 hunt: setup
 	@cd tests && ../.venv/bin/python -m hunt $(ARGS)
 
-# In an environment of its own; what only the tests need comes second, so that it raises nothing.
+# In an environment of its own; what only the tests need comes second, so that it raises nothing. The first Python that
+# runs is taken, also one of pyenv's.
 lowest: RESOLUTION := lowest-direct
+lowest: PYTHONS := 3.10 3.11 3.12 3.13 3.14
 newest: RESOLUTION := highest
+newest: PYTHONS := 3.14 3.13 3.12 3.11 3.10
 lowest newest: $(TESTS)
 	@.venv/bin/python $(PIP) install uv
-	@.venv/bin/python -m venv --clear .tools/$@
+	@for version in $(PYTHONS); do \
+	  for python in python$$version ~/.pyenv/versions/$$version.*/bin/python; do \
+	    if $$python -m venv --clear .tools/$@ 2>/dev/null; then $$python --version; exit; fi; \
+	  done; \
+	done; exit 1
 	@.venv/bin/uv pip install --quiet --python .tools/$@ --resolution $(RESOLUTION) --editable .
 	@.venv/bin/uv pip install --quiet --python .tools/$@ pytest pytest-xdist hypothesis python-dotenv pyyaml
 	@.tools/$@/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)

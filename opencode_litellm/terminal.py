@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _INVALID = 22  # EINVAL: Windows' word for a pipe that nobody reads any more
+_IN_ASCII = {ord("→"): "->", ord("…"): "..."}  # our own signs, where an encoding lacks some
 LONGEST_LINE = 1000  # characters; a proxy's error message must not flood the terminal
 
 
@@ -53,13 +54,8 @@ def emit(text: str) -> None:
     """
     if sys.stdout is None:
         raise UsageFailure("standard output is closed", "redirect it to a file or a pipe")
-    encoding = sys.stdout.encoding or "utf-8"
     try:
-        content = text.encode(encoding, "surrogateescape")
-    except UnicodeEncodeError:
-        content = text.encode(encoding, "backslashreplace")
-    try:
-        _send(sys.stdout, content)
+        _send(sys.stdout, _encoded(text, sys.stdout.encoding or "utf-8", "surrogateescape"))
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:
@@ -108,9 +104,16 @@ def _write(text: str, environment: Mapping[str, str], *, colour: str) -> None:
     try:
         if is_coloured(sys.stderr, environment):
             name = painted(name, colour)
-        _send(sys.stderr, f"{name} {plain(text)}\n".encode(sys.stderr.encoding or "ascii", "backslashreplace"))
+        _send(sys.stderr, _encoded(f"{name} {plain(text)}\n", sys.stderr.encoding or "ascii", "strict"))
     except (AttributeError, OSError, ValueError):
         pass  # standard error is closed or gone: there is nobody to tell
+
+
+def _encoded(text: str, encoding: str, errors: str) -> bytes:
+    try:
+        return text.encode(encoding, errors)
+    except UnicodeEncodeError:
+        return text.translate(_IN_ASCII).encode(encoding, "backslashreplace")
 
 
 def _send(stream: TextIO, content: bytes) -> None:

@@ -321,3 +321,6 @@ def test_refresh_names_ids_as_models_does(proxy: StubProxy, user: dict[str, str]
         "~ litellm/gpt-4o: context 128K → 64K",
         "2 models for opencode",
     ]
+    proxy.answer(MODEL_INFO, {"data": [{**row, "model_info": ROWS["gpt-4o"]}]})
+    told = run(["opencode-litellm", "refresh"], {**user, "PYTHONIOENCODING": "ascii"}).stdout
+    assert told.splitlines()[0] == "~ litellm/gpt-4o: context 64K -> 128K"
