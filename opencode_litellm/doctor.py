@@ -66,13 +66,13 @@ class Check:
 
 def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     """Check what a launch from ``folder`` would do, in the order in which it does it. This asks the proxies."""
-    untrimmed = list(variables.trimmed_keys(environment))
-    environment = variables.changed(environment, variables.trimmed_keys(environment))
+    trimmed = variables.trimmed_keys(environment)
+    environment = variables.changed(environment, trimmed)
     checks = [_ourselves(), _startup(environment), _templates(environment), _command(environment)]
     checks += [_shim(environment), _disabled(environment)]
     found, version = _opencode(environment)
     checks += [_cache(environment), _launches(environment, folder, version)]
-    checks += [_untrimmed(name) for name in untrimmed]
+    checks += [_untrimmed(name) for name in trimmed]
     try:
         configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
@@ -200,7 +200,7 @@ def _launches(environment: Mapping[str, str], folder: str, version: Version | No
     if entries and entries[0][1] == log.FAULT:
         place = Path(variables.state_folder(environment), "log")
         remedy = f"report it, with the details in {place}"
-        return Check("launches", WARNING, f"{finding}; the last one met a fault of ours", remedy, details=details)
+        return Check("launches", WARNING, f"{finding}; the last one met an internal error", remedy, details=details)
     return Check("launches", OK, finding, details=details)
 
 

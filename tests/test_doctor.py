@@ -180,7 +180,7 @@ def test_a_fault_of_ours_is_a_warning_until_the_next_launch(user: dict[str, str]
     assert details(user) == ["internal error: KeyError", "/a: one"]
     status, finding, remedy = doctor(user)[1]["launches"]
     assert (status, remedy) == ("warning", f"report it, with the details in {log}")
-    assert finding.endswith("; the last one met a fault of ours")
+    assert finding.endswith("; the last one met an internal error")
     launch(user)
     assert doctor(user)[1]["launches"][0] == "ok"
 
