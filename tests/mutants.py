@@ -268,11 +268,20 @@ def _tried(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[str,
 
     commands._server()  # one for all forks
     by_name = {item.nodeid: item for item in items}
-    for number, names, seconds in task["mutants"]:
+    noticing: dict[str, None] = {}  # what noticed others is likely to notice the next ones, the last first
+    for number, able in task["mutants"]:
         _state(number)
-        began = time.monotonic()
+        likely = [name for name in reversed(noticing) if name in able]
+        names, seconds = [], 0.0
+        for name in dict.fromkeys((*likely, *able)):
+            if seconds + able[name] < task["limit"]:
+                seconds += able[name]
+                names.append(name)
         by = _noticed([by_name[name] for name in names], 5 * seconds + 30)
-        yield {"number": number, "by": by, "seconds": time.monotonic() - began}
+        if by in able:
+            noticing.pop(by, None)
+            noticing[by] = None
+        yield {"number": number, "by": by, "of": [len(names), len(able)]}
 
 
 def _noticed(items: list[pytest.Item], patience: float) -> str | None:
@@ -313,7 +322,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=int, default=1, help="only every so many-th")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one")
-    parser.add_argument("--seconds", type=float, default=60, help="of tests for one mutant, at most")
+    parser.add_argument("--seconds", type=float, default=120, help="of tests for one mutant, at most")
     asked = parser.parse_args()
     known = equivalent()
     all_of_them: list[Mutant] = []
@@ -355,19 +364,12 @@ def _watch(copies: list[Copy]) -> list[dict[str, Any]]:
 
 def _try(copies: list[Copy], chosen: list[Mutant], tests: list[dict[str, Any]], limit: float) -> dict[int, Any]:
     """Return by the mutants' numbers which test noticed them."""
-    able: dict[int, list[dict[str, Any]]] = {each.number: [] for each in chosen}
+    able: dict[int, dict[str, float]] = {each.number: {} for each in chosen}
     for test in tests:
         for number in test["numbers"]:
             if number in able:
-                able[number].append(test)
-    tasks: list[tuple[int, list[str], float]] = []
-    for number, each in able.items():
-        names, seconds = [], 0.0
-        for test in each:
-            if seconds + test["seconds"] < limit:
-                seconds += test["seconds"]
-                names.append(test["test"])
-        tasks.append((number, names, seconds))
+                able[number][test["test"]] = test["seconds"]
+    tasks = list(able.items())
     results: dict[int, Any] = {}
     by_number = {each.number: each for each in chosen}
 
@@ -375,11 +377,12 @@ def _try(copies: list[Copy], chosen: list[Mutant], tests: list[dict[str, Any]], 
         number = result["number"]
         results[number] = result
         if result["by"] is None:
-            where = f"{by_number[number].module}:{by_number[number].line}"
-            of = f"{len(next(names for each, names, _ in tasks if each == number))} of {len(able[number])} tests"
-            print(f"survives {of}: {by_number[number]} ({where})", flush=True)
+            tried, all_of_them = result["of"]
+            line = by_number[number].line
+            print(f"survives {tried} of {all_of_them} tests: {by_number[number]} (line {line})", flush=True)
 
-    _in_each(copies, [{"mutants": tasks[number :: len(copies)]} for number in range(len(copies))], shown)
+    parts = [tasks[part :: len(copies)] for part in range(len(copies))]
+    _in_each(copies, [{"mutants": part, "limit": limit} for part in parts], shown)
     return results
 
 

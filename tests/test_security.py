@@ -22,7 +22,7 @@ from world.handover import ENV, EXEC, applied, asked, handed_over
 from world.home import stand_in
 from world.network import own_loopback
 from world.opencode import run
-from world.stub import IDENTITY, StubProxy
+from world.stub import IDENTITY, MODELS, StubProxy
 
 from opencode_litellm.litellm import listeners
 from opencode_litellm.shells.formats import FORMATS
@@ -416,6 +416,23 @@ def test_no_message_repeats_an_address_that_may_hold_a_secret(
         name, *rest = command.split()
         finished = run(["opencode-litellm", name, "--timeout", "0.5", "--verbose", *flags, *rest], environment, "/")
         assert SPOKEN not in finished.stdout + finished.stderr, (command, finished)
+
+
+@pytest.mark.parametrize("key", [SPOKEN, "qzj"])
+def test_a_redirect_to_a_server_named_after_the_key_is_not_repeated(
+    key: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    stand_in(environment)
+    proxies["a"].redirect(MODELS, f"http://{key.upper()}.example/v1/models")
+    environment |= {"LITELLM_API_KEY": key, "LITELLM_PROXY_URL": proxies["a"].url}
+    for command in COMMANDS:
+        name, *rest = command.split()
+        finished = run(["opencode-litellm", name, "--verbose", *rest], environment, "/")
+        assert "redirects to another server" in finished.stdout + finished.stderr, (command, finished)
+        assert key not in (finished.stdout + finished.stderr).lower(), (command, finished)
+    kept = [path.read_text() for path in Path(environment["XDG_STATE_HOME"]).rglob("*") if path.is_file()]
+    assert kept
+    assert key not in "".join(kept).lower()
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -152,7 +152,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
                         return response.status_code, _body(response, request)
-                    target = _followed(target, onward)
+                    target = _followed(target, onward, headers)
     except requests.exceptions.SSLError as error:
         raise _untrusted(url, _cause(error)) from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
@@ -303,9 +303,10 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
     return session
 
 
-def _followed(target: str, onward: str) -> str:
+def _followed(target: str, onward: str, headers: Mapping[str, str]) -> str:
     """Return where a redirect leads, or raise ProxyUnreachable when that is another server, or another scheme.
 
+    A server that has a secret of ``headers`` in its name is not named: messages are shown to others, and logged.
     Not from http to https either: opencode's POST would arrive there as a GET, and without its key.
     """
     from urllib.parse import urljoin  # rare
@@ -313,8 +314,11 @@ def _followed(target: str, onward: str) -> str:
     there = urljoin(target, onward)
     old, new = urlsplit(target), urlsplit(there)
     if (old.scheme, old.netloc) != (new.scheme, new.netloc):
+        secrets = [word for value in headers.values() for word in value.casefold().split()]
+        named = not any(secret in new.netloc.casefold() for secret in secrets)
         raise ProxyUnreachable(
-            f"{old.scheme}://{old.netloc} redirects to {new.scheme}://{new.netloc}, which is not followed because"
+            f"{old.scheme}://{old.netloc} redirects to {f'{new.scheme}://{new.netloc}' if named else 'another server'},"
+            " which is not followed because"
             " the key is not for others",
             "give the URL of the proxy itself",
         )
