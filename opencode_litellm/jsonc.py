@@ -22,8 +22,8 @@ ENV = re.compile(r"\{env:([^}]+)\}")
 FILE = re.compile(r"\{file:[^}]+\}")
 
 # opencode replaces variables first, so a path may be made of them: {file:{env:HOME}/key}.
-_TOKEN = re.compile(r"\{env:[^}]+\}|\{file:(?:\{env:[^}]+\}|[^}])+\}")
-_TOKENS = re.compile(f"({_TOKEN.pattern})")
+TOKEN = re.compile(r"\{env:[^}]+\}|\{file:(?:\{env:[^}]+\}|[^}])+\}")
+_TOKENS = re.compile(f"({TOKEN.pattern})")
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"?'
 _COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 # A comma straight after a bracket stays, for json to refuse: opencode takes [1,] but not [,].
@@ -113,13 +113,13 @@ def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None
     def placeholder(match: re.Match[str]) -> str:
         token = match.group()
         if token.startswith("{file:") and is_commented(text, match.start()):
-            return "{" + _TOKEN.sub(placeholder, token[1:])
+            return "{" + TOKEN.sub(placeholder, token[1:])
         keep, replacement = settle(token) if settle else (token, token)
         tokens.append(keep)
         replacements.append(replacement)
         return f"{mark}{len(tokens) - 1:08}"
 
-    marked = _TOKEN.sub(placeholder, text)
+    marked = TOKEN.sub(placeholder, text)
     if not tokens:
         return parse(text)
     place = re.compile(mark + r"(\d{8})")

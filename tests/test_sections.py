@@ -312,6 +312,21 @@ def test_an_option_that_cannot_be_meant_is_a_warning(what: str, home: dict[str, 
     assert warning.startswith(f"options.{expected}".replace(" IN", place))
 
 
+def test_a_warning_shows_what_is_written_not_what_a_variable_holds(home: dict[str, str]) -> None:
+    options = {
+        "only": "{env:S}", "litellm": "{env:S}", "transport": "{env:S}", "includeModels": {"a": "{env:S}"},
+        "modelCapabilities": {"a": {"supports_vison": "{env:S}"}}, "tags": {"a": "{env:S}"}, "customHeaders": "{env:S}",
+        "exclude_Models": "{env:S}",
+    }  # fmt: skip
+    warnings = parsed(home, {"baseURL": URL, **options}, {}, S=SECRET).warnings
+    assert len(warnings) == len(options)
+    assert SECRET not in str(warnings)
+    with pytest.raises(configuration.ConfigurationUnreadable) as failure:
+        parsed(home, {"baseURL": URL, "apiKey": "{file:{env:S}}"}, {}, S=SECRET)
+    assert SECRET not in str(failure.value)
+    assert "{file:{env:S}}: No such file or directory" in str(failure.value)
+
+
 def test_an_address_that_is_no_text_is_a_failure_with_its_place(home: dict[str, str]) -> None:
     (failure,) = parsed(home, {"baseURL": [URL]}, {}).failures
     file = f"{home['HOME']}/.config/opencode/opencode.json"

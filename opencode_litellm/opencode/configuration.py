@@ -233,20 +233,23 @@ class _Layer:
 
     def _substituted(self, text: str) -> str:
         """Return `text` as opencode has it when it begins to parse."""
+        # A message shows a path as it was written: what a variable holds may be a secret.
+        written = {self._with_variables(token): token for token in jsonc.TOKEN.findall(text) if jsonc.ENV.search(token)}
         text = self._with_variables(text)
 
         def contents(match: re.Match[str]) -> str:
             if jsonc.is_commented(text, match.start()):
                 return match.group()
             line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
-            return json.dumps(self._referenced(match.group(), f"{self.source}:{line}:{column}"))[1:-1]
+            place = f"{self.source}:{line}:{column}"
+            return json.dumps(self._referenced(match.group(), written.get(match.group()), place))[1:-1]
 
         return jsonc.FILE.sub(contents, text)
 
     def _with_variables(self, text: str) -> str:
         return jsonc.ENV.sub(lambda match: self.environment.get(match[1]) or "", text)
 
-    def _referenced(self, token: str, place: str) -> str:
+    def _referenced(self, token: str, written: str | None, place: str) -> str:
         path = token[len("{file:") : -1]
         if path.startswith("~/"):
             path = os.path.join(variables.home(self.environment), path[2:])
@@ -256,7 +259,7 @@ class _Layer:
             return _decoded(path).strip(_JAVASCRIPT_SPACE)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise _unreadable(place, f"{token}: {path}: {reason}") from error
+            raise _unreadable(place, f"{written or f'{token}: {path}'}: {reason}") from error
 
 
 def _aligned(resolved: JSON, written: JSON) -> JSON:

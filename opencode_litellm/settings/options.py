@@ -106,7 +106,7 @@ class Options:
     @property
     def only(self) -> bool:
         """Whether no provider but ours is wanted."""
-        return self._switch(OPTION_NAMES["only"])
+        return self.switch(OPTION_NAMES["only"])
 
     def _quoted(self, name: str) -> str:
         """Return an option for a warning as the user wrote it, which is not the key that a reference stands for."""
@@ -165,10 +165,11 @@ class Options:
             self.warn((name,), f"is {self._quoted(name)}, and only strings in it are used", "write a list of strings")
         return strings
 
-    def _switch(self, name: str) -> bool:
+    def switch(self, name: str) -> bool:
+        """Return whether an option is true, with a warning for what is neither true nor false."""
         value = self.resolved.get(name)
         if value is not None and not isinstance(value, bool):
-            self.warn((name,), f"is {quoted(value)}, so it has no effect", "write true or false, unquoted")
+            self.warn((name,), f"is {self._quoted(name)}, so it has no effect", "write true or false, unquoted")
         return value is True
 
     def _capabilities(self, name: str) -> Mapping[str, Mapping[str, object]]:
@@ -178,8 +179,9 @@ class Options:
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
             problem = f"is {self._quoted(name)}, and only objects in it are used"
             self.warn((name,), problem, 'map model ids to objects such as {"supports_vision": true}')
+        written = mapping(self.written.get(name))
         meaningless = [
-            f"{model}.{field} is {quoted(text)}"
+            f"{model}.{field} is {quoted(mapping(written.get(model)).get(field))}"
             for model, flags in usable.items()
             for field, text in flags.items()
             if text is not None and row_of(model, {field: text}) == row_of(model, {})
@@ -200,7 +202,7 @@ _READERS: dict[str, Callable[[Options, str], object]] = {
     "capabilities": Options._capabilities,
     "model": Options._strings,
     "small_model": Options._strings,
-    "only": Options._switch,
+    "only": Options.switch,
 }
 
 

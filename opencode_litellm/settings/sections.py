@@ -29,7 +29,7 @@ from opencode_litellm.proxies import (
     Wish,
 )
 from opencode_litellm.settings import keys
-from opencode_litellm.settings.options import Options, quoted
+from opencode_litellm.settings.options import Options
 from opencode_litellm.variables import (
     ANY_MODEL,
     DEFAULT_MODEL,
@@ -209,9 +209,7 @@ class _Reader:
         for provider in self._resolved:
             options = Options(provider, self._configuration, self._warn)
             for name in DECLARATIONS:
-                value = options.resolved.get(name, True)
-                if not isinstance(value, bool):
-                    options.warn((name,), f"is {quoted(value)}, so it has no effect", "write true or false, unquoted")
+                options.switch(name)
         siblings = {f"{provider}{SIBLING_SUFFIX}" for provider in [*ours, PROVIDER]}
         return sorted(provider for provider in ours if provider not in siblings) or [PROVIDER]
 
