@@ -70,7 +70,7 @@ CASES = [
     Case("endless", NOT_LITELLM, ("more than 8388608 bytes",), models(b" " * 2**16, endless=True)),
     # Not HTTP, not JSON, not a list.
     Case("not HTTP", NOT_LITELLM, ("does not speak HTTP",), everywhere(b"SSH-2.0-OpenSSH_9.2\r\n", raw=True)),
-    Case("hangs up", UNREACHABLE, ("cannot be reached", "check that the proxy is running"), everywhere(b"", raw=True)),
+    Case("hangs up", UNREACHABLE, ("cannot be reached", "that the proxy is running"), everywhere(b"", raw=True)),
     Case("HTML", NOT_LITELLM, NO_LIST, everywhere(HTML, content_type="text/html")),
     Case("nothing", NOT_LITELLM, NO_LIST, models(b"")),
     Case("half of it", NOT_LITELLM, NO_LIST, models(b'{"data":[{"id":"gpt-')),
@@ -169,7 +169,7 @@ def test_a_server_that_is_no_use_costs_a_line_and_a_status_and_never_opencode(
 
 def test_nobody_at_the_port_is_named_with_the_reason(home: dict[str, str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    says = (f"{url} cannot be reached", "check that the proxy is running", "Connection refused")
+    says = (f"{url} cannot be reached", "that the proxy is running", "Connection refused")
     check(Case("refused", UNREACHABLE, says, lambda _: None), url, home)
 
 
