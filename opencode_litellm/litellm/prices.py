@@ -98,5 +98,5 @@ def _per_million(per_token: object) -> float | None:
 
 
 def _whole(amounts: Sequence[float | None]) -> Price | None:
-    taken, given, cache_read, cache_write = amounts
-    return None if taken is None or given is None else Price(taken, given, cache_read, cache_write)
+    taken, given, *others = amounts
+    return None if taken is None or given is None else Price(taken, given, *others)
