@@ -61,6 +61,15 @@ class Facts:
     refused_efforts: tuple[str, ...] = ()
 
 
+# The fields of Facts that are abilities, and LiteLLM's names for them. What is not in here is not read.
+ABILITIES: Mapping[str, str] = {
+    name: f"supports_{name}"
+    for name in (
+        "vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning",
+    )
+}  # fmt: skip
+
+
 def listed(answer: object) -> tuple[Facts, ...] | None:
     """Parse the answer of ``/v1/models``; None, here and below, when LiteLLM would not answer like that."""
     rows = _rows(answer, lambda row: _facts(row.get("id"), row, {}))
@@ -145,11 +154,12 @@ def _facts(
     if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip() or not model.isprintable():
         return None
 
-    def flag(name: str) -> bool | None:
-        value = info.get(name)
-        value = params.get(name) if value is None else value
-        return value if isinstance(value, bool) else None
-
+    abilities: dict[str, Any] = {}
+    for name, told in ABILITIES.items():
+        value = info.get(told)
+        value = params.get(told) if value is None else value
+        if isinstance(value, bool):
+            abilities[name] = value
     supported = info.get("supported_openai_params")
     effort_flags = {**_effort_flags(params), **_effort_flags(info)}
     # What the plugin calls a list of some that are taken.
@@ -163,13 +173,7 @@ def _facts(
         # LiteLLM: max_tokens is the older name of max_output_tokens, not the size of the context.
         max_output_tokens=_limit(info.get("max_output_tokens")) or _limit(info.get("max_tokens")),
         prices=prices.parse(info),
-        vision=flag("supports_vision"),
-        pdf_input=flag("supports_pdf_input"),
-        audio_input=flag("supports_audio_input"),
-        video_input=flag("supports_video_input"),
-        audio_output=flag("supports_audio_output"),
-        function_calling=flag("supports_function_calling"),
-        reasoning=flag("supports_reasoning"),
+        **abilities,
         temperature=_parameter("temperature", supported),
         reasoning_effort=_parameter("reasoning_effort", supported),
         # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).

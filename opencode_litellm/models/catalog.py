@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from opencode_litellm.litellm import prices
-from opencode_litellm.litellm.facts import DEPLOYMENTS, GROUPS, Facts, row_of
+from opencode_litellm.litellm.facts import ABILITIES, DEPLOYMENTS, GROUPS, Facts, row_of
 from opencode_litellm.models import naming
 from opencode_litellm.models.routing import Route, is_openai_reasoning, named_like, route
 from opencode_litellm.models.visibility import CHAT_MODES, Reason, reason_hidden
@@ -40,8 +40,7 @@ _RESERVED = 32_000  # tokens
 # Families whose thinking has to be sent back to them in the field that LiteLLM gives it in.
 _INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
 
-_ABILITIES = ("vision", "pdf_input", "audio_input", "video_input", "audio_output", "function_calling", "reasoning")
-_NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(_ABILITIES)
+_NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(ABILITIES)
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
     modes = sorted({row.mode for row in rows if row.mode})
     providers = {row.litellm_provider for row in rows}
     abilities: dict[str, Any] = {
-        name: _every([getattr(row, name) for row in rows]) for name in (*_ABILITIES, "temperature", "reasoning_effort")
+        name: _every([getattr(row, name) for row in rows]) for name in (*ABILITIES, "temperature", "reasoning_effort")
     }
     return replace(
         rows[0],
