@@ -284,6 +284,12 @@ def headings(page: str) -> list[str]:
     return re.findall(r"(?m)^## (.+)$", (DOCS / page).read_text())
 
 
+def test_the_page_of_json_has_every_rule_that_hides_a_model() -> None:
+    rules = {text for call in calls(PACKAGE / "models/visibility.py", {"Reason"}) for text in call.first}
+    assert "excluded" in rules
+    assert rules - rows("json.md") == set()
+
+
 def test_troubleshooting_has_a_section_for_every_check_of_doctor() -> None:
     names = {text for call in calls(PACKAGE / "doctor.py", {"Check", "_failed", "_skipped"}) for text in call.first}
     # Some have the provider's name behind them, and three of these get theirs in a loop.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from world.opencode import Finished, run
 from world.stub import MODEL_INFO
 from world.terminal import Terminal
 
-from opencode_litellm import listing
+from opencode_litellm import cli, listing
 from opencode_litellm.listing import Entry
 from opencode_litellm.litellm.facts import row_of
 from opencode_litellm.models import catalog
@@ -79,6 +80,14 @@ def test_a_narrow_one_drops_columns_in_their_order(width: int, columns: str) -> 
     lines = table(width)
     assert lines[0].split() == columns.split()
     assert max(map(len, lines)) <= width
+
+
+def test_help_tells_the_order_in_which_columns_go() -> None:
+    shown = [table(width)[0].split() for width in range(120, 0, -1)]
+    gone = [title for wide, narrow in pairwise(shown) for title in wide if title not in narrow]
+    order = ", ".join(title.removesuffix("/M").lower() for title in gone)
+    told = " ".join(str(cli.opencode_litellm.commands["models"].help).split())
+    assert f"loses columns in this order: {order}." in told
 
 
 def test_a_name_is_cut_before_a_column_goes_but_never_an_id() -> None:

@@ -57,10 +57,7 @@ _SEPARATORS = "-_/."
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a model is hidden: ``rule`` is one of the words below, ``detail`` the pattern, mode or word that decided.
-
-    ``listed``, ``unusable``, ``excluded``, ``not included``, ``wildcard``, ``placeholder``, ``mode`` or ``name``.
-    """
+    """Why a model is hidden: ``rule`` is one of ``_SENTENCES``, ``detail`` the pattern, mode or word that decided."""
 
     rule: str
     detail: str = ""
