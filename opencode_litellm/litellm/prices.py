@@ -1,6 +1,7 @@
 """What a model costs: every rule about prices, from LiteLLM's fields to USD per million tokens.
 
-Pure. A new price is a field of :class:`Prices` and its name in ``_FIELDS``, in the same place.
+Pure. A new price is a field of :class:`Price`, two of :class:`Prices` and LiteLLM's name in ``_FIELDS``, each in the
+same place.
 """
 
 from __future__ import annotations

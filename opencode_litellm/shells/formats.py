@@ -54,9 +54,9 @@ class Shell:
 
     Its output is written in ``templates/<name>.j2``. ``word`` quotes a value so that exactly this value is read
     back, and raises UsageFailure for a value that it cannot write. ``programs`` are the names that the shell's
-    processes run under. A shell with a ``startup`` has a snippet for ``init`` in its template too. No command can
-    have one of the ``reserved`` names there, because they are keywords or because the snippet calls them. The regular
-    expression ``command`` matches all others.
+    processes run under; one that shellingham does not know is not detected. A shell with a ``startup`` has a snippet
+    for ``init`` in its template too. No command can have one of the ``reserved`` names there, because they are keywords
+    or because the snippet calls them. The regular expression ``command`` matches all others.
     """
 
     name: str
