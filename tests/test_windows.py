@@ -310,22 +310,24 @@ def test_the_shim_starts_opencode_through_us_and_without_us(windows: Windows) ->
     words = ["run", "a&echo b", "a>FILE", "%PATH%", "^", '"', "a\\", "", "grüße", "x" * 9000]
     user = on_path("", ".", first, ours, real, missing, OPENCODE_LITELLM_DISABLE="1")
     shim = first / "opencode.exe"
-    would, wrote, again, doctor, through, without, broken, alone, removed = windows.run(
-        ([*install, "--dry-run"], user),
-        (install, user),
+    would, wrote = windows.run(([*install, "--dry-run"], user), (install, user))
+    copy = windows.folder("copies") / "opencode-with-litellm.exe"
+    copy.write_bytes(shim.read_bytes())
+    again, doctor, through, without, broken, alone, copied, removed = windows.run(
         (install, user),
         ([*python, "doctor"], user),
         ([shim, *words], user),
         ([shim, *words], on_path("", ".", first, real)),
         ([shim, *words], user | {"PYTHONPATH": wine.path(missing)}),
         ([shim, *words], on_path("", ".", first, missing, ours, OPENCODE_LITELLM_DISABLE="1")),
+        ([copy, *words], on_path("", ".", first, copy.parent, real)),
         (["opencode-litellm", "uninstall"], user),
     )
     for verb, done in (("would write", would), ("wrote", wrote), ("unchanged", again), ("removed", removed)):
         assert f"{verb} {wine.path(shim)}" in done.stdout.splitlines(), done
     assert (wrote.status, wrote.stderr.count("opencode.exe")) == (0, 0)
     assert f"{wine.path(shim)}, the shim, comes first" in doctor.stdout
-    for ended in (through, without, broken):
+    for ended in (through, without, broken, copied):
         assert (ended.status, json.loads(ended.stdout)) == (CONTROL_C, words), ended
     assert (through.stderr, without.stderr) == ("", "")
     assert "No module named 'opencode_litellm'" in broken.stderr
