@@ -46,7 +46,8 @@ CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a lite
 
 
 # What programs ask directly although there is an HTTP proxy. Bun, and so opencode, takes the second before the first.
-NO_PROXY = ("NO_PROXY", "no_proxy")
+# On Windows the two are one.
+NO_PROXY = ("NO_PROXY",) if os.name == "nt" else ("NO_PROXY", "no_proxy")
 # What the user had there, a letter before it: "=" for a value, "-" for none.
 USER_NO_PROXY = {name: f"OPENCODE_LITELLM_WAS_{name}" for name in NO_PROXY}
 DIRECT = "OPENCODE_LITELLM_DIRECT"  # the hosts that a delivery added to both

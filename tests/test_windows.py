@@ -376,6 +376,12 @@ def test_variables_are_read_by_names_in_any_case(windows: Windows, stub_proxy: C
     assert {each.headers["authorization"] for each in proxy.requests} == {"Bearer sk-right"}
     asked = {head.split()[1] for head in middleman.heads if "/v1/models " in head}
     assert asked == {options["baseURL"] + "/v1/models"}
+    direct = {"OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": "sk-right", "no_Proxy": "elsewhere"}
+    (env,) = windows.run((["opencode-litellm", "env", "json"], direct))
+    given = json.loads(env.stdout)
+    (unset,) = windows.run((["opencode-litellm", "env", "json", "--unset"], direct | {"no_Proxy": None} | given))
+    assert (given["NO_PROXY"], json.loads(unset.stdout)["NO_PROXY"]) == ("elsewhere,127.0.0.1", "elsewhere")
+    assert len({name.upper() for name in given}) == len(given)
 
 
 # Windows' resolver has ::1 before 127.0.0.1; two ports stand for the two addresses here.

@@ -257,7 +257,7 @@ def _redirected(environment: Mapping[str, str]) -> Changes:
     for name in variables.NO_PROXY:
         old = environment.get(variables.USER_NO_PROXY[name], "-")
         users[name] = old[1:] if old.startswith("=") else None
-    made = _extended(users["no_proxy"] or users["NO_PROXY"] or "", added)
+    made = _extended(users.get("no_proxy") or users.get("NO_PROXY") or "", added)
     changes: Changes = {name: old for name, old in users.items() if environment.get(name) == made}
     return {**changes, **dict.fromkeys((variables.DIRECT, *variables.USER_NO_PROXY.values()))}
 
