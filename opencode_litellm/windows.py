@@ -183,6 +183,7 @@ def _named_by_line(line: str) -> tuple[str, str]:
     for start in _BY_NODE:
         if line.lower().startswith(start):
             interpreter, line = _NODE, line[len(start) :]
+            break
     for start in _HERE:
         if line.startswith(start):
             program, _, rest = line[len(start) :].partition('"')

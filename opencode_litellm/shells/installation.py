@@ -339,10 +339,12 @@ def is_shim(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            begin = file.read(_LARGEST_SHIM)
+            begin = file.read(1024)
+            if begin.startswith(b"MZ"):  # on Windows, where its text is at the end of the launcher
+                return startup.is_marked(file.read(_LARGEST_SHIM))
     except OSError:
         return False
-    return begin.startswith((b"#!", b"MZ")) and startup.is_marked(begin)
+    return begin.startswith(b"#!") and startup.is_marked(begin)
 
 
 def _read(path: str) -> bytes | None:
