@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import random
 import re
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ REFUSED = [
     ("// only a comment", 1, 18),
     ("[,]", 1, 2),
     ("{,}", 1, 2),
-    ("[1,,]", 1, 5),
+    ("[1,,]", 1, 3 if sys.version_info >= (3, 13) else 5),
     ("[1 2]", 1, 4),
     ('{"a": 1\n "b": 2}', 2, 2),
     ("{a: 1}", 1, 2),

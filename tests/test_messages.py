@@ -97,7 +97,9 @@ def test_an_option_with_a_mistake_in_its_name_is_told(
 
 
 def test_opencode_s_own_options_are_no_mistake(proxy: StubProxy, home: dict[str, str]) -> None:
-    configure(home, baseURL=proxy.url, timeout=1, chunkTimeout=1, setCacheKey=True, headers={}, organization="x")
+    times = dict.fromkeys(("timeout", "chunkTimeout", "headerTimeout"), 1)
+    words = dict.fromkeys(("enterpriseUrl", "name", "organization"), "x")
+    configure(home, baseURL=proxy.url, setCacheKey=True, headers={}, **times, **words)
     assert lines(tool(home, "config")) == []
 
 

@@ -17,7 +17,7 @@ from opencode_litellm.jsonc import Live
 from opencode_litellm.launch.credentials import Credentials
 from opencode_litellm.launch.record import RecordedProxy
 from opencode_litellm.opencode import configuration
-from opencode_litellm.proxies import Key, ProxyURL
+from opencode_litellm.proxies import Key, ModelOptions, ProxyURL
 from opencode_litellm.settings import keys, sections
 
 if TYPE_CHECKING:
@@ -277,6 +277,16 @@ def test_headers_below_the_layer_of_the_address_are_not_sent_and_who_sends_them_
         f" {repeat}, else write it under customHeaders, which opencode does not send",
         f"options.tags{place} {why}: {repeat}",
     )
+
+
+def test_an_address_in_api_is_named_where_a_header_stands_below_it(home: dict[str, str]) -> None:
+    upper = write(Path(home["HOME"], "upper.json"), {"provider": {"litellm": {"api": URL}}})
+    (warning,) = parsed(home, {"customHeaders": {"X": "x"}}, {}, OPENCODE_CONFIG=str(upper)).warnings
+    assert f"because a stronger configuration in {upper} names the address" in warning
+
+
+def test_a_section_that_says_nothing_more_has_the_usual_options(home: dict[str, str]) -> None:
+    assert parsed(home, {"baseURL": URL}, {}).proxies[0].options == ModelOptions()
 
 
 LONG = "x" * 300

@@ -27,8 +27,6 @@ RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
 TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# What opencode 1.18 and its packages read beside ours, as far as it looks like one of ours.
-_OPENCODE_OPTIONS = frozenset({"timeout", "chunkTimeout", "headerTimeout", "setCacheKey", "enterpriseUrl", "name"})
 _SIMILAR = 0.85  # how much of a name has to be the same: `exludeModels` is 0.96 of excludeModels
 _LONGEST_QUOTE = 200  # characters of a value in a warning
 
@@ -59,7 +57,7 @@ class Options:
 
         ours = {_bare(name): name for name in OUR_OPTIONS}
         for name in self.resolved:
-            if name in OUR_OPTIONS or name in _OPENCODE_OPTIONS:
+            if name in OUR_OPTIONS:
                 continue
             close = difflib.get_close_matches(_bare(name), ours, 1, _SIMILAR)
             if close:
