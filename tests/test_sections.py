@@ -279,6 +279,55 @@ def test_headers_below_the_layer_of_the_address_are_not_sent_and_who_sends_them_
     )
 
 
+SWITCHED_OFF = {
+    "left out": ({"enabled_providers": ["openai"]}, False),
+    "named": ({"enabled_providers": ["litellm"]}, True),
+    "disabled": ({"enabled_providers": ["litellm"], "disabled_providers": ["litellm"]}, False),
+    "another one disabled": ({"disabled_providers": ["openai"]}, True),
+    "no lists": ({"enabled_providers": "openai", "disabled_providers": "litellm"}, True),
+}
+
+
+@pytest.mark.parametrize("what", SWITCHED_OFF)
+def test_a_provider_that_opencode_leaves_out_is_a_failure(what: str, home: dict[str, str]) -> None:
+    inline, enabled = SWITCHED_OFF[what]
+    settings = parsed(home, {"baseURL": URL}, {}, OPENCODE_CONFIG_CONTENT=json.dumps(inline))
+    assert (len(settings.proxies), len(settings.failures)) == ((1, 0) if enabled else (0, 1))
+
+
+def test_a_flag_takes_the_section_at_its_address_or_the_usual_one_with_no_key_of_its_own(home: dict[str, str]) -> None:
+    configure(home, "litellm-corp", baseURL=URL, apiKey=SECRET)
+    found = {}
+    for flag in ("http://proxy.example:80/v1/", "http://other.example"):
+        environment = {**home, "OPENCODE_LITELLM_URL": flag}
+        (proxy,) = sections.parse(environment, configuration.read(environment, home["HOME"])).proxies
+        found[flag] = (proxy.provider, proxy.overrides, proxy.key.secret)
+    assert found == {
+        "http://proxy.example:80/v1/": ("litellm-corp", False, SECRET),
+        "http://other.example": ("litellm", True, ""),
+    }
+
+
+def test_variables_of_an_address_are_replaced_and_known(home: dict[str, str]) -> None:
+    named = {"env": ["K"]}
+    settings = parsed(home, {"baseURL": "http://${HOST}/${UNSET}"}, named, HOST="a.example")
+    assert settings.failures == ()
+    assert settings.proxies[0].url == ProxyURL.parse("http://a.example/${UNSET}")
+    assert settings.variables == {"HOST", "UNSET", "K"}
+    assert parsed(home, {"baseURL": URL, "apiKey": "k"}, named).variables == frozenset()
+    assert parsed(home, {"baseURL": 5}, named).variables == {"K"}
+
+
+@pytest.mark.parametrize(("key", "above"), [("{env:UNSET}", True), ("{env:SET}", False), ("literal", False)])
+def test_only_an_emptied_key_of_a_folder_has_to_be_beaten(key: str, above: bool, home: dict[str, str]) -> None:
+    folder = Path(home["HOME"], "folder")
+    write(folder / "opencode.json", {"provider": {"litellm": {"options": {"apiKey": key}}}})
+    configure(home, baseURL=URL)
+    environment = {**home, "LITELLM_API_KEY": "sk", "SET": "sk-set"}
+    (proxy,) = sections.parse(environment, configuration.read(environment, str(folder))).proxies
+    assert proxy.beats_project is above
+
+
 def test_an_address_in_api_is_named_where_a_header_stands_below_it(home: dict[str, str]) -> None:
     upper = write(Path(home["HOME"], "upper.json"), {"provider": {"litellm": {"api": URL}}})
     (warning,) = parsed(home, {"customHeaders": {"X": "x"}}, {}, OPENCODE_CONFIG=str(upper)).warnings
@@ -360,15 +409,6 @@ def test_only_counts_where_a_text_that_nobody_can_read_says_so(home: dict[str, s
     write(Path(home["HOME"], ".config/opencode/opencode.json"), '{"provider": {"litellm": {"options": {only: true}')
     read = configuration.read(home, home["HOME"], tolerant=True)
     assert sections.limits(home, read) == {"enabled_providers": ["litellm", "litellm-responses"]}
-
-
-def test_a_key_that_a_folder_empties_is_delivered_above_it(home: dict[str, str]) -> None:
-    folder = Path(home["HOME"], "folder")
-    write(folder / "opencode.json", {"provider": {"litellm": {"options": {"apiKey": "{env:UNSET}"}}}})
-    configure(home, baseURL=URL)
-    environment = {**home, "LITELLM_API_KEY": "sk"}
-    (proxy,) = sections.parse(environment, configuration.read(environment, str(folder))).proxies
-    assert (proxy.key.secret, proxy.beats_project, proxy.overrides) == ("sk", True, False)
 
 
 ADDRESSES = {
