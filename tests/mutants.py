@@ -235,6 +235,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Do the task in place of running all tests."""
     task = json.loads(Path(os.environ[TASK]).read_text())
+    # Here, not in each fork: pytest removes all but the last three folders that it made.
+    session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
     with open(task["answers"], "a") as answers:
         for answer in _watched(session.items, task) if "part" in task else _tried(session.items, task):
             print(json.dumps(answer), file=answers, flush=True)
