@@ -206,6 +206,11 @@ _POSIX_RESERVED = _words("""
     break case command continue do done elif else esac eval exec false fi for hash if in return set test then time
     true until while
 """)
+# xonsh 0.13: $(…) loses what a program prints, all or a part, where the machine is busy.
+_XONSH_LINE = (
+    'execx(__import__("subprocess").run(["opencode-litellm", "init", "xonsh"],'
+    " env=${...}.detype(), stdout=-1, text=True).stdout)"
+)
 _BASH_RESERVED = _POSIX_RESERVED | _words("builtin coproc function local select")
 
 FORMATS: Final[Mapping[str, Shell]] = {
@@ -295,7 +300,7 @@ FORMATS: Final[Mapping[str, Shell]] = {
             "xonsh",
             ascii,
             programs=frozenset({"xonsh"}),
-            startup=Startup("execx($(opencode-litellm init xonsh))", _xonsh_files),
+            startup=Startup(_XONSH_LINE, _xonsh_files),
             completion=Completion.TEMPLATE,
             reserved=frozenset(map(str.lower, keyword.kwlist)),
         ),

@@ -249,7 +249,8 @@ set-env EMPTY ''
 XONSH = SnippetShell(
     "xonsh",
     ("--no-rc",),
-    evaluate="execx($({command}))",
+    evaluate="execx(__import__('subprocess').check_output(__import__('shlex').split({command!r}),"
+    " env=${{...}}.detype(), text=True))",
     startup_file=".config/xonsh/rc.d/opencode-litellm.xsh",
     moved_startup_file="/config/xonsh/rc.d/opencode-litellm.xsh",
     interactive=("-i", "-c"),
