@@ -50,6 +50,8 @@ class Credentials:
             return value if can_be_referred_to(value) else None
         if key_origin == origin.SECTION:
             return (self.option(provider, "apiKey", "") or "").strip()
+        if key_origin != origin.STORED:
+            return None
         from opencode_litellm.settings import keys  # only for a key that opencode stores
 
         stored = keys.stored(self._environment, provider)
