@@ -13,7 +13,7 @@ END = b"# <<< opencode-litellm <<<"
 
 # An editor may have put a byte-order mark before the first mark, and a carriage return after each one.
 _MARK = re.compile(rb"^(?:\xef\xbb\xbf)?(?P<mark># (?P<kind>>>>|<<<) opencode-litellm(?![\w-]).*\n?)", re.MULTILINE)
-_OWN_LINE = re.compile(rb"""^[^#\n]*\bopencode-litellm(?:\.exe)?["']?[ \t]+init\b""", re.MULTILINE)
+_OWN_LINE = re.compile(rb"""^[^#\n]*\bopencode-litellm(?:\.exe)?["']?,?[ \t]+["']?init\b""", re.MULTILINE)
 
 
 class UnsafeToChange(UsageFailure):

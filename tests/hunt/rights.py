@@ -30,14 +30,15 @@ Right = tuple[str, str]  # who, and the text of the secret
 class Meaning:
     """A provider as a folder's layers add up: where it is, and which secrets it has.
 
-    ``rank`` is that of the layer that names the address, -1 for none. ``key`` is the text of its own key and
-    ``emptied`` tells that it has one that is empty, which nobody writes here. ``headers`` are those that opencode sends
-    by itself, ``custom`` those that only we know, each with the rank of its layer.
+    ``rank`` is that of the layer that names the address, -1 for none. ``key`` is the text of its own key, which is
+    named in ``env`` if it is ``by_env``. ``headers`` are those that opencode sends by itself, ``custom`` those that
+    only we know, each with the rank of its layer.
     """
 
     address: str | None
     rank: int
     key: str | None
+    by_env: bool
     headers: tuple[tuple[str, int], ...]
     custom: tuple[tuple[str, int], ...]
     responses: bool
@@ -62,6 +63,7 @@ def meaning(case: Case, folder: str, provider: str) -> Meaning | None:
         address=address,
         rank=rank,
         key=keyed[-1].secret("key") if keyed else None,
+        by_env=bool(keyed) and keyed[-1].key == "env",
         headers=tuple((one.secret("headers"), at) for at, one in said if one.headers),
         custom=tuple((one.secret("custom"), at) for at, one in said if one.custom),
         responses=any(one.responses for _, one in said),
@@ -88,8 +90,10 @@ def of_opencode(case: Case, folder: str, *, alone: bool) -> Iterator[Right]:
         ways = {where, COMPANY} if alone or provider == SIBLING else {where}
         for way in ways:
             yield from ((way, secret) for secret in _of_section(case, provider, said))
-        # A launch there would send this one: it is for every address that the user names without a key.
-        own = said.key or (provider == SIBLING and provider in case.stored)
+        # A launch there would send this one: it is for every address that the user names without a key. One in `env`
+        # counts for nothing beside a stored one, which opencode would send in its place.
+        is_stored = provider in case.stored
+        own = (said.key and not (said.by_env and is_stored)) or (provider == SIBLING and is_stored)
         if ENVIRONMENT_KEY in case.variables and where != VENDOR and not own:
             yield where, case.variables[ENVIRONMENT_KEY]
 
