@@ -2,7 +2,7 @@
 
 It tries the modules that decide to whom a key goes and what enters the payload. First all quick tests run once, in
 copies of this folder where each such condition says which tests could tell the difference. Then each mutant is tried
-against those tests alone, the quickest first, in a fork of a pytest that has collected them.
+against those tests alone, the quickest first. At the end each test that failed has to pass without a mutant.
 
 `tests/equivalent.txt` names the mutants that change nothing that anybody could see, and says why.
 """
@@ -23,14 +23,16 @@ import time
 import venv
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 PROJECT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
@@ -52,7 +54,7 @@ CASES = "120"  # of the hunt
 TASK = "MUTANTS_TASK"  # the variable that tells the plugin in pytest what to do: the path of a file
 
 # What the changed modules call: it decides for the mutant at hand, and notes which others would have made a difference.
-# The state is read anew in every process, also in a fork, as one pytest tries many mutants.
+# The state is read anew in every process, also in a fork.
 _DECISION = '''
 import contextlib, os
 
@@ -86,6 +88,7 @@ def decided(value, mutants, last):
     return value
 '''
 _WATCH, _PLAIN = -1, 0
+_HANGS = "it hangs"
 
 
 @dataclass(frozen=True)
@@ -185,24 +188,46 @@ class Copy:
             script.write_text("\n".join((*lines, f"sys.exit({start}())", "")))
             script.chmod(0o755)
 
-    def ordered(self, task: dict[str, Any], shown: Callable[[dict[str, Any]], None]) -> None:
-        """Let this module, as a plugin of pytest, do a task; call ``shown`` with each answer as it comes."""
-        (self.folder / "task").write_text(json.dumps({**task, "answers": str(self.folder / "answers")}))
-        (self.folder / "answers").write_text("")
-        command = [self.python, "-m", "pytest", "-qq", "-p", "mutants", "-p", "no:cacheprovider", "--tb=line"]
+    def watched(self, part: tuple[int, int], files: list[str] | None) -> list[dict[str, Any]]:
+        """Run one of so many parts of the tests, and return for each test which mutants it could notice."""
+        self._state(_WATCH)
+        self._pytest({"part": part, "files": files}, [])
+        return [json.loads(line) for line in self._answers.read_text().splitlines()]
+
+    def failing(self, number: int, tests: Sequence[str], patience: float) -> str | None:
+        """Return which of ``tests`` is the first to fail with a mutant, None for none."""
+        self._state(number)
+        try:
+            self._pytest({}, ["-x", *tests], patience)
+        except subprocess.TimeoutExpired:
+            return _HANGS
+        return self._answers.read_text().partition("\n")[0] or None
+
+    def _state(self, number: int) -> None:
+        (self.folder / "opencode_litellm/mutation.state").write_text(str(number))
+
+    @property
+    def _answers(self) -> Path:
+        return self.folder / "answers"
+
+    def _pytest(self, task: dict[str, Any], arguments: Sequence[str], patience: float | None = None) -> None:
+        """Run pytest with this module as a plugin, which writes what it finds to ``answers``."""
+        (self.folder / "task").write_text(json.dumps({**task, "answers": str(self._answers)}))
+        self._answers.write_text("")
+        start = "import sys; sys.path.insert(0, 'tests'); import pytest; sys.exit(pytest.main())"
+        command = [self.python, "-c", start, "-qq", "-p", "mutants", "-p", "no:cacheprovider", "--tb=line"]
         environment = {**os.environ, TASK: str(self.folder / "task"), "HUNT_CASES": CASES}
-        with (self.folder / "output").open("wb") as output, (self.folder / "answers").open() as answers:
+        with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=self.folder / "tests", env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*command, *arguments], cwd=self.folder, env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
-            ended = False
-            while not ended:
-                ended = process.poll() is not None
-                time.sleep(0 if ended else 0.2)
-                for line in answers:
-                    shown(json.loads(line))
-        if process.returncode:
+            try:
+                status = process.wait(patience)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        if status not in (0, 1):
             raise SystemExit((self.folder / "output").read_text()[-5000:])
 
 
@@ -232,19 +257,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Do the task in place of running all tests."""
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Watch the tests, in place of only running them, if that is the task."""
     task = json.loads(Path(os.environ[TASK]).read_text())
-    # Here, not in each fork: pytest removes all but the last three folders that it made.
-    session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    if "part" not in task:
+        return None
     with open(task["answers"], "a") as answers:
-        for answer in _watched(session.items, task) if "part" in task else _tried(session.items, task):
-            print(json.dumps(answer), file=answers, flush=True)
+        for answer in _watched(session.items, task):
+            print(json.dumps(answer), file=answers)
     return True
 
 
-def _state(number: int) -> None:
-    (PROJECT / "opencode_litellm/mutation.state").write_text(str(number))
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write down what fails."""
+    task = json.loads(Path(os.environ[TASK]).read_text())
+    if report.failed and "part" not in task:
+        with open(task["answers"], "a") as answers:
+            print(report.nodeid, file=answers)
 
 
 def _watched(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -252,7 +281,6 @@ def _watched(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[st
     files = sorted({item.path for item in items if item.path.name in (task["files"] or [item.path.name])})
     part, parts = task["part"]
     mine = [item for item in items if item.path in files[part::parts]]
-    _state(_WATCH)
     mutation = importlib.import_module("opencode_litellm.mutation")
     seen = PROJECT / "opencode_litellm/mutation.seen"
     for item, following in zip(mine, [*mine[1:], None], strict=True):
@@ -262,60 +290,6 @@ def _watched(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[st
         failure = _run(item, following)
         numbers = sorted({int(line) for line in seen.read_text().split()})
         yield {"test": item.nodeid, "seconds": time.monotonic() - began, "failure": failure, "numbers": numbers}
-
-
-def _tried(items: list[pytest.Item], task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield for each mutant the test that fails with it, None when none does."""
-    from world import commands
-
-    commands._server()  # one for all forks
-    by_name = {item.nodeid: item for item in items}
-    noticing: dict[str, None] = {}  # what noticed others is likely to notice the next ones, the last first
-    for number, able in task["mutants"]:
-        _state(number)
-        likely = [name for name in reversed(noticing) if name in able]
-        names, seconds = [], 0.0
-        for name in dict.fromkeys((*likely, *able)):
-            if seconds + able[name] < task["limit"]:
-                seconds += able[name]
-                names.append(name)
-        by = _noticed([by_name[name] for name in names], 5 * seconds + 30)
-        while by in able:
-            # A test that fails in a fork without any mutant as well, or now and then, proves nothing.
-            _state(_PLAIN)
-            if _noticed([by_name[by]], 5 * able[by] + 30) is None:
-                break
-            names = names[names.index(by) + 1 :]
-            _state(number)
-            by = _noticed([by_name[name] for name in names], 5 * seconds + 30)
-        if by in able:
-            noticing.pop(by, None)
-            noticing[by] = None
-        yield {"number": number, "by": by, "of": [len(names), len(able)]}
-
-
-def _noticed(items: list[pytest.Item], patience: float) -> str | None:
-    """Run tests in a fork until one fails, and return its name."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.setsid()
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            if _run(item, following):
-                os.write(writing, item.nodeid.encode())
-                break
-        os._exit(0)
-    os.close(writing)
-    deadline = time.monotonic() + patience
-    while not os.waitpid(child, os.WNOHANG)[0]:
-        if time.monotonic() > deadline:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            os.close(reading)
-            return "it hangs"
-        time.sleep(0.01)
-    with os.fdopen(reading) as answer:
-        return answer.read() or None
 
 
 def _run(item: pytest.Item, following: pytest.Item | None) -> str | None:
@@ -350,7 +324,7 @@ def main() -> int:
         print(f"{len(tests)} tests, {time.monotonic() - began:.0f} s", flush=True)
         results = _try(copies, chosen, tests, asked.seconds)
     _report(all_of_them, chosen, results, known)
-    return any(result["by"] is None for result in results.values())
+    return None in results.values()
 
 
 def equivalent() -> set[str]:
@@ -361,57 +335,84 @@ def equivalent() -> set[str]:
 
 def _watch(copies: list[Copy], files: list[str] | None) -> list[dict[str, Any]]:
     """Return the tests with what they could notice, the quickest first."""
-    tests: list[dict[str, Any]] = []
-
-    def shown(test: dict[str, Any]) -> None:
+    parts = [(number, len(copies)) for number in range(len(copies))]
+    with ThreadPoolExecutor(len(copies)) as pool:
+        done = list(pool.map(lambda copy, part: copy.watched(part, files), copies, parts))
+    tests = [test for part in done for test in part]
+    for test in tests:
         if test["failure"]:
             print(f"left out, as it fails in a copy: {test['test']}\n  {test['failure'].splitlines()[-1]}", flush=True)
-        else:
-            tests.append(test)
-
-    parts = [(number, len(copies)) for number in range(len(copies))]
-    _in_each(copies, [{"part": part, "files": files} for part in parts], shown)
-    return sorted(tests, key=lambda test: float(test["seconds"]))
+    return sorted((test for test in tests if not test["failure"]), key=lambda test: float(test["seconds"]))
 
 
-def _try(copies: list[Copy], chosen: list[Mutant], tests: list[dict[str, Any]], limit: float) -> dict[int, Any]:
+def _try(copies: list[Copy], chosen: list[Mutant], tests: list[dict[str, Any]], limit: float) -> dict[int, str | None]:
     """Return by the mutants' numbers which test noticed them."""
     able: dict[int, dict[str, float]] = {each.number: {} for each in chosen}
     for test in tests:
         for number in test["numbers"]:
             if number in able:
                 able[number][test["test"]] = test["seconds"]
-    tasks = list(able.items())
-    results: dict[int, Any] = {}
-    by_number = {each.number: each for each in chosen}
+    idle = SimpleQueue[Copy]()
+    for copy in copies:
+        idle.put(copy)
+    noticing: dict[str, None] = {}  # what noticed others is likely to notice the next ones, the last first
+    sound: set[str] = set()
+    unsound: set[str] = set()
 
-    def shown(result: dict[str, Any]) -> None:
-        number = result["number"]
-        results[number] = result
-        if result["by"] is None:
-            tried, all_of_them = result["of"]
-            line = by_number[number].line
-            print(f"survives {tried} of {all_of_them} tests: {by_number[number]} (line {line})", flush=True)
+    def tried(mutant: Mutant) -> str | None:
+        seconds = {name: took for name, took in able[mutant.number].items() if name not in unsound}
+        likely = [name for name in reversed(list(noticing)) if name in seconds]
+        names = _within(limit, dict.fromkeys((*likely, *seconds)), seconds)
+        copy = idle.get()
+        by = copy.failing(mutant.number, names, 5 * limit) if names else None
+        idle.put(copy)
+        if by:
+            noticing.pop(by, None)
+            noticing[by] = None
+        else:
+            print(f"survives {len(names)} of {len(seconds)} tests: {mutant} (line {mutant.line})", flush=True)
+        return by
 
-    parts = [tasks[part :: len(copies)] for part in range(len(copies))]
-    _in_each(copies, [{"mutants": part, "limit": limit} for part in parts], shown)
+    def passes(test: str) -> bool:
+        copy = idle.get()
+        failing = copy.failing(_PLAIN, [test], 5 * limit)
+        idle.put(copy)
+        return failing is None
+
+    results: dict[int, str | None] = {}
+    again = chosen
+    with ThreadPoolExecutor(len(copies)) as pool:
+        while again:
+            results |= dict(zip([each.number for each in again], pool.map(tried, again), strict=True))
+            doubtful = sorted({by for by in results.values() if by and by != _HANGS} - sound - unsound)
+            verdicts = dict(zip(doubtful, pool.map(passes, doubtful), strict=True))
+            sound |= {test for test in doubtful if verdicts[test]}
+            unsound |= set(doubtful) - sound
+            again = [each for each in again if results[each.number] in unsound]
+            for each in again:
+                print(f"tried again, as this fails without a mutant too: {results[each.number]}", flush=True)
     return results
 
 
-def _in_each(copies: list[Copy], tasks: Iterable[dict[str, Any]], shown: Callable[[dict[str, Any]], None]) -> None:
-    with ThreadPoolExecutor(len(copies)) as pool:
-        list(pool.map(lambda copy, task: copy.ordered(task, shown), copies, tasks))
+def _within(limit: float, names: Iterable[str], seconds: dict[str, float]) -> list[str]:
+    """Return as many tests, in this order, as a limit has time for."""
+    chosen, left = [], limit
+    for name in names:
+        if seconds[name] < left:
+            left -= seconds[name]
+            chosen.append(name)
+    return chosen
 
 
-def _report(everyone: list[Mutant], chosen: list[Mutant], results: dict[int, Any], known: set[str]) -> None:
+def _report(everyone: list[Mutant], chosen: list[Mutant], results: dict[int, str | None], known: set[str]) -> None:
     """Print a table: a line for each module."""
     print(f"{'':24}{'mutants':>8}{'equivalent':>12}{'tried':>8}{'noticed':>9}{'survive':>9}")
     rows: dict[str, Counter[str]] = {}
     for each in everyone:
         rows.setdefault(each.module, Counter()).update({"mutants": 1, "equivalent": str(each) in known})
-    noticing = Counter(str(result["by"]).partition("::")[0] for result in results.values())
+    noticing = Counter(str(by).partition("::")[0] for by in results.values())
     for each in chosen:
-        noticed = results[each.number]["by"] is not None
+        noticed = results[each.number] is not None
         rows[each.module].update({"tried": 1, "noticed": noticed, "survive": not noticed})
     print("noticed by " + ", ".join(f"{test} {count}" for test, count in noticing.most_common(5)))
     rows["all"] = sum(rows.values(), Counter())
