@@ -10,6 +10,7 @@ import signal
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from world import tools, wine
 from world.home import end_inhabitants, make_home
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 # Ctrl-C is ignored in what a script starts with "&", and what is ignored stays so in all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no fault of a test's.
+hypothesis.settings.register_profile("patient", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Whoever asks for one of these starts a real program: not in `make quick`.
 REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo", "windows"}
