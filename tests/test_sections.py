@@ -430,3 +430,14 @@ def test_an_address_is(text: str) -> None:
 def test_what_no_url_can_hold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="characters that a URL cannot hold"):
         ProxyURL.parse(text)
+
+
+def test_the_administrator_s_address_is_taken_and_no_other_beside_it(home: dict[str, str], tmp_path: Path) -> None:
+    write(tmp_path / "managed/opencode.json", {"provider": {"litellm": {"options": {"baseURL": URL}}}})
+    managed = {"OPENCODE_TEST_MANAGED_CONFIG_DIR": str(tmp_path / "managed")}
+    (proxy,) = parsed(home, {}, {}, **managed).proxies
+    assert proxy.url == ProxyURL.parse(URL)
+    elsewhere = parsed(home, {}, {}, **managed, OPENCODE_LITELLM_URL="http://other.example")
+    assert elsewhere.proxies == ()
+    (failure,) = elsewhere.failures
+    assert "the administrator's configuration has an address for provider litellm" in str(failure)
