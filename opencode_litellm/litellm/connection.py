@@ -133,8 +133,8 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
     with _IMPORTING:
-        import requests  # 80 ms that only what is not plain pays
-        import urllib3
+        import urllib3  # 80 ms that only what is not plain pays
+        from requests import exceptions  # `requests.exceptions` is not there after an import that failed once
 
     url, headers = request.url, request.headers
     target = f"{url.root}{request.path}"
@@ -153,11 +153,11 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                     if onward is None:
                         return response.status_code, _body(response, request)
                     target = _followed(target, onward, headers)
-    except requests.exceptions.SSLError as error:
+    except exceptions.SSLError as error:
         raise _untrusted(url, _cause(error)) from error
-    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
+    except (exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise late(url) from error
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+    except (exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _cause(error)
         if not isinstance(cause, ConnectionRefusedError) and _speaks_tls(request):
             raise _wants_https(url) from error
