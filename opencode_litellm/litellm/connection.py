@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from opencode_litellm.proxies import ProxyURL
 
-# Threads that import requests at the same time can get it half made: its modules import each other in circles.
-_IMPORTING = threading.Lock()
 _UNINTERRUPTED = 0.2  # seconds; on Windows no Ctrl-C is noticed while a thread is waited for
 _MOST_REDIRECTS = 3
 _TLS_PATIENCE = 1.0  # seconds
@@ -132,7 +130,7 @@ def _get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
 def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
-    with _IMPORTING:
+    with trust.IMPORTING_REQUESTS:
         import urllib3  # 80 ms that only what is not plain pays
         from requests import exceptions  # `requests.exceptions` is not there after an import that failed once
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 
 TYPE_CHECKING = False
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+
+# Threads that import requests at the same time can get it half made: its modules import each other in circles.
+# From `_thread`, which every Python has loaded: a launch loads this module too.
+IMPORTING_REQUESTS = _thread.allocate_lock()
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -54,8 +59,11 @@ def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
 
     The choice is that of ``requests``, including ``NO_PROXY``.
     """
-    from requests.utils import get_environ_proxies, select_proxy  # a launch has it in its record
+    if not may_use_http_proxy(environment):
+        return ""
+    with IMPORTING_REQUESTS:
+        from requests.utils import get_environ_proxies, select_proxy  # a launch has it in its record
 
-    http_proxy = select_proxy(url, get_environ_proxies(url)) if may_use_http_proxy(environment) else None
+    http_proxy = select_proxy(url, get_environ_proxies(url))
     names = [spelling for name in _PROXY_VARIABLES for spelling in (name, name.upper())]
     return next((name for name in names if http_proxy and environment.get(name) == http_proxy), "")
