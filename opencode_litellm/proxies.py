@@ -203,10 +203,10 @@ class Section:
     ``plugin_place`` is the file that loads a plugin which adds models to whatever looks like a LiteLLM provider, empty
     without one.
     ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
-    ``sibling_root`` where the user sends it. ``local``: the address or the key stands in a layer that another folder
-    may not have; ``local_env``: so does the variable of the key. ``stored`` and ``sibling_stored`` tell that opencode
-    stores a key for ``X`` or ``X-responses``, which would be used. ``output`` is what an earlier output of ours, which
-    the project has, says of the provider.
+    ``sibling_root`` where the user sends it, empty for nowhere. ``local``: the address or the key stands in a layer
+    that another folder may not have; ``local_env``: so does the variable of the key. ``stored`` and ``sibling_stored``
+    tell that opencode stores a key for ``X`` or ``X-responses``, which would be used. ``output`` is what an earlier
+    output of ours, which the project has, says of the provider.
     """
 
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -216,7 +216,7 @@ class Section:
     any_name: bool = False
     plugin_place: str = ""
     sibling_hidden: bool = False
-    sibling_root: str | None = None
+    sibling_root: str = ""
     local: bool = False
     local_env: bool = False
     stored: bool = False
@@ -264,7 +264,7 @@ class Proxy:
     def sibling_is_elsewhere(self) -> bool:
         """Tell whether ``X-responses`` is a provider of the user's own, with an address of its own."""
         root = self.section.sibling_root
-        return root is not None and (self.url is None or root != self.url.root)
+        return bool(root) and (self.url is None or root != self.url.root)
 
     @property
     def listed_models(self) -> frozenset[str]:

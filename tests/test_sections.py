@@ -141,6 +141,15 @@ def test_a_stored_key_is(what: str, home: dict[str, str]) -> None:
     assert key_of(home, {"baseURL": URL}, {}, OPENCODE_AUTH_CONTENT=json.dumps(content)) == expected
 
 
+@pytest.mark.parametrize(("options", "stored"), [({}, True), ({"apiKey": "k"}, False), ({"baseURL": URL}, False)])
+def test_an_address_from_a_flag_gets_a_stored_key_where_the_section_says_nothing(
+    options: Mapping[str, Any], stored: bool, home: dict[str, str]
+) -> None:
+    auth = json.dumps({"litellm": {"type": "api", "key": SECRET}})
+    key = key_of(home, options, {}, OPENCODE_AUTH_CONTENT=auth, OPENCODE_LITELLM_URL="http://other.example")
+    assert key == (STORED if stored else NO_KEY)
+
+
 def test_the_file_of_stored_keys_counts_where_the_variable_is_no_json(home: dict[str, str]) -> None:
     file = write(Path(home["XDG_DATA_HOME"], "opencode/auth.json"), {"litellm": {"type": "api", "key": SECRET}})
     key = key_of(home, {"baseURL": URL}, {}, OPENCODE_AUTH_CONTENT="{")
@@ -308,6 +317,43 @@ def test_a_flag_takes_the_section_at_its_address_or_the_usual_one_with_no_key_of
     }
 
 
+def test_what_a_flag_takes_the_place_of_is_no_reason_for_a_warning(home: dict[str, str]) -> None:
+    unset = {"baseURL": "{env:UNSET}", "apiKey": "{env:UNSET}"}
+    elsewhere = parsed(home, unset, {}, LITELLM_API_KEY="sk", OPENCODE_LITELLM_URL="http://other.example")
+    assert elsewhere.warnings == ()
+
+
+def test_the_address_of_another_vendor_s_section_is_nothing_to_us(home: dict[str, str]) -> None:
+    configure(home, "openai", baseURL=URL, apiKey=SECRET)
+    (proxy,) = sections.parse(home, configuration.read(home, home["HOME"])).proxies
+    assert (proxy.provider, proxy.url, proxy.key.secret) == ("litellm", None, "")
+
+
+def test_who_says_where_the_proxy_is_has_a_name(home: dict[str, str]) -> None:
+    asked = [
+        parsed(home, options, section, **variables).proxies[0].url_source
+        for options, section, variables in (
+            ({"baseURL": URL}, {"api": "http://other.example"}, {}),
+            ({}, {"api": URL}, {}),
+            ({}, {}, {"LITELLM_PROXY_URL": URL}),
+            ({}, {}, {}),
+        )
+    ]
+    assert asked == [
+        "options.baseURL of provider litellm", "api of provider litellm", "LITELLM_PROXY_URL", "detection",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variables", "instead"), [({}, "a LiteLLM on this machine"), ({"LITELLM_PROXY_URL": URL}, "LITELLM_PROXY_URL")]
+)
+def test_what_takes_the_place_of_an_address_of_unset_variables_is_told(
+    variables: dict[str, str], instead: str, home: dict[str, str]
+) -> None:
+    (warning,) = parsed(home, {"baseURL": "{env:UNSET}"}, {}, **variables).warnings
+    assert f"so {instead} is used instead: set UNSET" in warning
+
+
 def test_variables_of_an_address_are_replaced_and_known(home: dict[str, str]) -> None:
     named = {"env": ["K"]}
     settings = parsed(home, {"baseURL": "http://${HOST}/${UNSET}"}, named, HOST="a.example")
@@ -316,6 +362,26 @@ def test_variables_of_an_address_are_replaced_and_known(home: dict[str, str]) ->
     assert settings.variables == {"HOST", "UNSET", "K"}
     assert parsed(home, {"baseURL": URL, "apiKey": "k"}, named).variables == frozenset()
     assert parsed(home, {"baseURL": 5}, named).variables == {"K"}
+
+
+def test_a_flag_has_to_beat_an_address_or_what_a_folder_says(home: dict[str, str]) -> None:
+    folder = Path(home["HOME"], "folder")
+    beaten = {}
+    for what, everywhere, here in (
+        ("an address", {"baseURL": URL}, {}), ("a key", {"apiKey": "k"}, {}), ("a folder's key", {}, {"apiKey": "k"}),
+    ):  # fmt: skip
+        configure(home, **everywhere)
+        write(folder / "opencode.json", {"provider": {"litellm": {"options": here}}})
+        environment = {**home, "OPENCODE_LITELLM_URL": "http://other.example"}
+        (proxy,) = sections.parse(environment, configuration.read(environment, str(folder))).proxies
+        beaten[what] = proxy.beats_project
+    assert beaten == {"an address": True, "a key": False, "a folder's key": True}
+
+
+def test_a_name_of_another_provider_s_model_is_none_of_ours(home: dict[str, str]) -> None:
+    named = json.dumps({"model": "openrouter/gpt-4o", "small_model": "litellm/o3", "agent": {"a": {"model": "x"}}})
+    section = parsed(home, {"baseURL": URL}, {}, OPENCODE_CONFIG_CONTENT=named).proxies[0].section
+    assert (section.named_models, section.named_in_sibling) == (frozenset({"o3"}), frozenset())
 
 
 @pytest.mark.parametrize(("key", "above"), [("{env:UNSET}", True), ("{env:SET}", False), ("literal", False)])
@@ -386,6 +452,11 @@ def test_a_warning_shows_what_is_written_not_what_a_variable_holds(home: dict[st
     assert "{file:{env:S}}: No such file or directory" in str(failure.value)
 
 
+def test_what_two_readers_see_is_told_once(home: dict[str, str]) -> None:
+    (warning,) = parsed(home, {"baseURL": URL, "litellm": "yes"}, {}).warnings
+    assert "options.litellm of provider litellm" in warning
+
+
 def test_an_address_that_is_no_text_is_a_failure_with_its_place(home: dict[str, str]) -> None:
     (failure,) = parsed(home, {"baseURL": [URL]}, {}).failures
     file = f"{home['HOME']}/.config/opencode/opencode.json"
@@ -405,6 +476,12 @@ def test_providers_that_are_no_text_do_not_count(home: dict[str, str]) -> None:
     assert (settings.defaults.only, settings.defaults.others) == (("litellm",), ("openai",))
 
 
+def test_only_has_to_give_nothing_back_where_nobody_asked_for_others(home: dict[str, str]) -> None:
+    inline = json.dumps({"disabled_providers": ["openai"]})
+    settings = parsed(home, {"baseURL": URL, "only": True}, {}, OPENCODE_CONFIG_CONTENT=inline)
+    assert settings.defaults.others == ()
+
+
 def test_only_counts_where_a_text_that_nobody_can_read_says_so(home: dict[str, str]) -> None:
     write(Path(home["HOME"], ".config/opencode/opencode.json"), '{"provider": {"litellm": {"options": {only: true}')
     read = configuration.read(home, home["HOME"], tolerant=True)
@@ -415,6 +492,7 @@ ADDRESSES = {
     "http://a.localhost:4000/v1": ("http://a.localhost:4000", True),
     "http://[::1]:4000": ("http://[::1]:4000", True),
     "https://[2001:db8::1]/team/v1/": ("https://[2001:db8::1]/team", False),
+    "localhost:4000": ("http://localhost:4000", True),
     "127.0.0.1:1": ("http://127.0.0.1:1", True),
     "http://localhost.example": ("http://localhost.example", False),
 }

@@ -91,7 +91,10 @@ def is_there(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> 
     """Tell the same of a loopback port, where whatever is not plain is not LiteLLM."""
     if not listeners.are_trusted(urlsplit(url.root).port or 80):
         return False
-    answered = connection.get_plainly(Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
+    try:
+        answered = connection.get_plainly(Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
+    except ConnectionRefusedError:
+        return False
     return answered is not None and question.is_identity(*answered)
 
 

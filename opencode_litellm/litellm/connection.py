@@ -78,7 +78,7 @@ def get(request: Request) -> Reply:
     """
     started = time.monotonic()
     try:
-        answered = _get_plainly(request)
+        answered = get_plainly(request)
     except ConnectionRefusedError as error:
         raise _unreachable(request.url, error) from error
     if answered is None:
@@ -93,15 +93,10 @@ def get(request: Request) -> Reply:
 
 
 def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
-    """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, failures too."""
-    try:
-        return _get_plainly(request)
-    except ConnectionRefusedError:
-        return None
+    """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, and for most failures.
 
-
-def _get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
-    """Do that, but raise ConnectionRefusedError, in which requests would see nothing else."""
+    Raises ConnectionRefusedError: requests would see nothing else.
+    """
     url = request.url
     parts = urlsplit(url.root)
     if not url.is_loopback and trust.may_use_http_proxy(request.environment):

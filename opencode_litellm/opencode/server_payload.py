@@ -107,7 +107,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
     written, users = proxy.section.written, proxy.section.sibling
     name = joined("", (payload.users_name(proxy) or payload.shown_name(proxy), " (Responses)"))
     settings: dict[str, JSON] = {"npm": RESPONSES_PACKAGE, "name": name}
-    if proxy.section.sibling_root not in (None, url.root):
+    if proxy.section.sibling_root not in ("", url.root):
         # The user sends it elsewhere: neither the proxy's key nor its headers may go there.
         stated = "apiKey" in mapping(users.get("options")) or "env" in users
         return _beside(users, settings, {} if stated else {"apiKey": PLACEHOLDER})

@@ -245,13 +245,13 @@ class _ProviderSection:
         )
 
     @property
-    def root(self) -> str | None:
-        """The root of the section's own URL; None without one, and the text itself when that is no URL."""
-        text = self._own_url
+    def root(self) -> str:
+        """The root of the section's own URL; empty without one, and the text itself when that is no URL."""
+        text = str(self._own_url or "")
         try:
-            return ProxyURL.parse(text).root if isinstance(text, str) and text else None
+            return ProxyURL.parse(text).root
         except ValueError:
-            return str(text)
+            return text
 
     @property
     def variables(self) -> frozenset[str]:
