@@ -198,6 +198,16 @@ def test_a_launch_delivers_as_it_is_told(delivery: str, variable: str | None, us
     assert models(text) == ["gpt-4o", "gpt-5"]
 
 
+def test_a_proxy_without_a_key_is_delivered_with_the_variable_that_stands_for_none(home: dict[str, str]) -> None:
+    with StubProxy(["gpt-4o"]) as open_to_all:
+        known = home | {"OPENCODE_LITELLM_URL": open_to_all.url}
+        delivered = [json.loads(tool(known, "env", "json", "--delivery", "inline").stdout)]
+        assert list(Path(home["XDG_CACHE_HOME"]).rglob("payload-*")) == []
+        for how in ("inline", "file"):
+            delivered.append(launched(tool(known, "exec", "--delivery", how, "--", "env", "-0")))
+    assert [each["OPENCODE_LITELLM_NO_KEY"] for each in delivered] == ["none"] * 3
+
+
 def test_managed_delivery_writes_the_file_of_opencode_2_and_sets_no_variable(user: dict[str, str]) -> None:
     slot = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.jsonc")
     done = tool(user, "exec", "--delivery", "managed", "--", "env", "-0")
@@ -506,6 +516,7 @@ def test_refresh_is_what_the_next_launch_delivers(proxy: StubProxy, user: dict[s
     assert proxy.paths().count(MODEL_INFO) == asked
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", COMPLETIONS)
 def test_completion_completes_in_its_shell(name: str, home: dict[str, str]) -> None:
     shell = next(shell for shell in WITH_SNIPPET if shell.name == name)

@@ -162,7 +162,12 @@ class TestNoProviderButOurs:
         after = handed_over(how, user, folder)
         assert settings_of(after) == {"enabled_providers": OURS}
         # A project of another folder cannot let anybody else in.
-        assert jsonc.mapping(jsonc.parse(after["OPENCODE_CONFIG_CONTENT"]))["enabled_providers"] == OURS
+        content = jsonc.mapping(jsonc.parse(after["OPENCODE_CONFIG_CONTENT"]))
+        assert content["enabled_providers"] == OURS
+        # Where a file has the models, and this folder was read, the addresses stand there as well.
+        above = {"baseURL": f"{user['OPENCODE_LITELLM_URL']}/v1", "apiKey": "{env:LITELLM_API_KEY}"}
+        beside = content["provider"].get("litellm")
+        assert (beside and beside["options"]) == (None if how == EXEC and delivery != "inline" else above)
         assert sorted(delivered(after)["provider"]["litellm"]["models"])[0] == "claude-haiku-4-5"
         assert settings_of(handed_over(how, user, folder)) == {"enabled_providers": OURS}, "warm"
         undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)

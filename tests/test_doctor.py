@@ -141,6 +141,7 @@ def test_all_is_well_with_the_real_programs(
     assert opencode.models(environment, program="opencode-with-litellm")
 
 
+@pytest.mark.long
 def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubProxy) -> None:
     assert details(user) == []
     log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log")

@@ -53,6 +53,7 @@ def test_the_whole_text(name: str, tmp_path: Path) -> None:
     assert re.sub(r"end-[0-9a-f]{32}", "end-0", text) == EXPECTED[name]
 
 
+@pytest.mark.long
 @given(changes=st.dictionaries(st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.none() | values, max_size=5))
 def test_json_is_the_changes_themselves(changes: dict[str, str | None]) -> None:
     text = emission.assignments("json", changes, {"HOME": "/nonexistent"})

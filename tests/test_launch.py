@@ -194,6 +194,7 @@ def test_what_is_late_shows_in_the_launch_after_the_next(user: dict[str, str], p
     assert launch(user).models == ["alpha", "beta", "gamma"]
 
 
+@pytest.mark.long
 def test_a_slow_proxy_is_asked_by_one_detached_process_at_a_time(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     proxy.answer(MODELS, proxy.answers[MODELS].body, delay=3)
@@ -204,6 +205,7 @@ def test_a_slow_proxy_is_asked_by_one_detached_process_at_a_time(user: dict[str,
     assert asked_since(proxy, COLD) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, *[MODELS] * 5, RESPONSES]
 
 
+@pytest.mark.long
 def test_slow_details_give_a_thin_first_launch_in_time_and_a_rich_one_later(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
@@ -611,6 +613,7 @@ def read(file: Path) -> bytes:
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what a process holds is read from /proc")
 
 
+@pytest.mark.long
 @linux
 def test_a_detached_process_holds_no_terminal_no_pipe_and_no_parent(busy: dict[str, str]) -> None:
     reading, writing = os.pipe()
@@ -634,6 +637,7 @@ def test_a_detached_process_holds_no_terminal_no_pipe_and_no_parent(busy: dict[s
     settle(busy)
 
 
+@pytest.mark.long
 def test_a_pipeline_ends_with_its_program(busy: dict[str, str]) -> None:
     began = time.monotonic()
     shown = run(["sh", "-c", "opencode-litellm exec -- echo out 2>&1 | cat"], busy)
@@ -642,6 +646,7 @@ def test_a_pipeline_ends_with_its_program(busy: dict[str, str]) -> None:
     settle(busy)
 
 
+@pytest.mark.long
 @linux
 def test_a_detached_process_is_no_child_of_the_program(busy: dict[str, str]) -> None:
     shown = run(["opencode-litellm", "exec", "--", "sh", "-c", "sleep 0.3; cat /proc/$$/task/$$/children"], busy)
@@ -650,6 +655,7 @@ def test_a_detached_process_is_no_child_of_the_program(busy: dict[str, str]) -> 
     settle(busy)
 
 
+@pytest.mark.long
 def test_a_launch_whose_parent_ignores_its_children_delivers_all_the_same(busy: dict[str, str]) -> None:
     ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp('env', sys.argv)"
     shown = run([sys.executable, "-c", ignoring, "opencode-litellm", "exec", "--", "sh", "-c", SHOW], busy)
@@ -658,6 +664,7 @@ def test_a_launch_whose_parent_ignores_its_children_delivers_all_the_same(busy: 
     settle(busy)
 
 
+@pytest.mark.long
 def test_a_project_cannot_slip_its_own_modules_into_a_detached_process(busy: dict[str, str]) -> None:
     project = Path(busy["HOME"], "project")
     project.mkdir()
@@ -701,6 +708,7 @@ def test_fifty_launches_that_hear_news_at_once_ask_for_the_details_once(user: di
     assert launch(user).models == ["alpha", "beta", "gamma"]
 
 
+@pytest.mark.long
 def test_fifty_launches_with_old_details_leave_one_detached_process(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     before = len(proxy.requests)
@@ -748,6 +756,7 @@ def test_a_refusal_of_one_key_is_not_believed_of_another(user: dict[str, str], p
     assert [each.models for each in right] == [["alpha", "beta"]] * 4
 
 
+@pytest.mark.long
 def test_launches_at_once_with_slow_details_are_all_served_in_time(user: dict[str, str], proxy: StubProxy) -> None:
     for path in (MODEL_INFO, MODEL_GROUP_INFO):
         proxy.answer(path, proxy.answers[path].body, delay=12)
@@ -761,6 +770,7 @@ def test_launches_at_once_with_slow_details_are_all_served_in_time(user: dict[st
 KILLED = int(os.environ.get("OPENCODE_LITELLM_KILLS", "40"))
 
 
+@pytest.mark.long
 def test_launches_killed_at_any_point_block_nobody(user: dict[str, str], proxy: StubProxy) -> None:
     for number in range(KILLED):
         proxy.serve(["alpha", f"model-{number}"])

@@ -184,6 +184,7 @@ def over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     return jsonc.deeply_merged(dict(lower), dict(upper))
 
 
+@pytest.mark.long
 @given(situations())
 def test_our_keys_are_those_of_now_and_every_other_one_stays(
     situation: tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]],
@@ -197,6 +198,7 @@ def test_our_keys_are_those_of_now_and_every_other_one_stays(
     assert managed.merged(merged, json.dumps(new), json.dumps(new)) == merged
 
 
+@pytest.mark.long
 @given(situations())
 def test_every_word_of_somebody_elses_is_there_as_it_was(
     situation: tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]],
@@ -210,6 +212,7 @@ def test_every_word_of_somebody_elses_is_there_as_it_was(
             position = merged.index(character, position) + 1
 
 
+@pytest.mark.long
 @given(situations())
 def test_stripping_leaves_what_is_not_ours(
     situation: tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]],

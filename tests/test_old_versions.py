@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from world import opencodes
+from world.home import configure
 from world.opencode import run
 from world.stub import MODELS
 
@@ -80,6 +80,15 @@ def test_inline_content_holds_the_key_itself_where_a_reference_would_stay_one(
     assert KEY not in kept
 
 
+def test_inline_content_holds_a_literal_header_itself_too(user: dict[str, str], proxy: StubProxy) -> None:
+    use(user, "1.2.10")
+    configure(user, baseURL=f"{proxy.url}/v1", customHeaders={"X-Team": "team-1"})
+    for _ in range(2):  # cold, then warm
+        _, content, said = launch(own_file(user))
+        assert said == ""
+        assert json.loads(content)["provider"]["litellm"]["options"]["headers"] == {"X-Team": "team-1"}
+
+
 def test_a_file_names_the_key_whatever_the_version(user: dict[str, str]) -> None:
     use(user, "1.2.10")
     file, content, _ = launch(user)
@@ -121,7 +130,23 @@ def test_env_goes_by_file_where_no_key_could_meet_another_address(
     assert assignments["OPENCODE_CONFIG"]
     assert not assignments.get("OPENCODE_CONFIG_CONTENT")
     assert env(own_file(open_to_all)).status == 2
-    shutil.rmtree(open_to_all["XDG_CACHE_HOME"])
+
+
+def test_env_refuses_likewise_where_a_header_could_meet_another_address(user: dict[str, str], proxy: StubProxy) -> None:
+    use(user, "1.2.10")
+    del user["LITELLM_API_KEY"]
+    configure(user, baseURL=f"{proxy.url}/v1", apiKey="", customHeaders={"Authorization": f"Bearer {KEY}"})
+    finished = env(user)
+    assert (finished.status, finished.stdout) == (2, "")
+    assert "1.2.11 or newer" in finished.stderr
+
+
+def test_env_says_where_it_needs_a_file_and_can_have_none(
+    user: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    use(user, "1.2.10")
+    del user["LITELLM_API_KEY"]
+    open_to_all = {**user, "OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url}
     nowhere = run(["sh", "-c", "(ulimit -f 0; exec opencode-litellm env json) 2>&1 | cat"], open_to_all)
     assert nowhere.stdout.endswith("no file can be written: set XDG_CACHE_HOME to a folder that you can write to\n")
 

@@ -195,6 +195,7 @@ done
 """
 
 
+@pytest.mark.long
 def test_a_disk_that_vanishes_at_a_random_moment_costs_time_and_nothing_else(user: dict[str, str]) -> None:
     chance = random.Random(15)  # noqa: S311 - nothing here is secret
     moments = [0.0, *(chance.random() * 0.4 for _ in range(7))]
@@ -209,6 +210,7 @@ def test_a_disk_that_vanishes_at_a_random_moment_costs_time_and_nothing_else(use
     assert "opencode-litellm" not in done.stderr
 
 
+@pytest.mark.long
 def test_signals_at_random_moments_leave_nothing_that_harms_the_next_launch(user: dict[str, str]) -> None:
     chance = random.Random(15)  # noqa: S311 - nothing here is secret
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGSTOP) * 3:

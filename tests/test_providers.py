@@ -110,6 +110,24 @@ def test_a_provider_is_connected(what: str) -> None:
     assert connections(asked, place) == expected
 
 
+def test_a_key_that_no_reference_says_is_carried_where_it_must_go_with_its_address() -> None:
+    literal, bound = replace(KEY, reference=None), {"output": {"options": {}}}
+    carried = {
+        "bound": proxy(literal, **bound), "free": proxy(literal), "a reference": proxy(KEY, **bound),
+        "no key": proxy(replace(literal, secret=""), **bound),
+    }  # fmt: skip
+    assert {what: bool(each.key_variable) for what, each in carried.items()} == {
+        "bound": True, "free": False, "a reference": False, "no key": False,
+    }  # fmt: skip
+
+
+def test_a_sibling_of_the_user_s_is_elsewhere_unless_it_has_the_proxy_s_address() -> None:
+    asked = {root: proxy(sibling_root=root) for root in ("", URL.root, "http://other.example")}
+    assert [each.sibling_is_elsewhere for each in asked.values()] == [False, False, True]
+    # Where the proxy is detected, nobody knows yet.
+    assert [replace(each, url=None).sibling_is_elsewhere for each in asked.values()] == [False, True, True]
+
+
 def test_the_user_s_name_and_package_stay() -> None:
     said = built(proxy(written={"npm": "theirs", "name": "Ours"}))
     assert [("npm" in each, each.get("name")) for each in said.values()] == [(False, None), (True, "Ours (Responses)")]

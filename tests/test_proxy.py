@@ -173,6 +173,7 @@ def test_nobody_at_the_port_is_named_with_the_reason(home: dict[str, str]) -> No
     check(Case("refused", UNREACHABLE, says, lambda _: None), url, home)
 
 
+@pytest.mark.long
 def test_a_host_that_does_not_exist_is_named_with_the_reason(home: dict[str, str]) -> None:
     url = "http://litellm.invalid:4000"
     # Where many ask at once, a resolver may need its second try, after 5 s.
@@ -187,6 +188,7 @@ def test_the_real_one_refuses_a_wrong_key_and_no_key(litellm: LiteLLM, home: dic
     check(Case("none", REFUSED, missing, lambda _: None, variables=NO_KEY), litellm.url, home)
 
 
+@pytest.mark.long
 def test_five_seconds_are_the_default_and_are_kept(stub_proxy: Callable[..., StubProxy], home: dict[str, str]) -> None:
     stub = stub_proxy(["gpt-4o"])
     stub.answer("*", DRIBBLED, raw=True, dribble=1)

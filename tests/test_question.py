@@ -210,6 +210,7 @@ def far() -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("far")
 def test_a_distant_gateway_is_never_shown_as_it_was_for_good_nor_complained_of(
     home: dict[str, str], secure: StubProxy, authority: tuple[Path, ssl.SSLContext]

@@ -181,6 +181,14 @@ def test_a_server_of_ones_own_gets_variables(user: dict[str, str], how: str) -> 
     assert "opencode.jsonc" not in files(user)
 
 
+def test_env_with_a_delivery_by_variable_leaves_no_file_with_default_models(user: dict[str, str]) -> None:
+    wanted = {**user, "OPENCODE_LITELLM_DEFAULT_MODEL": "gpt-4o"}
+    printed = run(["opencode-litellm", "env", "json", "--delivery", "inline"], wanted)
+    assignments = json.loads(printed.stdout)
+    assert "gpt-4o" in assignments["OPENCODE_CONFIG_CONTENT"]
+    assert not assignments.get("OPENCODE_CONFIG")
+
+
 def test_env_says_that_version_2_reads_no_variables(user: dict[str, str]) -> None:
     finished = run(["opencode-litellm", "env", "json"], user)
     assert (finished.status, json.loads(finished.stdout)) == (0, {})
@@ -467,6 +475,8 @@ def test_doctor_tells_the_version_the_slot_and_the_server(user: dict[str, str]) 
     assert checks["opencode"]["finding"].endswith("bin/opencode, as --version says")
     assert checks["slot"]["finding"].startswith(f"{folder_of(user)}/opencode.jsonc, for {user['OPENCODE_LITELLM_URL']}")
     assert checks["server"]["finding"].startswith("it is not running")
+    log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log").read_text()
+    assert "2 models in the file that opencode 2's server reads" in log
     assert KEY not in shown.stdout
 
 

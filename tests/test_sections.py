@@ -181,13 +181,14 @@ def recorded(key_origin: str, **headers: str) -> RecordedProxy:
 
 def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str]) -> None:
     parsed(home, {"baseURL": URL, "headers": {"X": "x", "authorization": "Basic me"}}, {})
-    credentials = Credentials({**home, "K": "sk"}, home["HOME"])
+    credentials = Credentials({**home, "K": "sk", "Q": 'a"b'}, home["HOME"])
     made = {
         "key": recorded("environment K"),
         "no key": recorded(origin.NOWHERE, X="headers"),
         "both": recorded("environment K", X="headers"),
         "a header in its place": recorded("environment K", authorization="headers"),
         "a key that is gone": recorded("environment L"),
+        "a key that no reference can hold": recorded("environment Q"),
         "a header that is gone": recorded("environment K", Y="headers"),
     }
     assert {what: credentials.headers(proxy) for what, proxy in made.items()} == {
@@ -196,6 +197,7 @@ def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str])
         "both": {"Authorization": "Bearer sk", "X": "x"},
         "a header in its place": {"authorization": "Basic me"},
         "a key that is gone": None,
+        "a key that no reference can hold": None,
         "a header that is gone": None,
     }
 

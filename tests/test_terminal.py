@@ -77,6 +77,7 @@ def test_a_switch_is_on_unless_it_says_no(value: str, on: bool) -> None:
     assert not variables.switched_on({}, variables.QUIET)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sink", ["2>&-", "2>/dev/full", "2> >(exit)"])
 def test_the_status_survives_when_standard_error_takes_nothing(sink: str, home: dict[str, str]) -> None:
     environment = home | {"OPENCODE_LITELLM_URL": f"http://127.0.0.1:{free_port()}"}

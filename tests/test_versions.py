@@ -133,6 +133,7 @@ def test_what_cannot_be_told_counts_as_the_version_1_of_today(
     assert times_asked(program) == 1
 
 
+@pytest.mark.long
 def test_one_that_hangs_is_not_waited_for(home: dict[str, str], tmp_path: Path) -> None:
     program = telling(tmp_path / "opencode", "echo 2.0.0; sleep 60 & sleep 60")
     began = time.monotonic()
