@@ -199,7 +199,7 @@ def test_a_launch_delivers_as_it_is_told(delivery: str, variable: str | None, us
 
 
 def test_a_proxy_without_a_key_is_delivered_with_the_variable_that_stands_for_none(home: dict[str, str]) -> None:
-    with StubProxy(["gpt-4o"]) as open_to_all:
+    with StubProxy(["gpt-4o", "gpt-5"]) as open_to_all:
         known = home | {"OPENCODE_LITELLM_URL": open_to_all.url}
         delivered = [json.loads(tool(known, "env", "json", "--delivery", "inline").stdout)]
         assert list(Path(home["XDG_CACHE_HOME"]).rglob("payload-*")) == []
