@@ -110,6 +110,31 @@ def test_a_provider_is_connected(what: str) -> None:
     assert connections(asked, place) == expected
 
 
+FORCED = ModelOptions(responses_provider="sibling")
+HOMES: dict[str, tuple[Proxy, set[str]]] = {
+    "nothing speaks against it": (proxy(), {SIBLING}),
+    "inline, by option": (proxy(options=ModelOptions(responses_provider="inline")), {X}),
+    "the sibling is disabled": (proxy(sibling_hidden=True), {X}),
+    "disabled, and wanted by option": (proxy(options=FORCED, sibling_hidden=True), {SIBLING}),
+    "it is named under the main provider": (proxy(named_models=frozenset({"gpt-5"})), {X}),
+    "named there, and wanted by option": (proxy(options=FORCED, named_models=frozenset({"gpt-5"})), {SIBLING}),
+    "named under both": (
+        proxy(named_models=frozenset({"gpt-5"}), named_in_sibling=frozenset({"gpt-5"})), {X, SIBLING},
+    ),
+    "anything may be named": (proxy(any_name=True), {X, SIBLING}),
+    "anything may be named, and wanted by option": (proxy(options=FORCED, any_name=True), {SIBLING}),
+    "a stored key beside it": (proxy(sibling_stored=True), {X}),
+    "a stored key, and named there": (proxy(sibling_stored=True, named_in_sibling=frozenset({"gpt-5"})), {SIBLING}),
+    "a plugin that would add to it": (proxy(options=FORCED, plugin_place="/plugin.ts"), {X}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOMES)
+def test_a_model_for_responses_is_listed_under(what: str) -> None:
+    asked, expected = HOMES[what]
+    assert {name for name, provider in built(asked).items() if "gpt-5" in provider["models"]} == expected
+
+
 def test_a_key_that_no_reference_says_is_carried_where_it_must_go_with_its_address() -> None:
     literal, bound = replace(KEY, reference=None), {"output": {"options": {}}}
     carried = {
