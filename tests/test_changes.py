@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -143,6 +144,15 @@ def test_a_file_is_the_user_s_unless_its_schema_is_ours(text: str, tmp_path: Pat
     assert delivery.users_file({**home, FILE: file}) == (whose and file)
     changes = delivery.by_file("/payload", {**home, FILE: file})
     assert (changes[FILE], changes.get(USERS_FILE)) == ("/payload", None if theirs else file)
+
+
+def test_a_pipe_is_the_user_s_and_is_not_read(tmp_path: Path, home: dict[str, str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["sh", "-c", "echo text >pipe"], cwd=tmp_path) as writer:
+        assert delivery.users_file({**home, FILE: str(tmp_path / "pipe")}) == str(tmp_path / "pipe")
+        with pytest.raises(subprocess.TimeoutExpired):
+            writer.wait(0.2)
+        writer.kill()
 
 
 @pytest.mark.parametrize("folder", ["cache", "temporary"])

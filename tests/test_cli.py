@@ -208,6 +208,12 @@ def test_a_proxy_without_a_key_is_delivered_with_the_variable_that_stands_for_no
     assert [each["OPENCODE_LITELLM_NO_KEY"] for each in delivered] == ["none"] * 3
 
 
+def test_a_launch_puts_values_where_the_user_s_content_has_references_outside_of_strings(user: dict[str, str]) -> None:
+    bare = user | {"OPENCODE_CONFIG_CONTENT": '{"share": {env:SHARE}}', "SHARE": '"disabled"'}
+    seen = launched(tool(bare, "exec", "--delivery", "inline", "--", "env", "-0"))
+    assert json.loads(seen["OPENCODE_CONFIG_CONTENT"])["share"] == "disabled"
+
+
 def test_managed_delivery_writes_the_file_of_opencode_2_and_sets_no_variable(user: dict[str, str]) -> None:
     slot = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.jsonc")
     done = tool(user, "exec", "--delivery", "managed", "--", "env", "-0")

@@ -173,6 +173,13 @@ class TestNoProviderButOurs:
         undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)
         assert applied(after, undone.stdout) == user
 
+    def test_is_all_that_env_prints_where_there_are_no_models(
+        self, user: dict[str, str], folder: Path, proxy: StubProxy
+    ) -> None:
+        proxy.close()
+        printed = json.loads(run(["opencode-litellm", "env", "json"], {**user, ONLY: "1"}, folder).stdout)
+        assert printed.keys() == {"OPENCODE_CONFIG_CONTENT"}
+
     def test_is_printed_by_config(self, user: dict[str, str], folder: Path) -> None:
         printed = run(["opencode-litellm", "config"], {**user, ONLY: "1"}, folder)
         assert json.loads(printed.stdout)["enabled_providers"] == OURS
