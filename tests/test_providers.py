@@ -69,6 +69,10 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
         proxy(replace(KEY, reference=None), written={"options": {"apiKey": "sk"}}), Place.BELOW,
         {X: (BASE, NOBODY, None)},
     ),
+    "above, a literal key": (
+        proxy(replace(KEY, reference=None), written={"options": {"apiKey": "sk"}}), Place.ABOVE,
+        {X: (BASE, NOBODY, None)},
+    ),
     "above, the user's own address": (
         proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}), Place.ABOVE,
         {
@@ -154,6 +158,10 @@ def test_a_sibling_of_the_user_s_is_elsewhere_unless_it_has_the_proxy_s_address(
 
 
 def test_the_user_s_name_and_package_stay() -> None:
+    said = built(proxy())
+    assert [(each["npm"], each["name"]) for each in said.values()] == [
+        ("@ai-sdk/openai-compatible", "LiteLLM"), ("@ai-sdk/openai", "LiteLLM (Responses)"),
+    ]  # fmt: skip
     said = built(proxy(written={"npm": "theirs", "name": "Ours"}))
     assert [("npm" in each, each.get("name")) for each in said.values()] == [(False, None), (True, "Ours (Responses)")]
     assert built(proxy(written={"name": 5}))["litellm-responses"]["name"] == "LiteLLM (Responses)"
