@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from world.home import write
+from world.home import configure, write
 from world.opencode import Finished, Opencode, run
 from world.real_shells import WITH_SNIPPET, SnippetShell
 from world.server import free_port
@@ -206,6 +206,33 @@ def test_a_proxy_without_a_key_is_delivered_with_the_variable_that_stands_for_no
         for how in ("inline", "file"):
             delivered.append(launched(tool(known, "exec", "--delivery", how, "--", "env", "-0")))
     assert [each["OPENCODE_LITELLM_NO_KEY"] for each in delivered] == ["none"] * 3
+
+
+def test_a_literal_key_beside_a_header_travels_in_a_variable_with_a_launch_and_never_in_what_env_prints(
+    proxy: StubProxy, home: dict[str, str]
+) -> None:
+    literal = {"baseURL": f"{proxy.url}/v1", "apiKey": "sk-right", "customHeaders": {"X-Team": "{env:TEAM}"}}
+    configure(home, **literal)
+    known = home | {"TEAM": "team-1"}
+    launch = launched(tool(known, "exec", "--delivery", "inline", "--", "env", "-0"))
+    options = json.loads(launch["OPENCODE_CONFIG_CONTENT"])["provider"]["litellm"]["options"]
+    (carried,) = [name for name, value in launch.items() if value == "sk-right"]
+    assert (options["apiKey"], options["headers"]) == (f"{{env:{carried}}}", {"X-Team": "{env:TEAM}"})
+    printed = tool(known, "env", "json", "--delivery", "inline").stdout
+    assert carried not in printed
+    assert "sk-right" not in printed
+    assert "OPENCODE_LITELLM_DETECTED" not in json.loads(printed)  # somebody has named the proxy
+
+
+def test_env_prints_no_key_of_the_user_s_content_but_hands_the_models_over_in_a_file(user: dict[str, str]) -> None:
+    literal = user | {"OPENCODE_CONFIG_CONTENT": '{"provider": {"other": {"options": {"apiKey": "sk-theirs-1"}}}}'}
+    done = tool(literal, "env", "json")
+    assert "OPENCODE_CONFIG_CONTENT holds a key or a header literally, and env would print it" in done.stderr
+    assert Path(json.loads(done.stdout)["OPENCODE_CONFIG"]).is_file()
+    own = write(Path(user["HOME"], "own.json"), {"username": "me"})
+    refused = tool(literal | {"OPENCODE_CONFIG": str(own)}, "env", "json")
+    assert (refused.status, refused.stdout) == (2, "")
+    assert "OPENCODE_CONFIG names a file of your own" in refused.stderr
 
 
 def test_a_launch_puts_values_where_the_user_s_content_has_references_outside_of_strings(user: dict[str, str]) -> None:

@@ -153,6 +153,9 @@ def test_a_key_that_no_reference_says_is_carried_where_it_must_go_with_its_addre
 def test_a_sibling_of_the_user_s_is_elsewhere_unless_it_has_the_proxy_s_address() -> None:
     asked = {root: proxy(sibling_root=root) for root in ("", URL.root, "http://other.example")}
     assert [each.sibling_is_elsewhere for each in asked.values()] == [False, False, True]
+    users = replace(asked[""].section, written={"models": {"a": {}}}, sibling={"models": {"b": {}}})
+    listed = [replace(each, section=replace(users, sibling_root=root)).listed_models for root, each in asked.items()]
+    assert listed == [{"a", "b"}, {"a", "b"}, {"a"}]
     # Where the proxy is detected, nobody knows yet.
     assert [replace(each, url=None).sibling_is_elsewhere for each in asked.values()] == [False, True, True]
 

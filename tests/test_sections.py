@@ -150,6 +150,15 @@ def test_an_address_from_a_flag_gets_a_stored_key_where_the_section_says_nothing
     assert key == (STORED if stored else NO_KEY)
 
 
+def test_a_stored_key_would_be_used_unless_the_section_has_one(home: dict[str, str]) -> None:
+    auth = json.dumps({"litellm": {"type": "api", "key": SECRET}, "litellm-responses": {"type": "api", "key": SECRET}})
+    sides = [
+        parsed(home, {"baseURL": URL, **options}, {}, OPENCODE_AUTH_CONTENT=auth).proxies[0].section
+        for options in ({}, {"apiKey": "k"}, {"apiKey": ""})
+    ]
+    assert [(each.stored, each.sibling_stored) for each in sides] == [(True, True), (False, True), (False, True)]
+
+
 def test_the_file_of_stored_keys_counts_where_the_variable_is_no_json(home: dict[str, str]) -> None:
     file = write(Path(home["XDG_DATA_HOME"], "opencode/auth.json"), {"litellm": {"type": "api", "key": SECRET}})
     key = key_of(home, {"baseURL": URL}, {}, OPENCODE_AUTH_CONTENT="{")
@@ -181,7 +190,8 @@ def recorded(key_origin: str, **headers: str) -> RecordedProxy:
 
 def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str]) -> None:
     parsed(home, {"baseURL": URL, "headers": {"X": "x", "authorization": "Basic me"}}, {})
-    credentials = Credentials({**home, "K": "sk", "Q": 'a"b'}, home["HOME"])
+    auth = json.dumps({"litellm": {"type": "api", "key": SECRET}})
+    credentials = Credentials({**home, "K": "sk", "Q": 'a"b', "OPENCODE_AUTH_CONTENT": auth}, home["HOME"])
     made = {
         "key": recorded("environment K"),
         "no key": recorded(origin.NOWHERE, X="headers"),
@@ -189,6 +199,7 @@ def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str])
         "a header in its place": recorded("environment K", authorization="headers"),
         "a key that is gone": recorded("environment L"),
         "a key that no reference can hold": recorded("environment Q"),
+        "a key from nobody knows where": recorded("elsewhere"),
         "a header that is gone": recorded("environment K", Y="headers"),
     }
     assert {what: credentials.headers(proxy) for what, proxy in made.items()} == {
@@ -198,6 +209,7 @@ def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str])
         "a header in its place": {"authorization": "Basic me"},
         "a key that is gone": None,
         "a key that no reference can hold": None,
+        "a key from nobody knows where": None,
         "a header that is gone": None,
     }
 
@@ -510,6 +522,11 @@ def test_an_address_is(text: str) -> None:
 def test_what_no_url_can_hold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="characters that a URL cannot hold"):
         ProxyURL.parse(text)
+
+
+def test_a_scheme_that_is_called_like_this_machine_is_no_address() -> None:
+    with pytest.raises(ValueError, match="must begin with http"):
+        ProxyURL.parse("localhost://4000")
 
 
 def test_the_administrator_s_address_is_taken_and_no_other_beside_it(home: dict[str, str], tmp_path: Path) -> None:
