@@ -73,6 +73,34 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
         proxy(replace(KEY, reference=None), written={"options": {"apiKey": "sk"}}), Place.ABOVE,
         {X: (BASE, NOBODY, None)},
     ),
+    "above, a literal key in place of the section's": (
+        replace(proxy(replace(KEY, reference=None), sibling={"options": {"apiKey": "sk"}}), overrides=True),
+        Place.ABOVE, {X: (BASE, NOBODY, None)},
+    ),
+    "below, a folder's own variable, for other folders": (
+        proxy(written={"env": ["K"]}, local_env=True), Place.BELOW, {X: (BASE, NOBODY, None), SIBLING: UNDER},
+    ),
+    "below, a folder's own variable that is not set": (
+        proxy(written={"env": ["OTHER"]}, local_env=True), Place.BELOW,
+        {X: (BASE, None, {"apiKey": "{env:K}"}), SIBLING: UNDER},
+    ),
+    "above, a folder's own variable": (
+        proxy(written={"env": ["K"]}, local_env=True), Place.ABOVE, {X: ABOVE, SIBLING: (None, NOBODY, ABOVE[2])},
+    ),
+    "above, what the section says already": (
+        proxy(written={"options": {"baseURL": BASE, "apiKey": Live("{env:K}")}}, local_env=True), Place.ABOVE,
+        {X: (None, None, None), SIBLING: (None, NOBODY, ABOVE[2])},
+    ),
+    "below, the section has the reference itself": (
+        proxy(written={"options": {"apiKey": Live("{env:K}")}}), Place.BELOW, {X: (BASE, NOBODY, None), SIBLING: UNDER},
+    ),
+    "below, an address that another folder may not have": (
+        proxy(written={"options": {"baseURL": BASE}}, local=True), Place.BELOW,
+        {X: ("none", ["K"], None), SIBLING: UNDER},
+    ),
+    "below, an address that every folder has": (
+        proxy(written={"options": {"baseURL": BASE}}), Place.BELOW, {X: (None, ["K"], None), SIBLING: UNDER},
+    ),
     "above, the user's own address": (
         proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}), Place.ABOVE,
         {
