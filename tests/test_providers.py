@@ -46,6 +46,7 @@ BASE = "http://proxy.example/v1"
 ABOVE = (None, None, {"baseURL": BASE, "apiKey": "{env:K}"})
 UNDER = (BASE, ["K"], None)
 NOBODY = ["OPENCODE_LITELLM_NO_KEY"]
+CARRIED = "{env:OPENCODE_LITELLM_HEADER_239AE2E9638F}"  # a digest of the provider's name
 X, SIBLING = "litellm", "litellm-responses"
 CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
     "above, address and key together": (proxy(), Place.ABOVE, {X: ABOVE, SIBLING: (None, NOBODY, ABOVE[2])}),
@@ -100,6 +101,25 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
     ),
     "below, an address that every folder has": (
         proxy(written={"options": {"baseURL": BASE}}), Place.BELOW, {X: (None, ["K"], None), SIBLING: UNDER},
+    ),
+    "above, a literal key that has to go with its address": (
+        proxy(replace(KEY, reference=None), written={"options": {"apiKey": "sk"}}, output={"options": {}}), Place.ABOVE,
+        {X: (BASE, NOBODY, None)},
+    ),
+    "a launch, the same": (
+        proxy(replace(KEY, reference=None), written={"options": {"apiKey": "sk"}}, output={"options": {}}),
+        Place.LAUNCH, {X: (None, None, {"baseURL": BASE, "apiKey": CARRIED})},
+    ),
+    "below, in place of the section's address": (
+        replace(proxy(), overrides=True), Place.BELOW, {X: UNDER, SIBLING: UNDER},
+    ),
+    "above, what the sibling says already": (
+        proxy(sibling={"options": {"baseURL": BASE, "apiKey": Live("{env:K}")}}, sibling_root=URL.root), Place.ABOVE,
+        {X: ABOVE, SIBLING: (None, NOBODY, None)},
+    ),
+    "below, an address of a folder's variable": (
+        proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}, local=True), Place.BELOW,
+        {X: ("none", ["K"], None), SIBLING: UNDER},
     ),
     "above, the user's own address": (
         proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}), Place.ABOVE,

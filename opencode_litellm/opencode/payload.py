@@ -367,7 +367,7 @@ def _sibling_connection(
         fields, connection = _above(users, url, ours, local=local)
     if "baseURL" in connection and base_url(users) is None:
         connection["baseURL"] = base_url(written) or url.base_url
-    if "api" in fields and base_url(users) is None and not proxy.section.local:
+    if "api" in fields and not local:
         fields["api"] = base_url(written) or url.base_url
     return fields, {**connection, **inherited, **_option(_emptied(headers))}
 
