@@ -47,9 +47,10 @@ ABOVE = (None, None, {"baseURL": BASE, "apiKey": "{env:K}"})
 UNDER = (BASE, ["K"], None)
 NOBODY = ["OPENCODE_LITELLM_NO_KEY"]
 CARRIED = "{env:OPENCODE_LITELLM_HEADER_239AE2E9638F}"  # a digest of the provider's name
+BESIDE = (None, NOBODY, ABOVE[2])
 X, SIBLING = "litellm", "litellm-responses"
 CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
-    "above, address and key together": (proxy(), Place.ABOVE, {X: ABOVE, SIBLING: (None, NOBODY, ABOVE[2])}),
+    "above, address and key together": (proxy(), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE}),
     # NOBODY beside an apiKey does no harm, and nothing else keeps OPENAI_API_KEY away without one.
     "below, both give way": (proxy(), Place.BELOW, {X: UNDER, SIBLING: UNDER}),
     "below, no key": (proxy(NO_KEY), Place.BELOW, {X: (BASE, NOBODY, None), SIBLING: (BASE, NOBODY, None)}),
@@ -86,11 +87,11 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
         {X: (BASE, None, {"apiKey": "{env:K}"}), SIBLING: UNDER},
     ),
     "above, a folder's own variable": (
-        proxy(written={"env": ["K"]}, local_env=True), Place.ABOVE, {X: ABOVE, SIBLING: (None, NOBODY, ABOVE[2])},
+        proxy(written={"env": ["K"]}, local_env=True), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE},
     ),
     "above, what the section says already": (
         proxy(written={"options": {"baseURL": BASE, "apiKey": Live("{env:K}")}}, local_env=True), Place.ABOVE,
-        {X: (None, None, None), SIBLING: (None, NOBODY, ABOVE[2])},
+        {X: (None, None, None), SIBLING: BESIDE},
     ),
     "below, the section has the reference itself": (
         proxy(written={"options": {"apiKey": Live("{env:K}")}}), Place.BELOW, {X: (BASE, NOBODY, None), SIBLING: UNDER},
@@ -120,6 +121,45 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
     "below, an address of a folder's variable": (
         proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}, local=True), Place.BELOW,
         {X: ("none", ["K"], None), SIBLING: UNDER},
+    ),
+    "above, a key that has to have its address": (
+        proxy(written={"options": {"apiKey": Live("{env:K}")}}), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE},
+    ),
+    "above, the sibling's own spelling of the address": (
+        proxy(sibling={"options": {"baseURL": "http://{env:HOST}/v1"}}, sibling_root=URL.root, output={"options": {}}),
+        Place.ABOVE,
+        {X: ABOVE, SIBLING: (None, NOBODY, {"baseURL": "http://{env:HOST}/v1", "apiKey": "{env:K}"})},
+    ),
+    "above, the sibling's own key": (
+        proxy(sibling={"options": {"apiKey": Live("{env:L}")}}, output={"options": {}}), Place.ABOVE,
+        {X: ABOVE, SIBLING: (None, NOBODY, {"baseURL": BASE, "apiKey": "{env:L}"})},
+    ),
+    "above, the sibling's own literal key": (
+        proxy(sibling={"options": {"apiKey": "sk"}}), Place.ABOVE, {X: ABOVE, SIBLING: (BASE, NOBODY, None)},
+    ),
+    "below, the user's own spelling of the address": (
+        proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}), Place.BELOW,
+        {X: (None, ["K"], None), SIBLING: ("http://{env:HOST}/v1", ["K"], None)},
+    ),
+    "above, no address": (
+        proxy(written={"options": {"baseURL": 5}, "api": ""}), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE},
+    ),
+    "above, no address but an empty one": (
+        proxy(written={"api": ""}), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE},
+    ),
+    "above, options that the sibling has as well, and ours, which it has not": (
+        proxy(written={"options": {"timeout": 5, "only": True, "organization": "mine"}}), Place.ABOVE,
+        {X: ABOVE, SIBLING: (None, NOBODY, {**ABOVE[2], "timeout": 5})},
+    ),
+    "below, a folder's own variable alone has the key": (
+        proxy(written={"env": ["K"]}, local=True), Place.BELOW, {X: (BASE, None, None)},
+    ),
+    "above, the user's own address, which has to go with its key": (
+        proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}, output={"options": {}}), Place.ABOVE,
+        {
+            X: (None, None, {"baseURL": "http://{env:HOST}/v1", "apiKey": "{env:K}"}),
+            SIBLING: (None, NOBODY, {"baseURL": "http://{env:HOST}/v1", "apiKey": "{env:K}"}),
+        },
     ),
     "above, the user's own address": (
         proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}), Place.ABOVE,
@@ -184,7 +224,16 @@ HOMES: dict[str, tuple[Proxy, set[str]]] = {
 @pytest.mark.parametrize("what", HOMES)
 def test_a_model_for_responses_is_listed_under(what: str) -> None:
     asked, expected = HOMES[what]
-    assert {name for name, provider in built(asked).items() if "gpt-5" in provider["models"]} == expected
+    listed = {name: provider["models"].get("gpt-5") for name, provider in built(asked).items()}
+    packages = {name: model.get("provider") for name, model in listed.items() if model}
+    assert packages == {name: None if name == SIBLING else {"npm": "@ai-sdk/openai"} for name in expected}
+
+
+def test_a_model_has_a_package_of_its_own_where_the_provider_s_speaks_another_way() -> None:
+    providers = built(proxy(written={"npm": "@ai-sdk/openai"}))
+    packages = {name: {id_: model.get("provider") for id_, model in each["models"].items()}
+                for name, each in providers.items()}
+    assert packages == {X: {"gpt-4o": {"npm": "@ai-sdk/openai-compatible"}}, SIBLING: {"gpt-5": None}}
 
 
 def test_a_key_that_no_reference_says_is_carried_where_it_must_go_with_its_address() -> None:
@@ -213,8 +262,12 @@ def test_the_user_s_name_and_package_stay() -> None:
     assert [(each["npm"], each["name"]) for each in said.values()] == [
         ("@ai-sdk/openai-compatible", "LiteLLM"), ("@ai-sdk/openai", "LiteLLM (Responses)"),
     ]  # fmt: skip
+    said = built(replace(proxy(), provider="litellm-corp"))
+    assert [each["name"] for each in said.values()] == ["LiteLLM (corp)", "LiteLLM (corp) (Responses)"]
     said = built(proxy(written={"npm": "theirs", "name": "Ours"}))
     assert [("npm" in each, each.get("name")) for each in said.values()] == [(False, None), (True, "Ours (Responses)")]
+    said = built(proxy(sibling={"npm": "theirs", "name": "Ours"}))
+    assert [("npm" in each, each.get("name")) for each in said.values()] == [(True, "LiteLLM"), (False, None)]
     assert built(proxy(written={"name": 5}))["litellm-responses"]["name"] == "LiteLLM (Responses)"
 
 
