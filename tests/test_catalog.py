@@ -665,3 +665,19 @@ class TestEveryRecordedVersion:
             if heard == (facts.DEPLOYMENTS,) and name != "mixed":
                 assert limit in (None, model.limit)
                 assert price in (None, model.price)
+
+
+def test_what_a_row_does_not_know_does_not_hide_what_the_next_one_knows() -> None:
+    details = {facts.DEPLOYMENTS: [Facts("gpt-5", mode="chat")], facts.GROUPS: None}
+    flagged = Facts("gpt-5", flagged_efforts=("low",))
+    (model,) = catalog.build([flagged], details, ModelOptions())
+    assert model.sure_efforts == ("low",)
+
+
+def test_a_hidden_model_has_its_reason_and_a_shown_one_is_not_among_them() -> None:
+    rows = [Facts("gpt-4o"), Facts("mine"), Facts("ada", mode="embedding"), Facts("openai/*")]
+    hidden = catalog.hidden(rows, {}, ModelOptions(), {"mine"})
+    assert [(each.id, str(each.reason)) for each in hidden] == [
+        ("ada", "its mode is embedding"), ("mine", "your configuration lists it itself"),
+        ("openai/*", "a wildcard, not a model"),
+    ]  # fmt: skip
