@@ -122,6 +122,14 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
         proxy(written={"options": {"baseURL": "http://{env:HOST}/v1"}}, local=True), Place.BELOW,
         {X: ("none", ["K"], None), SIBLING: UNDER},
     ),
+    "above, a header": (
+        replace(proxy(), headers=(Header("X-A", "a", "{env:A}", "customHeaders"),)), Place.ABOVE,
+        {
+            X: (None, None, {"baseURL": BASE, "apiKey": "{env:K}", "headers": {"X-A": "{env:A}"}}),
+            SIBLING: (None, NOBODY, {"baseURL": BASE, "apiKey": "{env:K}", "headers": {"X-A": "{env:A}"}}),
+        },
+    ),
+    "below, no address but an empty one": (proxy(written={"api": ""}), Place.BELOW, {X: UNDER, SIBLING: UNDER}),
     "above, a key that has to have its address": (
         proxy(written={"options": {"apiKey": Live("{env:K}")}}), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE},
     ),
