@@ -77,13 +77,13 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     cannot be meant is a warning, because opencode has to start.
     """
     warnings: list[str] = []
-    reader = _Reader(environment, configuration, warnings)
+    reader = _Reader(environment, configuration, warnings.append)
     proxies = reader.proxies()
     return Settings(
         proxies=proxies,
         timeout=timeout(environment),
         delivery=delivery(environment),
-        warnings=tuple(warnings),
+        warnings=tuple(warnings),  # the defaults are read from the same options, and would say all of it again
         failures=tuple(reader.failures),
         variables=reader.variables,
         defaults=reader.defaults(proxies),
@@ -95,7 +95,7 @@ def limits(environment: Mapping[str, str], configuration: Configuration) -> dict
 
     For a launch that has no models to hand over: ``configuration`` may lack what nobody could read.
     """
-    reader = _Reader(environment, configuration, [])
+    reader = _Reader(environment, configuration, lambda _: None)
     in_unreadable = any(_ONLY.search(text) for text in configuration.unreadable)
     return reader.limited(stated=in_unreadable).limits
 
@@ -134,11 +134,11 @@ class _Reader:
     """Reads all provider sections of one configuration."""
 
     def __init__(
-        self, environment: Mapping[str, str], configuration: Configuration, warnings: list[str]
+        self, environment: Mapping[str, str], configuration: Configuration, warn: Callable[[str], None]
     ) -> None:
         self._environment = environment
         self._configuration = configuration
-        self._warnings = warnings
+        self._warn = warn
         self._resolved = mapping(configuration.resolved.get("provider"))
         self.failures: list[Failure] = []
         self.variables = frozenset[str]()
@@ -212,10 +212,6 @@ class _Reader:
                 options.switch(name)
         siblings = {f"{provider}{SIBLING_SUFFIX}" for provider in [*ours, PROVIDER]}
         return sorted(provider for provider in ours if provider not in siblings) or [PROVIDER]
-
-    def _warn(self, text: str) -> None:
-        if text not in self._warnings:
-            self._warnings.append(text)
 
 
 class _ProviderSection:
