@@ -373,3 +373,15 @@ def test_a_container_is_no_partner_though_its_name_says_nothing_else() -> None:
     assert [hidden.id for hidden in catalog.hidden([Facts("azure/container")], {}, ModelOptions())] == [
         "azure/container"
     ]
+
+
+def test_a_payload_says_which_hosts_are_of_this_machine_what_was_detected_and_what_has_to_beat_a_project() -> None:
+    local = ProxyURL.parse("http://127.0.0.1:4000")
+    served: list[tuple[Proxy, ProxyURL]] = [
+        (proxy(), URL), (replace(proxy(), url=None, detected=True), local), (replace(proxy(), beats_project=True), URL),
+        (proxy(output={"options": {}}), URL),
+    ]  # fmt: skip
+    made = [payload.build([(asked, url, [])]) for asked, url in served]
+    assert [(set(each.loopback_hosts), each.detected, each.above_project) for each in made] == [
+        (set(), (), False), ({"127.0.0.1"}, (local.root,), False), (set(), (), True), (set(), (), True),
+    ]  # fmt: skip

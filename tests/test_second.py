@@ -178,6 +178,7 @@ def test_a_server_of_ones_own_gets_variables(user: dict[str, str], how: str) -> 
     (variable,) = [line for line in finished.stdout.splitlines() if line.startswith("OPENCODE_CONFIG=")]
     payload = json.loads(Path(variable.partition("=")[2]).read_text())
     assert payload["provider"]["litellm"]["env"] == ["LITELLM_API_KEY"]
+    assert payload["provider"]["litellm"]["options"] == {"baseURL": f"{user['OPENCODE_LITELLM_URL']}/v1"}
     assert "opencode.jsonc" not in files(user)
 
 
