@@ -306,6 +306,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=int, default=1, help="only every so many-th")
     parser.add_argument("--first", type=int, default=0, help="the number of the first one")
+    parser.add_argument("--again", type=Path, help="only those that survived in a run whose output this file has")
     parser.add_argument("--tests", nargs="+", help="files such as test_keys.py; all")
     parser.add_argument("--seconds", type=float, default=120, help="of tests for one mutant, at most")
     asked = parser.parse_args()
@@ -315,7 +316,10 @@ def main() -> int:
     for module in asked.modules:
         found, sources[module] = mutants(module, len(all_of_them) + 1)
         all_of_them += found
-    chosen = [each for each in all_of_them if str(each) not in known][asked.first :: asked.every]
+    survived = asked.again.read_text() if asked.again else ""
+    chosen = [
+        each for each in all_of_them if str(each) not in known and (not asked.again or f": {each} (line" in survived)
+    ][asked.first :: asked.every]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # some tests are another user
         copies = [Copy(Path(folder, str(number)), sources) for number in range(asked.workers)]
