@@ -62,7 +62,7 @@ test: setup
 	@.venv/bin/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 quick: $(TESTS)
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)
+	@.venv/bin/python -m pytest -n 4 --dist loadgroup -m "not real and not long" $(ARGS)
 
 hunt: setup
 	@cd tests && ../.venv/bin/python -m hunt $(ARGS)
