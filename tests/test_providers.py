@@ -129,6 +129,10 @@ CONNECTIONS: dict[str, tuple[Proxy, Place, dict[str, tuple[Any, Any, Any]]]] = {
             SIBLING: (None, NOBODY, {"baseURL": BASE, "apiKey": "{env:K}", "headers": {"X-A": "{env:A}"}}),
         },
     ),
+    "above, a literal key beside the sibling's own": (
+        proxy(replace(KEY, reference=None), sibling={"options": {"apiKey": "sk"}}), Place.ABOVE,
+        {X: (BASE, NOBODY, None), SIBLING: (BASE, NOBODY, None)},
+    ),
     "below, no address but an empty one": (proxy(written={"api": ""}), Place.BELOW, {X: UNDER, SIBLING: UNDER}),
     "above, a key that has to have its address": (
         proxy(written={"options": {"apiKey": Live("{env:K}")}}), Place.ABOVE, {X: ABOVE, SIBLING: BESIDE},
@@ -385,3 +389,8 @@ def test_a_payload_says_which_hosts_are_of_this_machine_what_was_detected_and_wh
     assert [(set(each.loopback_hosts), each.detected, each.above_project) for each in made] == [
         (set(), (), False), ({"127.0.0.1"}, (local.root,), False), (set(), (), True), (set(), (), True),
     ]  # fmt: skip
+
+
+def test_a_model_that_does_not_reason_has_no_variants() -> None:
+    providers = built(proxy(), Facts("gpt-4o", reasoning=False, efforts=("low",)))
+    assert "variants" not in providers[X]["models"]["gpt-4o"]
