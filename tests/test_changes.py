@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.launch.handover import Handover
 
+URL_FLAG = "OPENCODE_LITELLM_URL"
 MINE = json.dumps({"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"baseURL": "u", "apiKey": "k"}}}})
 CONTENT, USERS = variables.CONFIG_CONTENT, variables.USER_CONTENT
 FILE, USERS_FILE = variables.CONFIG, variables.USER_FILE
@@ -271,3 +273,26 @@ def test_for_any_folder_what_a_project_may_replace_goes_below_it(
         assert FILE not in discovery(beside, options).changes, beside
     by_file = discovery({"OPENCODE_LITELLM_DELIVERY": "file"}, wish)
     assert "models" in Path(str(by_file.changes[FILE])).read_text()
+
+
+@pytest.mark.parametrize(("flag", "address"), [({}, "http://theirs/v1"), ({URL_FLAG: "http://ours"}, "http://ours/v1")])
+def test_an_address_of_the_user_s_content_stays_unless_a_flag_names_another(
+    flag: dict[str, str], address: str, home: dict[str, str]
+) -> None:
+    payload = {"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"baseURL": "http://ours/v1"}}}}
+    content = {"provider": {"litellm": {"options": {"baseURL": "http://theirs/v1"}}}}
+    environment = {**home, **flag, variables.CONFIG_CONTENT: json.dumps(content)}
+    merged = delivery.inline(json.dumps(payload), environment, launch=True)[variables.CONFIG_CONTENT]
+    assert json.loads(merged or "")["provider"]["litellm"]["options"]["baseURL"] == address
+
+
+@pytest.mark.parametrize("launch", [True, False])
+def test_what_was_detected_is_named_for_later_folders_and_not_in_a_launch_which_asks_again(
+    launch: bool, home: dict[str, str], stub_proxy: Callable[..., StubProxy]
+) -> None:
+    configure(home, baseURL=f"{stub_proxy(['gpt-4o']).url}/v1")
+    settings = sections.parse(home, configuration.read(home, home["HOME"]))
+    discovery = discover(settings, home, Patience.of(5))
+    detected = replace(discovery, payload=replace(discovery.payload, detected=("http://127.0.0.1:4000",)))
+    changes = handover.hand_over(detected, settings, home, launch=launch, recipient=versions.ONE).changes
+    assert changes.get(variables.DETECTED) == (None if launch else "http://127.0.0.1:4000")
