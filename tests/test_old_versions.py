@@ -119,12 +119,15 @@ def test_env_refuses_what_would_list_models_that_cannot_be_called(user: dict[str
     assert "1.2.11 or newer" in finished.stderr
 
 
-def test_env_goes_by_file_where_no_key_could_meet_another_address(
-    user: dict[str, str], stub_proxy: Callable[..., StubProxy]
-) -> None:
+@pytest.fixture
+def open_to_all(user: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> dict[str, str]:
+    """Return the environment of somebody with no key, whose opencode is an old one and whose proxy wants none."""
     use(user, "1.2.10")
     del user["LITELLM_API_KEY"]
-    open_to_all = {**user, "OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url}
+    return {**user, "OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url}
+
+
+def test_env_goes_by_file_where_no_key_could_meet_another_address(open_to_all: dict[str, str]) -> None:
     finished = env(open_to_all)
     assignments = json.loads(finished.stdout)
     assert assignments["OPENCODE_CONFIG"]
@@ -141,12 +144,7 @@ def test_env_refuses_likewise_where_a_header_could_meet_another_address(user: di
     assert "1.2.11 or newer" in finished.stderr
 
 
-def test_env_says_where_it_needs_a_file_and_can_have_none(
-    user: dict[str, str], stub_proxy: Callable[..., StubProxy]
-) -> None:
-    use(user, "1.2.10")
-    del user["LITELLM_API_KEY"]
-    open_to_all = {**user, "OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url}
+def test_env_says_where_it_needs_a_file_and_can_have_none(open_to_all: dict[str, str]) -> None:
     nowhere = run(["sh", "-c", "(ulimit -f 0; exec opencode-litellm env json) 2>&1 | cat"], open_to_all)
     assert nowhere.stdout.endswith("no file can be written: set XDG_CACHE_HOME to a folder that you can write to\n")
 
