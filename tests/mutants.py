@@ -316,10 +316,11 @@ def main() -> int:
     for module in asked.modules:
         found, sources[module] = mutants(module, len(all_of_them) + 1)
         all_of_them += found
-    survived = asked.again.read_text() if asked.again else ""
-    chosen = [
-        each for each in all_of_them if str(each) not in known and (not asked.again or f": {each} (line" in survived)
-    ][asked.first :: asked.every]
+    chosen = [each for each in all_of_them if str(each) not in known]
+    if asked.again:
+        survived = asked.again.read_text()
+        chosen = [each for each in chosen if f": {each} (line" in survived]
+    chosen = chosen[asked.first :: asked.every]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # some tests are another user
         copies = [Copy(Path(folder, str(number)), sources) for number in range(asked.workers)]

@@ -281,8 +281,8 @@ def test_an_address_of_the_user_s_content_stays_unless_a_flag_names_another(
 ) -> None:
     payload = {"$schema": delivery.MARKER, "provider": {"litellm": {"options": {"baseURL": "http://ours/v1"}}}}
     content = {"provider": {"litellm": {"options": {"baseURL": "http://theirs/v1"}}}}
-    environment = {**home, **flag, variables.CONFIG_CONTENT: json.dumps(content)}
-    merged = delivery.inline(json.dumps(payload), environment, launch=True)[variables.CONFIG_CONTENT]
+    environment = {**home, **flag, CONTENT: json.dumps(content)}
+    merged = delivery.inline(json.dumps(payload), environment, launch=True)[CONTENT]
     assert json.loads(merged or "")["provider"]["litellm"]["options"]["baseURL"] == address
 
 
