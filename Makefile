@@ -61,6 +61,7 @@ demo: setup-demo
 test: setup
 	@.venv/bin/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
+# These wait for half of their time.
 quick: $(TESTS)
 	@.venv/bin/python -m pytest -n 4 --dist loadgroup -m "not real and not long" $(ARGS)
 

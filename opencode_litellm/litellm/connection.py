@@ -95,7 +95,7 @@ def get(request: Request) -> Reply:
 def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
     """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, and for most failures.
 
-    Raises ConnectionRefusedError: requests would see nothing else.
+    Raises ConnectionRefusedError, because requests would be refused as well.
     """
     url = request.url
     parts = urlsplit(url.root)

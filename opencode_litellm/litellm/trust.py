@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 # Threads that import requests at the same time can get it half made: its modules import each other in circles.
-# From `_thread`, which every Python has loaded: a launch loads this module too.
+# Launches load this module, so the lock is one of `_thread`, which every Python has loaded already.
 IMPORTING_REQUESTS = _thread.allocate_lock()
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")

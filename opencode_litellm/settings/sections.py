@@ -83,7 +83,7 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
         proxies=proxies,
         timeout=timeout(environment),
         delivery=delivery(environment),
-        warnings=tuple(warnings),  # the defaults are read from the same options, and would say all of it again
+        warnings=tuple(warnings),  # before the defaults, which read the same options and would warn again
         failures=tuple(reader.failures),
         variables=reader.variables,
         defaults=reader.defaults(proxies),
