@@ -56,10 +56,10 @@ setup:
 demo: setup-demo
 	@.venv/bin/python tests/demo.py
 
-# What shares a server or a build goes to one worker: tests/conftest.py says what does. Tests wait for a tenth of their
-# time, so there is a worker more than the two cores that everybody has.
+# What shares a server or a build goes to one worker: tests/conftest.py says what does. Tests also wait, so there are
+# more workers than the two cores that everybody has.
 test: setup
-	@.venv/bin/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 # These wait for half of their time.
 quick: $(TESTS)

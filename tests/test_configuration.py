@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import tools
-from world.config_endpoint import ConfigEndpoint, Refused, spare_install
+from world.config_endpoint import ConfigEndpoint, Refused
 from world.draws import draws
 from world.home import LASTING_OPENCODE, make_home, write
+from world.plugin_library import spare_install
 
 from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable

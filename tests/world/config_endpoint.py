@@ -11,27 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from .home import write
+from .plugin_library import spare_global_install, spare_install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
 _PATIENCE = 60  # seconds
-
-
-# What opencode 1.18 looks for before it installs its plugin library into a folder.
-_INSTALLED = {"packages": {"": {"dependencies": {"@opencode-ai/plugin": "*"}}}}
-
-
-def spare_install(folder: Path) -> None:
-    """Let a folder with configuration look as if opencode had installed its plugin library there.
-
-    It tries to, else, in each such folder and again for each project: 0.5 CPU seconds at first, more each time.
-    """
-    if folder.is_dir() and not (folder / "node_modules").exists():
-        (folder / "node_modules").mkdir()
-        write(folder / "package-lock.json", _INSTALLED)
 
 
 @dataclass(frozen=True)
@@ -51,9 +37,7 @@ class ConfigEndpoint:
         self._program = program
 
     def __enter__(self) -> ConfigEndpoint:
-        configuration = Path(self._environment.get("XDG_CONFIG_HOME") or self.home / ".config", "opencode")
-        configuration.mkdir(parents=True, exist_ok=True)
-        spare_install(configuration)
+        spare_global_install(self._environment)
         self._server = subprocess.Popen(
             ["/usr/bin/env", self._program, "serve", "--hostname", "127.0.0.1", "--port", "0"],
             env=self._environment,

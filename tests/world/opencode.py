@@ -9,6 +9,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from . import commands
+from .plugin_library import spare_global_install
 from .processes import process_group
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ def run(
             if path
             else partial(process_group, ["/usr/bin/env", *command])
         )
-        with start(
-            environment, folder or environment["HOME"], stdin=stdin, stdout=stdout, stderr=stderr
-        ) as process:
+        with start(environment, folder or environment["HOME"], stdin=stdin, stdout=stdout, stderr=stderr) as process:
             status = process.wait(timeout)
         return Finished(status, _text(stdout), _text(stderr))
 
@@ -77,6 +76,7 @@ class Opencode:
         timeout: float = _PATIENCE,
     ) -> Finished:
         """Run it with these arguments."""
+        spare_global_install(environment)
         return run([program, *arguments], environment, folder, timeout=timeout)
 
     def debug_config(

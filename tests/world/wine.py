@@ -31,7 +31,7 @@ MADE = HOME / ".made"
 
 # The files with tests that need nothing but Python: they run under this one as well, in a test of their own.
 PURE = (
-    "test_bounds", "test_budget", "test_catalog", "test_commandline", "test_environment_formats", "test_jsonc",
+    "test_budget", "test_catalog", "test_commandline", "test_environment_formats", "test_jsonc",
     "test_listing", "test_managed", "test_naming", "test_payload", "test_routing", "test_second", "test_snippets",
     "test_versions", "test_windows",
 )  # fmt: skip
