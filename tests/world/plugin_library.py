@@ -25,7 +25,11 @@ def spare_install(folder: Path) -> None:
 
 
 def spare_global_install(environment: Mapping[str, str]) -> None:
-    """Do so with the folder for the global configuration, which opencode makes if it is not there."""
+    """Do so with the folder for the global configuration, which opencode makes if it is not there.
+
+    A relative ``XDG_CONFIG_HOME`` is left alone: it would be a folder below the one where the tests run.
+    """
     folder = Path(environment.get("XDG_CONFIG_HOME") or Path(environment["HOME"], ".config"), "opencode")
-    folder.mkdir(parents=True, exist_ok=True)
-    spare_install(folder)
+    if folder.is_absolute():
+        folder.mkdir(parents=True, exist_ok=True)
+        spare_install(folder)
