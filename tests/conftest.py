@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from world import tools, wine
+from world.draws import draws
 from world.home import end_inhabitants, make_home
 from world.litellm import LiteLLM
 from world.opencode import Opencode
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no fault of a test's.
-hypothesis.settings.register_profile("patient", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.register_profile(
+    "patient",
+    parent=hypothesis.settings(),
+    deadline=None,
+    max_examples=draws("EXAMPLES", in_ci=100, by_hand=40),
+)
 hypothesis.settings.load_profile("patient")
 
 # Whoever asks for one of these starts a real program: not in `make quick`.
@@ -41,6 +47,8 @@ REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo", "w
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start a real program, and let one worker run those that share a server or a build."""
+    # Those that take long begin early: at the end, one worker would run the last of them alone.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if needed(item) or REAL & names:

@@ -354,7 +354,7 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(draws("HOMES", in_ci=10, by_hand=3)))
+@pytest.mark.parametrize("seed", range(draws("HOMES", in_ci=10, by_hand=1)))
 def test_random_layers_merge_as_in_opencode(
     opencode: Opencode, endpoint: ConfigEndpoint, environment: dict[str, str], tmp_path: Path, seed: int
 ) -> None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 15
-CASES = draws("HUNT_CASES", in_ci=1000, by_hand=200)
+CASES = draws("HUNT_CASES", in_ci=1000, by_hand=100)
 PARTS = 4
 # Those that go through the real opencode. All in one start share the variables of HTTP proxies.
-LIVE_CASES = draws("LIVE_CASES", in_ci=40, by_hand=12)
+LIVE_CASES = draws("LIVE_CASES", in_ci=40, by_hand=8)
 PROXIED = {"HTTP_PROXY": "COMPANY"}
 LIVE: tuple[tuple[dict[str, str], range], ...] = (
     ({}, range(LIVE_CASES * 3 // 4)), (PROXIED, range(LIVE_CASES * 3 // 4, LIVE_CASES)),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from world.config_endpoint import ConfigEndpoint, Refused
+from world.draws import draws
 from world.home import LASTING_OPENCODE, make_home
 
 from opencode_litellm import jsonc
@@ -157,7 +158,7 @@ def _document(text: str) -> str:
 def test_it_accepts_and_refuses_what_opencode_does(endpoint: ConfigEndpoint, tmp_path: Path) -> None:
     draw = random.Random(20)  # noqa: S311 - not for secrets
     texts = [*(text for text, _ in ACCEPTED), *(text for text, _, _ in REFUSED)]
-    texts += [_drawn_text(draw) for _ in range(150)]
+    texts += [_drawn_text(draw) for _ in range(draws("JSONC_TEXTS", in_ci=150, by_hand=50))]
     ours, theirs = {}, {}
     for number, text in enumerate(texts):
         folder = tmp_path / str(number)
@@ -273,7 +274,7 @@ LIVE_PIECES = [
 def test_live_text_means_the_same_to_opencode_after_parse_and_dump(endpoint: ConfigEndpoint, tmp_path: Path) -> None:
     (endpoint.home / "secret").write_text('top "secret"\n')
     draw = random.Random(4)  # noqa: S311 - not for secrets
-    for number in range(40):
+    for number in range(draws("LIVE_TEXTS", in_ci=40, by_hand=10)):
         strings = ["".join(draw.choices(LIVE_PIECES, k=draw.randrange(1, 6))) for _ in range(8)]
         text = '// {file:~/absent}\n{"$schema":"x","provider":{"p":{"options":{"timeout":{env:NUMBER},'
         text += ",".join(f'"{key}{{env:WORD}}": "{string}"' for key, string in enumerate(strings)) + ",}}}}"

@@ -269,11 +269,11 @@ def test_a_launch_sends_every_key_where_its_folder_says(
     for proxy in proxies.values():
         proxy.requests.clear()
     with ConfigEndpoint(after) as endpoint:
+        known = endpoint.providers(here)
+        assert isinstance(known, dict)
         for name, pair in MET_BY_A_LAUNCH[folder].items():
             listed = "other" if pair[0] == "other" else name
             for model in (f"chat-{listed}", f"o3-{listed}"):
-                known = endpoint.providers(here)
-                assert isinstance(known, dict)
                 providers = [f"litellm-{name}", f"litellm-{name}-responses"]
                 provider = next(each for each in providers if model in known.get(each, {"models": {}})["models"])
                 endpoint.prompt(here, f"{provider}/{model}", "hi")
@@ -294,7 +294,7 @@ def test_a_launch_reads_the_folder_that_opencode_is_told_to_work_in(
     assert "/v1/chat/completions" in proxies["there"].paths()
 
 
-@pytest.mark.parametrize("flags", [(), ("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
+@pytest.mark.parametrize("flags", [("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
 def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
     flags: tuple[str, ...], environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:

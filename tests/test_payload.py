@@ -344,7 +344,7 @@ def accepted(entries: dict[str, dict[str, Any]], endpoint: ConfigEndpoint, folde
     }
 
 
-ENTRIES = draws("FUZZ_ENTRIES", in_ci=10_000, by_hand=5_000)
+ENTRIES = draws("FUZZ_ENTRIES", in_ci=10_000, by_hand=2_000)
 PART = 5_000  # models to a proxy; some are no ids, or not for chat
 LONGEST, LARGEST = 2e-3, 20_000  # seconds of CPU and bytes of memory for an entry: some times what was measured
 

@@ -146,7 +146,7 @@ def as_read(environment: dict[str, str], folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("opencode")
-@pytest.mark.parametrize("seed", range(draws("HOMES", in_ci=8, by_hand=2)))
+@pytest.mark.parametrize("seed", range(draws("HOMES", in_ci=8, by_hand=1)))
 def test_nothing_of_the_users_is_changed(seed: int, home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> None:
     proxy = stub_proxy(SERVED)
     files, variables = tree(seed, proxy.url)
