@@ -47,8 +47,8 @@ REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo", "w
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start a real program, and let one worker run those that share a server or a build."""
-    # Those that take long begin early: at the end, one worker would run the last of them alone.
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    # Wine's tests take long and are the last by name: one worker would run the end of them alone.
+    items.sort(key=lambda item: "windows" not in getattr(item, "fixturenames", ()))
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if needed(item) or REAL & names:
