@@ -61,6 +61,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a long text by its beginning: pytest puts the name into a variable, and Windows limits how long one is."""
+    return ascii(val[:60]) if isinstance(val, str | bytes) and len(val) > 1000 else None
+
+
 def fixtures(item: pytest.Item) -> set[str]:
     """Return what a test asks for, without its parameters and what any system has."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
