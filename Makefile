@@ -82,7 +82,8 @@ lowest newest: $(TESTS)
 	  done; \
 	done; exit 1
 	@.venv/bin/uv pip install --quiet --python .tools/$@ --resolution $(RESOLUTION) --editable .
-	@.venv/bin/uv pip install --quiet --python .tools/$@ 'pytest<9.2' pytest-xdist hypothesis python-dotenv pyyaml
+	@.venv/bin/uv pip install --quiet --python .tools/$@ --constraint tests/world/tests.in \
+	  pytest pytest-xdist hypothesis python-dotenv pyyaml
 	@.tools/$@/bin/python -m pytest -n 2 --dist loadgroup -m "not real and not long" $(ARGS)
 
 mutants: $(TESTS)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Ctrl-C is ignored in what a script starts with "&", and what is ignored stays so in all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A busy machine is no fault of a test's.
+# No deadline: a busy machine is no fault of a test's.
 hypothesis.settings.register_profile(
     "patient",
     parent=hypothesis.settings(),
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a long text by its beginning: pytest puts the name into a variable, and Windows limits how long one is."""
+    """Name a long text by its beginning: pytest 9.1 puts it into a variable, and Windows limits how long one is."""
     return ascii(val[:60]) if isinstance(val, str | bytes) and len(val) > 1000 else None
 
 

@@ -153,8 +153,8 @@ def test_detection_sends_a_key_only_to_whom_says_to_be_litellm(
         assert monotonic() - began < 3
     assert found["litellm"]["options"] == {"baseURL": "http://127.0.0.1:8000/v1", "apiKey": "{env:LITELLM_API_KEY}"}
     assert [(request.path, request.key) for request in stranger.requests] == [(IDENTITY, None)]
-    # Whether it has read the question when the other one has answered is chance.
-    assert {(request.path, request.key) for request in mute.requests} <= {(IDENTITY, None)}
+    # Nobody waits for the last port once an earlier one has answered, so whether it is asked at all is chance.
+    assert [(request.path, request.key) for request in mute.requests] in ([], [(IDENTITY, None)])
     assert [request.key for request in proxy.requests if request.path == IDENTITY] == [None]
     assert {request.key for request in proxy.requests if request.path != IDENTITY} == {KEY}
 

@@ -294,7 +294,7 @@ def test_a_launch_reads_the_folder_that_opencode_is_told_to_work_in(
     assert "/v1/chat/completions" in proxies["there"].paths()
 
 
-@pytest.mark.parametrize("flags", [("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
+@pytest.mark.parametrize("flags", [(), ("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
 def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
     flags: tuple[str, ...], environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:

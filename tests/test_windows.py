@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from world import tools, wine
 from world.relay import Relay
@@ -138,7 +139,8 @@ def test_what_needs_nothing_but_python_is_true_under_windows_python(windows: Win
     files = [wine.path(tools.PROJECT / "tests" / f"{name}.py") for name in wine.PURE]
     options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-m", "pure", "--basetemp", wine.path(windows.root / "t")]
     project = ["--rootdir", wine.path(tools.PROJECT), "-c", wine.path(tools.PROJECT / "pyproject.toml")]
-    (ended,) = windows.run(([wine.PYTHON, "-P", "-m", "pytest", *options, *project, *files], {}))
+    as_here = {"EXAMPLES": str(hypothesis.settings().max_examples)}
+    (ended,) = windows.run(([wine.PYTHON, "-P", "-m", "pytest", *options, *project, *files], as_here))
     passed = re.search(r"^(\d+) passed", ended.stdout, re.MULTILINE)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert passed is not None
