@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import re
 import socket
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.proxies import ProxyURL
 
-_UNINTERRUPTED = 0.2  # seconds; on Windows no Ctrl-C is noticed while a thread is waited for
+_UNINTERRUPTED = 0.2  # seconds; a Ctrl-C that comes just before a wait, or on Windows during it, is noticed after it
 _MOST_REDIRECTS = 3
 _TLS_PATIENCE = 1.0  # seconds
 # How OpenSSL, in its versions, calls an answer that is no TLS.
@@ -198,8 +197,6 @@ def _next(done: queue.SimpleQueue[tuple[int, object]], deadline: float | None) -
     """Return what comes next; raise queue.Empty at ``deadline``."""
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if os.name != "nt":
-            return done.get(timeout=left)
         try:
             return done.get(timeout=_UNINTERRUPTED if left is None else min(left, _UNINTERRUPTED))
         except queue.Empty:
