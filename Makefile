@@ -20,6 +20,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 # Quiet twice: warnings about how this machine reaches its registry are nothing to read here.
 PIP := -m pip -qq
+# A lock names all that is needed. Looking further, pip 23 takes a newer release for "pydantic[email]", and fails.
+LOCKED := install --no-deps --requirement
 NPM := --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
 # opencode runs once while it is installed, and would leave folders in the user's home.
 NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/.tools/node/.cache")
@@ -134,13 +136,13 @@ $(PRODUCT): $(VENV) setup.cfg pyproject.toml
 # After the product, because two pips at once would get into each other's way in one environment.
 $(TESTS): $(PRODUCT) tests/world/tests.txt
 	@echo "Setting up: what the tests need, into .venv"
-	@.venv/bin/python $(PIP) install --requirement tests/world/tests.txt
+	@.venv/bin/python $(PIP) $(LOCKED) tests/world/tests.txt
 	@touch $@
 
 $(LITELLM): $(VENV) tests/world/litellm.txt
 	@echo "Setting up: LiteLLM, into .tools/litellm (about a minute)"
 	@.venv/bin/python -m venv --clear .tools/litellm
-	@.tools/litellm/bin/python $(PIP) install --requirement tests/world/litellm.txt
+	@.tools/litellm/bin/python $(PIP) $(LOCKED) tests/world/litellm.txt
 	@touch $@
 
 $(NODE): tests/world/package.json
@@ -170,7 +172,7 @@ $(PRISMA): tests/world/prisma/package.json
 $(RELEASE): $(VENV) tests/world/release.txt
 	@echo "Setting up: what builds and checks a release, into .tools/release"
 	@.venv/bin/python -m venv --clear .tools/release
-	@.tools/release/bin/python $(PIP) install --requirement tests/world/release.txt
+	@.tools/release/bin/python $(PIP) $(LOCKED) tests/world/release.txt
 	@touch $@
 
 # The hashes are in its lock file. Nushell has no package of Debian's.

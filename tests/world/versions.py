@@ -40,7 +40,7 @@ def installed(version: str, folder: Path = _FOLDER) -> Path:
     if not made.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / version)], check=True)
         if version in _WITH_PINNED_DEPENDENCIES:
-            _pip(folder / version, ["--requirement", str(_PINS)])
+            _pip(folder / version, ["--no-deps", "--requirement", str(_PINS)])
             parts = ["litellm-proxy-extras", "litellm-enterprise"]
             _pip(folder / version, ["--no-deps", "--upgrade", f"litellm=={version}", *parts])
         else:
