@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -37,11 +39,17 @@ class Request:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on: connections to it are refused."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nobody listens on, nor will by chance.
+
+    Linux gives ports from 32768 on to whoever asks for any, other systems higher ones: one of those could go to another
+    test's server before a slow program has taken it.
+    """
+    while True:
+        # Not from `random`: hypothesis seeds that, and each worker would take the same.
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
