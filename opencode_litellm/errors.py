@@ -60,6 +60,10 @@ class GatewayRefused(Withheld):
     """What stands in front of LiteLLM wants something else than LiteLLM's key."""
 
 
+class KeyDoubted(Withheld):
+    """LiteLLM answered as some versions of it do to a wrong key, and all of them after a crash."""
+
+
 class ListNotAllowed(Withheld):
     """The key may use models, but not list them; ``url`` is where the proxy is."""
 

@@ -42,6 +42,12 @@ def refusals() -> list[Any]:
             " options.customHeaders of provider litellm, or ask whoever runs it",
             id="basic auth",
         ),
+        pytest.param(
+            500, b"Internal Server Error",
+            "{url} answered as LiteLLM does to a wrong key, or to one that may not list models (HTTP 500): check"
+            " LITELLM_API_KEY; if it is right, name the models under provider.litellm.models in your opencode.json",
+            id="500 in plain text",
+        ),
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from opencode_litellm.errors import (
     BudgetSpent,
     GatewayRefused,
+    KeyDoubted,
     KeyRefused,
     ListNotAllowed,
     NotLiteLLM,
@@ -135,8 +136,8 @@ def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
 
 
 def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
-    """Return the failure behind a plain 500: a wrong key without prisma, or one without the right in LiteLLM 1.77."""
-    return KeyRefused(
+    """Return the failure of a plain 500: a wrong key without prisma, no right to list in LiteLLM 1.77, or a crash."""
+    return KeyDoubted(
         f"{url.root} answered as LiteLLM does to a wrong key, or to one that may not list models ({status})",
         f"{_key_advice(proxy)}; if it is right, name the models under provider.{proxy.provider}.models in your"
         " opencode.json",
