@@ -18,7 +18,7 @@ from world.stub import IDENTITY, MODEL_GROUP_INFO, MODEL_INFO, MODELS, StubProxy
 
 from opencode_litellm.errors import NotLiteLLM, ProxyUnreachable
 from opencode_litellm.litellm import client, connection, facts
-from opencode_litellm.litellm.connection import Reply, Request
+from opencode_litellm.litellm.connection import Channel, Reply, Request
 from opencode_litellm.litellm.facts import DEPLOYMENTS, GROUPS
 from opencode_litellm.models import catalog
 from opencode_litellm.proxies import ModelOptions, ProxyURL
@@ -38,7 +38,7 @@ def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
 
 def answered(proxy: StubProxy, path: str = MODELS, *, seconds: float = 5, limit: int = 2**20) -> Reply:
     url = ProxyURL(proxy.url, "127.0.0.1")
-    return connection.get(Request(url, path, {}, {}, time.monotonic() + seconds, limit))
+    return connection.get(Request(Channel(url, {}, {}), path, time.monotonic() + seconds, limit))
 
 
 # How they come.

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from world.launches import Launch, launch, settle, with_clock
 from world.network import own_loopback
 from world.relay import Relay
 from world.stub import MODELS, StubProxy
+
+from opencode_litellm.litellm.connection import Channel
+from opencode_litellm.proxies import ProxyURL
 
 if TYPE_CHECKING:
     import ssl
@@ -60,6 +64,13 @@ def test_https_with_an_authority_that_a_variable_names_is_warm_too(
     shown, short = warm(user, **trusting)
     assert (shown.models, shown.stderr, short) == (["alpha"], "", True)
     assert secure.paths()[before:] == [MODELS]
+
+
+def test_requests_at_once_load_the_certificates_once(authority: tuple[Path, ssl.SSLContext]) -> None:
+    channel = Channel(ProxyURL.parse("https://litellm.invalid"), {}, {"SSL_CERT_FILE": str(authority[0])})
+    with ThreadPoolExecutor(5) as pool:
+        contexts = list(pool.map(lambda _: channel.ssl_context, range(5)))
+    assert contexts == [channel.ssl_context] * 5
 
 
 def test_a_certificate_that_is_not_trusted_any_more_gets_no_key_and_a_line(

@@ -398,7 +398,7 @@ print(question.is_refused("127.0.0.1", closed, began + 5))
 url = ProxyURL.parse(f"http://127.0.0.1:{closed}")
 print(client.is_there(url, os.environ, began + 5))
 try:
-    connection.get(connection.Request(url, "/v1/models", {}, os.environ, began + 5, 9))
+    connection.get(connection.Request(connection.Channel(url, {}, os.environ), "/v1/models", began + 5, 9))
 except Failure as failure:
     print(failure.problem.startswith(f"{url.root} cannot be reached"))
 rows = [(_socket.AF_INET, _socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in (closed, open)]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
 from opencode_litellm.litellm import budget, connection, facts, listeners, question, refusals
-from opencode_litellm.litellm.connection import Reply, Request
+from opencode_litellm.litellm.connection import Channel, Reply, Request
 from opencode_litellm.litellm.facts import Facts
 from opencode_litellm.litellm.question import LARGEST_LIST, LIVELINESS, MODELS
 from opencode_litellm.proxies import ProxyURL
@@ -81,7 +81,7 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
     """Tell whether LiteLLM answers there, asked without a key."""
     try:
-        reply = connection.get(Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
+        reply = connection.get(_identity(url, environment, deadline))
     except Failure:
         return False
     return question.is_identity(reply.status, reply.body)
@@ -92,10 +92,14 @@ def is_there(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> 
     if not listeners.are_trusted(urlsplit(url.root).port or 80):
         return False
     try:
-        answered = connection.get_plainly(Request(url, LIVELINESS, {}, environment, deadline, _LARGEST_IDENTITY))
+        answered = connection.get_plainly(_identity(url, environment, deadline))
     except ConnectionRefusedError:
         return False
     return answered is not None and question.is_identity(*answered)
+
+
+def _identity(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> Request:
+    return Request(Channel(url, {}, environment), LIVELINESS, deadline, _LARGEST_IDENTITY)
 
 
 def is_vacant(url: ProxyURL) -> bool:
@@ -118,34 +122,14 @@ def ask(
     Raises what ``refusals.failure`` returns, ProxyUnreachable or NotLiteLLM for ``/v1/models``.
     """
     url = proxy.url or detect(environment, deadline)
-    headers = request_headers(proxy)
-
-    def listing() -> tuple[Reply, tuple[Facts, ...]]:
-        reply = connection.get(Request(url, MODELS, headers, environment, deadline, LARGEST_LIST))
-        if reply.status != 200:
-            raise refusals.failure(reply, proxy, url, partial(identifies, url, environment, deadline))
-        listed = facts.listed(reply.json)
-        if listed is None:
-            problem = f"{url.root}{MODELS} does not answer with a list of models as LiteLLM does"
-            raise NotLiteLLM(problem, "check the URL")
-        return reply, listed
-
-    def informed(path: str, parse: Callable[[object], tuple[Facts, ...] | None]) -> tuple[Facts, ...] | None:
-        if info_deadline is None:
-            return None
-        reply = connection.get(Request(url, path, headers, environment, info_deadline, _LARGEST_INFO))
-        return parse(reply.json) if reply.status == 200 else None
-
-    def responses() -> bool | None:
-        # LiteLLM 1.60 has no such path. A GET of it costs nothing: it is for POST alone.
-        if info_deadline is None:
-            return None
-        reply = connection.get(Request(url, _RESPONSES, headers, environment, info_deadline, LARGEST_LIST))
-        return reply.status == 405 or (False if reply.status == 404 and reply.json == _NO_SUCH_PATH else None)
-
-    owner = partial(_owner_of_spent_budget, url, headers, environment, budget_deadline)
+    channel = Channel(url, request_headers(proxy), environment)
     first, has_responses, spent, *rest = connection.at_once(
-        [listing, responses, owner, *(partial(informed, path, parse) for path, parse in facts.INFO.values())],
+        [
+            partial(_listing, channel, proxy, deadline),
+            partial(_has_responses, channel, info_deadline),
+            partial(_owner_of_spent_budget, channel, budget_deadline),
+            *(partial(_informed, channel, path, parse, info_deadline) for path, parse in facts.INFO.values()),
+        ],
         max(deadline, info_deadline or deadline),
         connection.late(url),
         enough=lambda results: isinstance(results.get(0), Failure),
@@ -165,12 +149,38 @@ def ask(
     )
 
 
-def _owner_of_spent_budget(
-    url: ProxyURL, headers: dict[str, str], environment: Mapping[str, str], deadline: float | None
-) -> str:
-    if deadline is None or not headers:
+def _listing(channel: Channel, proxy: Proxy, deadline: float) -> tuple[Reply, tuple[Facts, ...]]:
+    url = channel.url
+    reply = connection.get(Request(channel, MODELS, deadline, LARGEST_LIST))
+    if reply.status != 200:
+        raise refusals.failure(reply, proxy, url, partial(identifies, url, channel.environment, deadline))
+    listed = facts.listed(reply.json)
+    if listed is None:
+        raise NotLiteLLM(f"{url.root}{MODELS} does not answer with a list of models as LiteLLM does", "check the URL")
+    return reply, listed
+
+
+def _informed(
+    channel: Channel, path: str, parse: Callable[[object], tuple[Facts, ...] | None], deadline: float | None
+) -> tuple[Facts, ...] | None:
+    if deadline is None:
+        return None
+    reply = connection.get(Request(channel, path, deadline, _LARGEST_INFO))
+    return parse(reply.json) if reply.status == 200 else None
+
+
+def _has_responses(channel: Channel, deadline: float | None) -> bool | None:
+    # LiteLLM 1.60 has no such path. A GET of it costs nothing: it is for POST alone.
+    if deadline is None:
+        return None
+    reply = connection.get(Request(channel, _RESPONSES, deadline, LARGEST_LIST))
+    return reply.status == 405 or (False if reply.status == 404 and reply.json == _NO_SUCH_PATH else None)
+
+
+def _owner_of_spent_budget(channel: Channel, deadline: float | None) -> str:
+    if deadline is None or not channel.headers:
         return ""
-    return budget.spent(lambda path: connection.get(Request(url, path, headers, environment, deadline, budget.LARGEST)))
+    return budget.spent(lambda path: connection.get(Request(channel, path, deadline, budget.LARGEST)))
 
 
 def request_headers(proxy: Proxy) -> dict[str, str]:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from opencode_litellm.errors import Failure, NotLiteLLM, ProxyUnreachable
 from opencode_litellm.litellm import question, trust
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     import requests
@@ -39,14 +40,30 @@ _MOST_VALUES = 4_000_000
 _BEFORE_VALUES = (b",", b"[", b"{")
 
 
+class Channel:
+    """How a proxy is asked: where it is, with which headers, and in which environment."""
+
+    def __init__(self, url: ProxyURL, headers: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        self.url = url
+        self.headers = headers
+        self.environment = environment
+        self._context: ssl.SSLContext | None = None
+        self._making = threading.Lock()
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """What checks the proxy's certificate, the same for all requests: loading the certificates takes 25 ms."""
+        with self._making:
+            self._context = self._context or trust.ssl_context(self.environment)
+            return self._context
+
+
 @dataclass(frozen=True)
 class Request:
     """``deadline`` is a reading of ``time.monotonic``, ``limit`` how many bytes an answer may have."""
 
-    url: ProxyURL
+    channel: Channel
     path: str
-    headers: Mapping[str, str] = field(repr=False)
-    environment: Mapping[str, str] = field(repr=False)
     deadline: float
     limit: int
 
@@ -75,19 +92,20 @@ def get(request: Request) -> Reply:
 
     Raises ProxyUnreachable or NotLiteLLM when nothing came that could be read, in time and within the limit.
     """
+    url = request.channel.url
     started = time.monotonic()
     try:
         answered = get_plainly(request)
     except ConnectionRefusedError as error:
-        raise _unreachable(request.url, error) from error
+        raise _unreachable(url, error) from error
     if answered is None:
         # requests begins to count anew with each piece that comes, and does not count at all while it looks up a name.
-        (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, late(request.url))
+        (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, late(url))
     if isinstance(answered, Failure):
         raise answered
     status, body = answered
     if status == 400 and _TLS_WANTED.search(body):
-        raise _wants_https(request.url)
+        raise _wants_https(url)
     return Reply(status, body, time.monotonic() - started)
 
 
@@ -96,9 +114,10 @@ def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
 
     Raises ConnectionRefusedError, because requests would be refused as well.
     """
-    url = request.url
+    channel = request.channel
+    url = channel.url
     parts = urlsplit(url.root)
-    if not url.is_loopback and trust.may_use_http_proxy(request.environment):
+    if not url.is_loopback and trust.may_use_http_proxy(channel.environment):
         return None
     tls = parts.scheme == "https"
     asked = question.Question(
@@ -107,12 +126,12 @@ def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
         port=parts.port or (443 if tls else 80),
         prefix=parts.path,
         via="",
-        headers=request.headers,
+        headers=channel.headers,
         identify=False,
         patience=0.0,
     )
     try:
-        context = trust.ssl_context(request.environment) if tls else None
+        context = channel.ssl_context if tls else None
         status, body = question.get(asked, request.path, context, request.deadline, request.limit)
     except ConnectionRefusedError:
         raise
@@ -128,10 +147,10 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
         import urllib3  # 80 ms that only what is not plain pays
         from requests import exceptions  # `requests.exceptions` is not there after an import that failed once
 
-    url, headers = request.url, request.headers
+    url, headers, environment = request.channel.url, request.channel.headers, request.channel.environment
     target = f"{url.root}{request.path}"
     try:
-        with _session(url, request.environment) as session:
+        with _session(url, environment) as session:
             for _ in range(_MOST_REDIRECTS):
                 patience = request.deadline - time.monotonic()
                 if patience <= 0:
@@ -239,10 +258,10 @@ def _speaks_tls(request: Request) -> bool:
     """Tell whether a server that does not answer in HTTP answers in TLS; nothing is sent to it beside that."""
     import ssl
 
-    url = request.url
+    url = request.channel.url
     parts = urlsplit(url.root)
     patience = min(request.deadline - time.monotonic(), _TLS_PATIENCE)
-    direct = url.is_loopback or not trust.may_use_http_proxy(request.environment)
+    direct = url.is_loopback or not trust.may_use_http_proxy(request.channel.environment)
     if parts.scheme != "http" or not direct or patience <= 0:
         return False
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -317,7 +336,7 @@ def _followed(target: str, onward: str, headers: Mapping[str, str]) -> str:
 
 def _body(response: requests.Response, request: Request) -> bytes:
     """Read a body piece by piece, so that one that is endless, or unpacks to far more than it was, is given up."""
-    url = request.url
+    url = request.channel.url
     packed = response.headers.get("Content-Encoding", "identity").lower()
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed in ("gzip", "x-gzip", "deflate") else None
     if unpacker is None and packed != "identity":
