@@ -66,7 +66,21 @@ def budget_spent(whose: str, url: ProxyURL) -> BudgetSpent:
 def _by_status(
     reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
 ) -> Failure:
-    status = f"HTTP {reply.status}, {said.kind}" if said and said.kind else f"HTTP {reply.status}"
+    about_key = _about_key(reply, said, proxy, url, identifies)
+    if about_key is not None:
+        return about_key
+    status = _status(reply, said)
+    where = f"{url.root}{MODELS}"
+    if reply.status == 429 or reply.status >= 500:
+        return ProxyUnreachable(f"{where} does not work at the moment ({status})", "try again, or see the proxy's log")
+    return NotLiteLLM(f"{where} answered as LiteLLM does not ({status})", "check the URL")
+
+
+def _about_key(
+    reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
+) -> Failure | None:
+    """Return the failure behind a status that LiteLLM, or what stands in front of it, has for a key."""
+    status = _status(reply, said)
     if reply.status in (401, 403) and said is None:
         return _gateway(proxy, url, status)
     # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database.
@@ -76,10 +90,11 @@ def _by_status(
         return KeyRefused(f"{url.root} answered as LiteLLM does to a wrong key ({status})", _key_advice(proxy))
     if reply.status == 500 and reply.json is None and identifies():
         return _speechless(proxy, url, status)
-    where = f"{url.root}{MODELS}"
-    if reply.status == 429 or reply.status >= 500:
-        return ProxyUnreachable(f"{where} does not work at the moment ({status})", "try again, or see the proxy's log")
-    return NotLiteLLM(f"{where} answered as LiteLLM does not ({status})", "check the URL")
+    return None
+
+
+def _status(reply: Reply, said: _Said | None) -> str:
+    return f"HTTP {reply.status}, {said.kind}" if said and said.kind else f"HTTP {reply.status}"
 
 
 def _said(reply: Reply) -> _Said | None:

@@ -395,35 +395,38 @@ def shown_name(proxy: Proxy) -> str:
 
 def entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, JSON]:
     """Return a model as opencode wants it; a field that is not known is absent."""
-    entry: dict[str, JSON] = {
+    fields: dict[str, JSON] = {
         "name": model.name,
         # Written always: opencode 2 gives a model without them no tools and no inputs.
         "tool_call": model.tool_call,
         "modalities": {"input": list(model.inputs), "output": list(model.outputs)},
         "attachment": len(model.inputs) > 1,
         "reasoning": model.reasoning,
+        "organizationOwner": model.owner or None,
+        "limit": {"context": model.limit.context, "output": model.limit.output} if model.limit else None,
+        "cost": _costs(model),
+        "temperature": model.temperature,
+        "interleaved": {"field": "reasoning_content"} if model.interleaved else None,
+        "variants": _variants(model) or None,
+        "provider": _package(model, proxy, in_sibling=in_sibling),
     }
-    if model.owner:
-        entry["organizationOwner"] = model.owner
-    if model.limit:
-        entry["limit"] = {"context": model.limit.context, "output": model.limit.output}
-    if model.price:
-        cost = _cost(model.price)
-        if model.price_over_200k:
-            cost["context_over_200k"] = _cost(model.price_over_200k)
-        entry["cost"] = cost
-    if model.temperature is not None:
-        entry["temperature"] = model.temperature
-    if model.interleaved:
-        entry["interleaved"] = {"field": "reasoning_content"}
-    variants = _variants(model)
-    if variants:
-        entry["variants"] = variants
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _package(model: Model, proxy: Proxy, *, in_sibling: bool) -> dict[str, JSON] | None:
+    """Return what sends a model another way than its provider's others; None where it goes theirs."""
     if model.route == "responses" and not in_sibling:
-        entry["provider"] = {"npm": RESPONSES_PACKAGE}
-    elif model.route == "chat" and proxy.section.written.get("npm") == RESPONSES_PACKAGE:
-        entry["provider"] = {"npm": CHAT_PACKAGE}
-    return entry
+        return {"npm": RESPONSES_PACKAGE}
+    if model.route == "chat" and proxy.section.written.get("npm") == RESPONSES_PACKAGE:
+        return {"npm": CHAT_PACKAGE}
+    return None
+
+
+def _costs(model: Model) -> dict[str, JSON] | None:
+    if model.price is None:
+        return None
+    tier = {"context_over_200k": _cost(model.price_over_200k)} if model.price_over_200k else {}
+    return {**_cost(model.price), **tier}
 
 
 def _cost(price: Price) -> dict[str, JSON]:
