@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from opencode_litellm import __version__, cache
 from opencode_litellm.cache import WEEK
 from opencode_litellm.errors import KeyRefused
-from opencode_litellm.litellm import facts
+from opencode_litellm.litellm import facts, prices
 from opencode_litellm.litellm.client import Answers
 from opencode_litellm.litellm.facts import Facts
-from opencode_litellm.litellm.prices import Prices
 from opencode_litellm.proxies import ProxyURL
 
 if TYPE_CHECKING:
@@ -168,5 +167,5 @@ def _facts(rows: Sequence[dict[str, Any]]) -> tuple[Facts, ...]:
 
 def _value(name: str, value: Any) -> Any:
     if name == "prices":
-        return Prices(*value)
+        return prices.recalled(value)
     return tuple(value) if isinstance(value, list) else value

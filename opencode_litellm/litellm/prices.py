@@ -1,23 +1,26 @@
 """What a model costs: every rule about prices, from LiteLLM's fields to USD per million tokens.
 
-Pure. A new price is a field of :class:`Price`, two of :class:`Prices` and LiteLLM's name in ``_FIELDS``, each in the
-same place.
+Pure. A new price is a field of :class:`Price` and a row of ``_FIELDS``.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# LiteLLM 1.106: each also with _above_200k_tokens, for prompts beyond that.
-_FIELDS = (
-    "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost",
-)  # fmt: skip
-_TIERED_FIELDS = tuple(f"{name}_above_200k_tokens" for name in _FIELDS)
+# What opencode calls a price, and what LiteLLM does. LiteLLM 1.106: each also with _above_200k_tokens, for prompts
+# beyond that.
+_FIELDS: Mapping[str, str] = {
+    "input": "input_cost_per_token",
+    "output": "output_cost_per_token",
+    "cache_read": "cache_read_input_token_cost",
+    "cache_write": "cache_creation_input_token_cost",
+}
+_COLUMNS = (*_FIELDS.values(), *(f"{name}_above_200k_tokens" for name in _FIELDS.values()))
 _DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price table
 
 
@@ -36,17 +39,10 @@ class Price:
         return {name: amount for name, amount in vars(self).items() if amount is not None}
 
 
-class Prices(NamedTuple):
-    """All that a row says of prices, in USD per million tokens; None where it says nothing."""
+class Prices(tuple[float | None, ...]):
+    """All that a row says of prices, in the order of ``_COLUMNS``: USD per million tokens, None for what is unknown."""
 
-    input: float | None = None
-    output: float | None = None
-    cache_read: float | None = None
-    cache_write: float | None = None
-    input_over_200k: float | None = None
-    output_over_200k: float | None = None
-    cache_read_over_200k: float | None = None
-    cache_write_over_200k: float | None = None
+    __slots__ = ()
 
     @property
     def price(self) -> Price | None:
@@ -60,18 +56,25 @@ class Prices(NamedTuple):
         return _whole([None if tier is None else max(tier, amount or 0) for amount, tier in pairs])
 
 
-UNKNOWN = Prices()
+UNKNOWN = Prices([None] * len(_COLUMNS))
 
 
 def parse(row: Mapping[str, Any]) -> Prices:
     """Return the prices in a row of LiteLLM's; one that is missing or makes no sense is None."""
-    amounts = [_per_million(row.get(name)) for name in (*_FIELDS, *_TIERED_FIELDS)]
-    return UNKNOWN if amounts.count(None) == len(amounts) else Prices(*amounts)
+    amounts = Prices(_per_million(row.get(name)) for name in _COLUMNS)
+    return UNKNOWN if amounts == UNKNOWN else amounts
+
+
+def recalled(amounts: Sequence[float | None]) -> Prices:
+    """Return prices that were kept as a list; ValueError for one of another length."""
+    if len(amounts) != len(UNKNOWN):
+        raise ValueError(len(amounts))
+    return Prices(amounts)
 
 
 def highest(rows: Sequence[Prices]) -> Prices:
     """Return the highest of each price: what somebody pays at most, whichever deployment answers."""
-    return Prices(*(max((amount for amount in column if amount is not None), default=None) for column in zip(*rows)))  # noqa: B905
+    return Prices(max((amount for amount in column if amount is not None), default=None) for column in zip(*rows))  # noqa: B905
 
 
 def first_known(rows: Sequence[Prices]) -> Prices:
@@ -79,7 +82,7 @@ def first_known(rows: Sequence[Prices]) -> Prices:
     known = [row for row in rows if row is not UNKNOWN]
     if len(known) < 2:
         return known[0] if known else UNKNOWN
-    return Prices(*(next((amount for amount in column if amount is not None), None) for column in zip(*known)))  # noqa: B905
+    return Prices(next((amount for amount in column if amount is not None), None) for column in zip(*known))  # noqa: B905
 
 
 def number(value: object) -> float | None:
@@ -99,5 +102,5 @@ def _per_million(per_token: object) -> float | None:
 
 
 def _whole(amounts: Sequence[float | None]) -> Price | None:
-    taken, given, *others = amounts
-    return None if taken is None or given is None else Price(taken, given, *others)
+    known = {name: amount for name, amount in zip(_FIELDS, amounts, strict=True) if amount is not None}
+    return Price(**known) if {"input", "output"} <= known.keys() else None
