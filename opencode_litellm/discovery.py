@@ -16,7 +16,6 @@ from opencode_litellm.errors import (
     ListNotAllowed,
     NotLiteLLM,
     ProxyUnreachable,
-    Withheld,
 )
 from opencode_litellm.litellm import answers, client, connection, refusals
 from opencode_litellm.litellm.answers import Remembered
@@ -187,12 +186,13 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
         if failure is not refusal:
             answers.refuse(environment, proxy, failure)
         raise
-    except (ProxyUnreachable, NotLiteLLM, Withheld) as failure:
+    except Failure as failure:
         if isinstance(failure, ListNotAllowed) and failure.url and proxy.listed_models:
             # The user has named the models, so nothing is amiss.
             now = time.time()
             return Remembered(Answers(failure.url, (), {}, b"", 0.0), now, now), None
-        if not (patience.economical and old and old.usable and _is_still_meant(proxy, old, environment)):
+        usable = failure.keeps_models and patience.economical and old and old.usable
+        if not old or not usable or not _is_still_meant(proxy, old, environment):
             raise
         return old, failure
     finally:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 class Failure(Exception):
     """A failure that the user can do something about: ``problem`` says what is wrong where, ``remedy`` what to do.
 
-    ``str()`` of it is the whole message.
+    ``str()`` of it is the whole message. ``keeps_models`` tells whether what a proxy listed before still holds.
+    A class can be made of a problem alone: where several proxies fail, the first one's class names all problems.
     """
 
     exit_status = 70
+    keeps_models = False
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem, remedy)
@@ -38,6 +40,7 @@ class ProxyUnreachable(Failure):
     """No proxy was found, or the one that was named does not answer in time."""
 
     exit_status = 3
+    keeps_models = True
 
 
 class KeyRefused(Failure):
@@ -50,6 +53,7 @@ class Withheld(Failure):
     """The list of models is kept from a key that nobody calls wrong: what it listed before stays true."""
 
     exit_status = 4
+    keeps_models = True
 
 
 class BudgetSpent(Withheld):
@@ -76,6 +80,7 @@ class NotLiteLLM(Failure):
     """Something answered, but not as LiteLLM does, or without a usable model."""
 
     exit_status = 5
+    keeps_models = True
 
 
 class ConfigurationUnreadable(Failure):

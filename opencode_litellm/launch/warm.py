@@ -10,7 +10,7 @@ import os
 import time
 
 from opencode_litellm import cache, program, terminal, variables
-from opencode_litellm.errors import ConfigurationUnreadable, Failure, NotLiteLLM, ProxyUnreachable, Withheld
+from opencode_litellm.errors import ConfigurationUnreadable, Failure
 from opencode_litellm.launch import record
 from opencode_litellm.launch.credentials import Credentials
 from opencode_litellm.opencode import commandline, layers, versions
@@ -146,8 +146,7 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
             return restriction.limited(delivery.undo(environment), environment, folder)
         # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
         # have run in another folder. A refused key and a configuration that nobody can read speak against them.
-        passing = isinstance(failure, (ProxyUnreachable, NotLiteLLM, Withheld))
-        left = passing and delivery.is_sound(environment) and _is_still_there(environment)
+        left = failure.keeps_models and delivery.is_sound(environment) and _is_still_there(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         _tell(environment, folder, f"{failure}. opencode started {what}")
