@@ -133,26 +133,11 @@ def as_lines(listed: Iterable[Entry], *, everything: bool = False) -> str:
     """
     lines = []
     for entry in listed:
-        fields = [entry.full_id, *_fields(entry.model)]
+        fields = [entry.full_id, *(field(entry.model) if entry.model else _UNKNOWN for field in _FIELDS)]
         if everything:
             fields.append(str(entry.reason or _UNKNOWN))
         lines.append("\t".join(map(plain, fields)) + "\n")
     return "".join(lines)
-
-
-def _fields(model: Model | None) -> list[str]:
-    if model is None:
-        return [_UNKNOWN] * 8
-    return [
-        model.name,
-        model.route,
-        str(model.limit.context) if model.limit else _UNKNOWN,
-        str(model.limit.output) if model.limit else _UNKNOWN,
-        _amount(model.price.input) if model.price else _UNKNOWN,
-        _amount(model.price.output) if model.price else _UNKNOWN,
-        _modalities(model),
-        (",".join(model.sure_efforts) or "yes") if model.reasoning else _UNKNOWN,
-    ]
 
 
 def _context(model: Model) -> str:
@@ -176,9 +161,13 @@ def _route(model: Model) -> str:
 
 
 class _Column(NamedTuple):
-    """A column beside the id: what it shows of a model, and how."""
+    """A column beside the id: what it shows of a model, and how.
+
+    Where there is no room for all, the one with the lowest ``rank`` goes first; the id always stays.
+    """
 
     title: str
+    rank: int
     cell: Callable[[Model], str]
     colour: str = ""
     number: bool = False
@@ -199,16 +188,27 @@ def _reasoning(model: Model) -> str:
     return plain(",".join(efforts)) or "yes"
 
 
-_NAME = _Column("NAME", _name, _CYAN)
-_CONTEXT = _Column("CONTEXT", _context, number=True)
-_OUTPUT = _Column("OUTPUT", _output, number=True)
-_PRICE = _Column("PRICE/M", _price, _GREEN)
-_MODALITIES = _Column("MODALITIES", _modalities)
-_REASONING = _Column("REASONING", _reasoning)
-_ROUTE = _Column("ROUTE", _route, _DIM)
-_COLUMNS = (_NAME, _CONTEXT, _OUTPUT, _PRICE, _MODALITIES, _REASONING, _ROUTE)
-# Which columns go first where there is no room for all; the id always stays.
-_DROPPED = (_ROUTE, _OUTPUT, _MODALITIES, _NAME, _REASONING, _PRICE, _CONTEXT)
+# What a pipe gets of a model beside its id.
+_FIELDS: tuple[Callable[[Model], str], ...] = (
+    lambda model: model.name,
+    _route,
+    lambda model: str(model.limit.context) if model.limit else _UNKNOWN,
+    lambda model: str(model.limit.output) if model.limit else _UNKNOWN,
+    lambda model: _amount(model.price.input) if model.price else _UNKNOWN,
+    lambda model: _amount(model.price.output) if model.price else _UNKNOWN,
+    _modalities,
+    lambda model: (",".join(model.sure_efforts) or "yes") if model.reasoning else _UNKNOWN,
+)
+_NAME = _Column("NAME", 4, _name, _CYAN)
+_COLUMNS = (
+    _NAME,
+    _Column("CONTEXT", 7, _context, number=True),
+    _Column("OUTPUT", 2, _output, number=True),
+    _Column("PRICE/M", 6, _price, _GREEN),
+    _Column("MODALITIES", 3, _modalities),
+    _Column("REASONING", 5, _reasoning),
+    _Column("ROUTE", 1, _route, _DIM),
+)
 
 
 def as_table(listed: Sequence[Entry], width: int, *, coloured: bool) -> str:
@@ -257,10 +257,10 @@ def _cells(entry: Entry) -> Mapping[_Column, str] | None:
 
 
 def _fitting(widths: dict[_Column, int], room: int) -> list[_Column]:
-    """Return the columns that fit into ``room`` beside the id, dropping them in the order of ``_DROPPED``."""
+    """Return the columns that fit into ``room`` beside the id."""
     columns = list(_COLUMNS)
     least = {**widths, _NAME: min(widths[_NAME], _NARROWEST_NAME)}
-    for column in _DROPPED:
+    for column in sorted(_COLUMNS, key=lambda column: column.rank):
         if sum(len(_GAP) + least[each] for each in columns) <= room:
             break
         columns.remove(column)
