@@ -20,6 +20,7 @@ from opencode_litellm.errors import ConfigurationUnreadable, Failure, KeyRefused
 from opencode_litellm.jsonc import JsoncError, mapping
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
+from opencode_litellm.litellm import facts
 from opencode_litellm.opencode import defaults, delivery, server, slot, versions
 from opencode_litellm.opencode.configuration import read as read_configuration
 from opencode_litellm.proxies import PLUGIN, SIBLING_SUFFIX
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from opencode_litellm.settings.sections import Settings
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
+
+# The checks that need the configuration, in their order: each of them needs those before it.
+_STEPS = ("settings", "proxy", "default model", "delivery")
 
 _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
 _ROOM = 2**20  # bytes; a launch keeps that much of about 2,000 models
@@ -76,7 +80,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     try:
         configuration = read_configuration(environment, folder)
     except ConfigurationUnreadable as failure:
-        checks += [_failed("configuration", failure), *_skipped("settings", "proxy", "default model", "delivery")]
+        checks += [_failed("configuration", failure), *_skipped(*_STEPS)]
     else:
         checks += [_configuration(configuration), _plugin(configuration)]
         checks += _with_settings(environment, configuration, version)
@@ -89,7 +93,7 @@ def _with_settings(
     try:
         settings = sections.parse(environment, configuration)
     except UsageFailure as failure:
-        yield from [_failed("settings", failure), *_skipped("proxy", "default model", "delivery")]
+        yield from [_failed("settings", failure), *_skipped(*_STEPS[1:])]
         return
     yield from _settings(settings)
     results = discovery.consult(settings, environment, discovery.Patience.of(settings.timeout))
@@ -99,7 +103,7 @@ def _with_settings(
             yield from _hidden(result)
     served = [result for result in results if not isinstance(result, Failure)]
     if not served:
-        yield from _skipped("default model", "delivery")
+        yield from _skipped(*_STEPS[2:])
         return
     discovered = Discovery(tuple(served), (), discovery.payload_of(served, settings))
     yield from _models_named(configuration, served, discovered.payload)
@@ -276,7 +280,8 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     yield Check(key, OK, asked.key.source)
     usable = f"opencode can use {len(result.models)} of {len(known.listed)}{_hidden_by_rule(result)}"
     if all(rows is None for rows in known.info.values()):
-        finding = f"{usable}, but neither /v1/model/info nor /model_group/info gave their limits and prices"
+        paths = " nor ".join(path for path, _ in facts.INFO.values())
+        finding = f"{usable}, but neither {paths} gave their limits and prices"
         remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
         yield Check(models, WARNING, finding, remedy)
     else:

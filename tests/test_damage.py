@@ -14,6 +14,9 @@ from world import tools
 from world.opencode import run
 from world.server import free_port
 
+from opencode_litellm import cli
+from opencode_litellm.__main__ import _TAKE_A_VALUE
+
 PACKAGE = tools.PROJECT / "opencode_litellm"
 # What comes before anything of ours can be done about it.
 FIRST = {"opencode_litellm", "opencode_litellm.__main__"}
@@ -76,6 +79,13 @@ def test_every_damaged_installation_starts_opencode(user: dict[str, str]) -> Non
         or not all(line.startswith(MESSAGE) for line in result[2].splitlines())
     ]
     assert bad == []
+
+
+def test_the_start_without_us_knows_which_options_take_a_value() -> None:
+    """Of what stands behind one, the program would be taken for its value."""
+    options = [each.to_info_dict() for each in cli.execute.params if each.param_type_name == "option"]
+    taking = [name for option in options if not option["is_flag"] for name in option["opts"]]
+    assert sorted(taking) == sorted(_TAKE_A_VALUE)
 
 
 def plainly(code: str, *arguments: str) -> list[str]:
