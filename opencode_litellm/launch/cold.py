@@ -1,4 +1,4 @@
-"""A full discovery for a launch or for ``refresh``: what is handed to opencode, and what is kept for next time."""
+"""A full discovery, for a launch or a refresh: hand the models to opencode, and record them for the next launch."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.settings.sections import Settings
 
-DETACHED_PATIENCE = 60.0  # seconds that a detached refresh may take; nobody waits for it
+DETACHED_PATIENCE = 60.0  # seconds; nobody waits for a detached refresh
 
-_RESERVE = 1.2  # seconds of a launch's time that are left for what comes after the details, also on a busy machine
+_RESERVE = 1.2  # seconds of a launch's timeout kept for the work after the info endpoints, enough on a busy machine
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What came of a discovery for a launch: the changes to opencode's environment, and what to say about it.
+    """The result of a discovery for a launch: the changes to opencode's environment, and the messages to print.
 
-    ``summary`` is what the log keeps. ``complete`` is False when prices and limits did not come in time.
+    ``summary`` is for the log. ``complete`` is False if prices and limits did not come in time.
     """
 
     changes: Changes
@@ -50,10 +50,10 @@ class Preparation:
 def prepare(
     environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str, began: float
 ) -> Preparation:
-    """Discover for a launch of ``recipient``, and keep a record of it under ``fingerprint``.
+    """Discover for a launch of ``recipient``, and save a record of it under ``fingerprint``.
 
-    ``began`` is when the launch did (``time.monotonic``). Raises Failure when no proxy serves anything, and when what
-    they serve cannot be delivered.
+    ``began`` is when the launch began (``time.monotonic``). Raises Failure if the settings or the configuration cannot
+    be read, no proxy serves a usable model, or the payload cannot be delivered.
     """
     seconds = sections.timeout(environment)
     deadline = began + seconds
@@ -66,9 +66,10 @@ def prepare(
 
 
 def _age_of_process() -> float:
-    """Return the seconds since this process began, which is long ago where many begin at once; 0 where nobody says.
+    """Return the seconds since this process began; 0 if the system does not tell.
 
-    Linux tells the tick of 10 ms in which it began. Its end counts: nothing from before the process may be younger.
+    Our code may run long after that if many processes begin at once. Linux gives the start to a clock tick (10 ms). We
+    count from the end of the tick, so that nothing older than the process looks newer.
     """
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
@@ -80,7 +81,7 @@ def _age_of_process() -> float:
 
 
 def refresh(environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str) -> None:
-    """Do, detached, what a launch did not wait for."""
+    """Discover in the background what a launch did not wait for, and sweep the cache. Raises Failure as ``prepare``."""
     deadline = time.monotonic() + DETACHED_PATIENCE
     try:
         preparation = _prepared(environment, folder, fingerprint, recipient, Patience(deadline, deadline))
@@ -92,10 +93,10 @@ def refresh(environment: Mapping[str, str], folder: str, fingerprint: str, recip
 def renew(
     environment: Mapping[str, str], folder: str, configuration: Configuration, settings: Settings, *, server: bool
 ) -> Discovery:
-    """Discover now, while somebody waits, and keep a record for the launches of opencode 1 from ``folder``.
+    """Discover for a command that the user waits for, and save a record for launches of opencode 1 from ``folder``.
 
-    ``configuration`` is that of ``folder``, and ``settings`` are read from it. With ``server``, opencode 2's server
-    gets the models as well.
+    ``configuration`` is that of ``folder``, and ``settings`` are read from it. With ``server``, the file of opencode
+    2's server is created if it does not exist; an existing one is always updated. Raises Failure as ``prepare``.
     """
     place = _Place(environment, folder, versions.ONE)
     patience = Patience.of(settings.timeout)
@@ -108,14 +109,14 @@ def renew(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a launch happens, and of which opencode."""
+    """The environment and folder of a launch, and the opencode it is for."""
 
     environment: Mapping[str, str]
     folder: str
     recipient: str
 
     def read(self) -> tuple[Configuration, Settings]:
-        """Return the configuration that counts, and what it says."""
+        """Return the configuration of the folder, and the settings in it."""
         project = self.recipient != versions.SERVER
         configuration = configurations.read(self.environment, self.folder, project=project)
         return configuration, sections.parse(self.environment, configuration)
@@ -129,7 +130,7 @@ def _prepared(
     try:
         return _recorded(place, fingerprint, configuration, settings, patience)[1]
     except Failure:
-        for warning in settings.warnings:  # which may say why
+        for warning in settings.warnings:  # they may explain the failure
             terminal.note(warning, environment)
         raise
 
@@ -160,10 +161,10 @@ def _recorded(
         watched_variables=sorted(configuration.environment_names | settings.variables),
         stamp="",
     )
-    # Anew, because a file that was written on the way is one of those that count.
+    # Computed again, because the slot that we have just written is one of the files that it covers.
     fingerprint = record.fingerprint(environment, folder, recipient)
     spent = [str(served.spent) for served in discovery.served if served.spent]
-    if spent:  # which the list does not tell, so the next launch asks all again
+    if spent:  # the list of models does not show it, so the next launch has to ask everything again
         record.withdraw(environment, fingerprint)
     else:
         record.save(environment, fingerprint, new)
@@ -179,7 +180,7 @@ def _recorded(
 
 
 def _keep_slot(place: _Place, discovery: Discovery, settings: Settings, patience: Patience) -> None:
-    """Keep the file of opencode 2's server current, which this opencode reads as well."""
+    """Write the file of opencode 2's server, which opencode 1 reads as well."""
     environment = delivery.shared(place.environment)
     try:
         _, without_project = _Place(environment, place.folder, versions.SERVER).read()
@@ -191,7 +192,7 @@ def _keep_slot(place: _Place, discovery: Discovery, settings: Settings, patience
 
 
 def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
-    """Return for each variable that carries a secret where a later launch reads that again."""
+    """Map each variable that carries a secret to where a later launch finds it: provider, origin or option, header."""
     places: dict[str, tuple[str, str, str]] = {}
     for proxy in (served.proxy for served in discovery.served):
         places |= {
@@ -205,7 +206,7 @@ def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
 def _watched(
     configuration: Configuration, environment: Mapping[str, str], folder: str, *, project: bool
 ) -> list[str]:
-    """Return what names models or holds keys beside the configuration's own files, and where more may appear."""
+    """Return the files beside the configuration's own that name models or hold keys, and the folders for more."""
     parents = [os.path.dirname(path) for path in configuration.markdown_files]
     places = [
         os.path.join(folder, base, name)
@@ -219,7 +220,7 @@ def _watched(
 def _recorded_proxies(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str]
 ) -> list[RecordedProxy]:
-    """Return the proxies that the next launch asks, also those that failed this time: they may be back."""
+    """Return the proxies for the next launch to ask, including those that failed now: they may be back."""
     served = {each.proxy.provider: each.remembered.answers for each in discovery.served}
     useless = {
         failure.answered.proxy.provider: failure.answered.remembered.answers

@@ -1,4 +1,4 @@
-"""Keys and headers, read again from where a record says that they are."""
+"""Keys and headers, read again from the places that a record names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Credentials:
-    """The secrets of one environment and folder; the configuration is read only when one of them is in it."""
+    """The secrets of one environment and folder; the configuration is read only if it holds one of them."""
 
     def __init__(self, environment: Mapping[str, str], folder: str) -> None:
         self._environment = environment
@@ -21,7 +21,7 @@ class Credentials:
         self._providers: Mapping[str, object] | None = None
 
     def headers(self, proxy: RecordedProxy) -> dict[str, str] | None:
-        """Return the headers for a request to ``proxy``; None when its key is not where it was."""
+        """Return the headers for a request to ``proxy``; None if its key or a header is no longer where it was."""
         headers = {}
         if proxy.key_origin != origin.NOWHERE:
             secret = self._key(proxy.key_origin, proxy.provider)
@@ -38,7 +38,10 @@ class Credentials:
         return headers
 
     def carried(self, provider: str, place: str, name: str) -> str | None:
-        """Return a secret that a variable carries: a key, where ``place`` is its origin, else the header ``name``."""
+        """Return a secret that a variable carries: the header ``name`` of an option, or without a name a key.
+
+        ``place`` is the option, or the key's origin. None or empty if the secret is no longer there.
+        """
         if name:
             return self.option(provider, place, name)
         variable = origin.variable(place)
@@ -58,7 +61,7 @@ class Credentials:
         return stored.secret if stored else None
 
     def option(self, provider: str, option: str, name: str) -> str | None:
-        """Return the text of an option of a section, or of the field ``name`` in it."""
+        """Return the text of a provider's option, or of the field ``name`` in it; None if there is none."""
         if self._providers is None:
             from opencode_litellm.opencode import configuration  # JSON costs 6 ms
 

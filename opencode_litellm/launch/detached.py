@@ -1,4 +1,4 @@
-"""Work that no launch waits for: a process of its own, without a terminal, pipe or parent."""
+"""A refresh in the background: a process of its own, without a terminal, pipe or parent, that no launch waits for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Variables for paths that may begin in the working folder. Those of configurations begin in the folder of the launch.
+# Variables whose paths may be relative to the working folder. Those of opencode's configuration are resolved against
+# the folder of the launch.
 _PATHS = ("XDG_DATA_HOME", "XDG_STATE_HOME", *trust.CERTIFICATE_VARIABLES)
 
-LIFE = 120  # seconds after which it ends itself, even when something hangs
+LIFE = 120  # seconds after which the process ends itself, even if something hangs
 
-# The working folder, where -c would look for modules first, may be anybody's project.
+# With -c, Python looks for modules in the working folder first, which may be anybody's project.
 _PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path] + [sys.argv[1]]
@@ -28,7 +29,7 @@ detached.refresh(*sys.argv[2:])
 
 
 def start(fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str) -> None:
-    """Refresh the record of launches from ``folder`` in the background, with one process at a time."""
+    """Refresh the record of launches from ``folder`` in the background, one process at a time."""
     if not sys.executable or not cache.claim(environment, cache.CLAIM.name(fingerprint), LIFE):
         return
     home = os.path.abspath(os.path.join(__file__, *[os.pardir] * 3))
@@ -67,7 +68,7 @@ def _fork(command: list[str], environment: Mapping[str, str]) -> None:
 def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> None:
     import subprocess
 
-    # Nobody can remove a folder in which a process works, so it works there only for paths that begin there.
+    # Windows does not let anybody remove a working folder, so the process keeps it only for paths relative to it.
     named = [environment.get(name) or "" for name in _PATHS]
     stays = any(path and not os.path.isabs(path) for path in named)
     subprocess.Popen(  # noqa: S603 - our own interpreter
@@ -78,13 +79,13 @@ def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> Non
         stderr=subprocess.DEVNULL,
         cwd=None if stays else os.path.dirname(command[0]),
         # CREATE_NO_WINDOW, CREATE_NEW_PROCESS_GROUP. Without any console, as with DETACHED_PROCESS, the Python that a
-        # virtual environment's python.exe starts would open a window for its own.
+        # virtual environment's python.exe starts would open a window of its own.
         creationflags=0x08000000 | 0x00000200,
     )
 
 
 def refresh(fingerprint: str, folder: str, recipient: str) -> None:
-    """Do, detached, what a launch of ``recipient`` did not wait for: ``folder`` is where it started."""
+    """Refresh, in the background process, the record of launches of ``recipient`` from ``folder``. Never raises."""
     from opencode_litellm import log
 
     environment = os.environ
@@ -93,18 +94,18 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
         from opencode_litellm.launch import cold
         from opencode_litellm.shells import installation
 
-        installation.renew(environment)  # after an upgrade, startup files read what the old version wrote
+        installation.renew(environment)  # after an upgrade, startup files still read the old version's snippets
         cold.refresh(environment, folder, fingerprint, recipient)
     except Failure as failure:
         log.tell(environment, log.REFRESH, folder, str(failure))
-    except Exception as error:  # noqa: BLE001 - there is nobody to raise to, but the log
+    except Exception as error:  # noqa: BLE001 - there is no caller to raise to, only the log
         log.fault(environment, error)
     finally:
         cache.remove(environment, cache.CLAIM.name(fingerprint))
 
 
 def _be_modest() -> None:
-    """End after a while even if something hangs, and leave the processor to the program that is starting."""
+    """End after ``LIFE`` even if something hangs, and leave the processor to the program that is starting."""
     if os.name == "nt":
         import threading
 

@@ -54,16 +54,16 @@ class Handover:
 def hand_over(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
 ) -> Handover:
-    """Return how a payload gets to opencode: for a ``launch`` from this folder, or for any folder that comes later.
+    """Decide how a payload gets to opencode, and write its files: for a ``launch`` from this folder, or for any folder.
 
-    ``recipient`` is which opencode that is, in the words of :mod:`opencode_litellm.opencode.versions`. Raises
-    Undeliverable when neither a variable nor a file can hold the payload.
+    ``recipient`` is the opencode it is for, a constant of :mod:`opencode_litellm.opencode.versions`. Raises
+    Undeliverable if neither a variable nor a file can hold the payload.
     """
     if recipient == versions.SERVER:
         return _in_slot(discovery, settings, environment)
     handover = _in_variables(discovery, settings, environment, launch=launch, recipient=recipient)
     beside = delivery.directly(discovery.payload.loopback_hosts, environment, launch=launch)
-    if discovery.payload.detected and not launch:  # a launch asks them each time
+    if discovery.payload.detected and not launch:  # a launch checks them each time
         beside[variables.DETECTED] = " ".join(discovery.payload.detected)
     return replace(handover, changes={**handover.changes, **beside})
 
@@ -79,7 +79,7 @@ def _in_variables(
     way = _way(discovery, settings, environment, launch=launch, recipient=recipient)
     payload = payload.placed(way.place)
     text = rendering.payload(payload)
-    # The name follows from the payload, so a file that was handed out never changes.
+    # The name is a digest of the payload, so a file that was handed over never changes.
     name = cache.PAYLOAD.name(cache.digest([text]))
     file = _file(way, name, text, environment)
     notes = (f"{way.because}: the models are handed over in {file}, {_BELOW}",) if way.because == _PRINTED else ()
@@ -97,7 +97,7 @@ def _in_variables(
     changes = delivery.by_file(file, environment)
     if not way.above and (not payload.limits or recipient == versions.ONE_BY_FILE):
         return Handover(changes, FILE, name, notes=notes)
-    # Limits, addresses and keys have to beat a project's configuration, so they go above it, alone.
+    # Only limits, addresses and keys have to beat a project's configuration, so only they go above it.
     head = rendering.payload(payload.head if way.above else payload.limited)
     head_name = cache.HEAD.name(cache.digest([head]))
     try:
@@ -112,10 +112,10 @@ def _in_variables(
 
 @dataclass(frozen=True)
 class _Way:
-    """What goes where: whether something has to stand ``above`` a project's configuration, and what goes in a file.
+    """Where a payload goes: whether a part has to rank ``above`` a project's configuration, and whether it is a file.
 
-    ``because`` says why the models must not be in a variable, and is empty where they may be. ``place`` is where most
-    of the payload ends up.
+    ``because`` says why the models must not be in a variable; it is empty if they may be. ``place`` is where most of
+    the payload ends up.
     """
 
     above: bool
@@ -127,7 +127,7 @@ class _Way:
 def _way(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
 ) -> _Way:
-    # A file stands below the project's configuration, so it is enough only where that was read.
+    # A file ranks below the project's configuration, so it is enough only if that was read.
     above = not launch or discovery.payload.above_project
     users_file = delivery.users_file(environment) is not None
     content = delivery.users_content(environment)
@@ -145,7 +145,10 @@ def _way(
 
 
 def _file(way: _Way, name: str, text: str, environment: Mapping[str, str]) -> str | None:
-    """Return a file with the models; None where they go in a variable, also because there can be no file."""
+    """Return the path of a file with the models; None if they go in a variable, or no file can be written.
+
+    Raises Undeliverable if they may not be in a variable and no file can be written.
+    """
     file = _cached(environment, name, text) if way.by_file else None
     if file or not way.because:
         return file
@@ -158,7 +161,7 @@ def _file(way: _Way, name: str, text: str, environment: Mapping[str, str]) -> st
 def _file_instead(  # noqa: PLR0913 - what a file and a failure say
     problem: str, failure: Undeliverable, name: str, text: str, environment: Mapping[str, str], *, cached: bool
 ) -> str:
-    """Return a file for a payload that is too much for a variable."""
+    """Return the path of a file for a payload that a variable cannot hold; Undeliverable if there can be none."""
     if delivery.users_file(environment) is not None:
         remedy = f"unset {variables.CONFIG}, or {failure.remedy}"
         raise Undeliverable(f"{problem}, and {variables.CONFIG} names a file of your own", remedy) from failure
@@ -169,9 +172,9 @@ def _file_instead(  # noqa: PLR0913 - what a file and a failure say
 
 
 def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) -> None:
-    """Raise Undeliverable where a file alone, below every project's configuration, is not safe or not to be had.
+    """Raise Undeliverable if a file alone, which ranks below every project's configuration, is unsafe or impossible.
 
-    There our key would go to the address that a project has for the same provider.
+    It is unsafe if there is a key: it would go to the address that another project has for the same provider.
     """
     remedy = "update opencode to 1.2.11 or newer"
     if users_file:
@@ -185,7 +188,7 @@ def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) 
 
 
 def _in_slot(discovery: Discovery, settings: Settings, environment: Mapping[str, str]) -> Handover:
-    """Return that the payload is in the file which opencode 2's server watches."""
+    """Write the payload into the file that opencode 2's server watches."""
     triples = _triples(discovery)
     payload = server_payload.build(triples, settings.defaults)
     text = rendering.payload(replace(payload, schema=delivery.SLOT_MARKER))
@@ -199,7 +202,7 @@ def _triples(discovery: Discovery) -> list[tuple[Proxy, ProxyURL, Sequence[Model
 
 
 def _carried_values(discovery: Discovery) -> dict[str, str]:
-    """Return the literal headers and keys that reach opencode in variables, by the names of those."""
+    """Map each variable that carries a literal header or key to its value."""
     values: dict[str, str] = {}
     for proxy in (served.proxy for served in discovery.served):
         values |= {header.variable: header.value for header in proxy.headers if header.variable}
@@ -211,9 +214,9 @@ def _carried_values(discovery: Discovery) -> dict[str, str]:
 def hand_over_here(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, recipient: str
 ) -> Handover:
-    """Return how a payload gets to any folder of this machine: the configuration there may have a model of its own.
+    """Decide how a payload gets to any folder of this machine, whose configuration may choose a default model.
 
-    So what that may replace goes below it, into a file, if there can be one. Otherwise it is as `hand_over` has it.
+    The settings that it may replace go below it, into a file, if one can be written. The rest is as in `hand_over`.
     """
     whole = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
     users_file = delivery.users_file(environment) is not None
@@ -229,12 +232,12 @@ def hand_over_here(
 
 
 def carried(discovery: Discovery) -> dict[str, str]:
-    """Return the variables for literal headers and keys: they reach opencode in its environment and nowhere else."""
+    """Return the variables for literal headers and keys, which reach opencode through its environment alone."""
     return {variable: delivery.in_text(value) for variable, value in _carried_values(discovery).items()}
 
 
 def _cached(environment: Mapping[str, str], name: str, text: str) -> str | None:
-    """Return the path of a file in the cache that holds ``text``, None when none can be written."""
+    """Return the path of a file in the cache that holds ``text``; None if it cannot be written."""
     if cache.read(environment, name) == text.encode():
         cache.use(environment, name)
         return cache.path(environment, name)
@@ -242,12 +245,12 @@ def _cached(environment: Mapping[str, str], name: str, text: str) -> str | None:
 
 
 def _temporary(name: str, text: str) -> str | None:
-    """Write a file to the system's folder for temporary files, the same one every time; None when that fails too."""
+    """Write a file to the system's temporary folder, under the same name every time; None if that fails too."""
     import tempfile  # 10 ms, only without a cache
 
     try:
         path = os.path.join(tempfile.gettempdir(), f"{delivery.TEMPORARY}{name}")
     except OSError:
         return None
-    # Where that name is somebody else's, another one will do.
+    # If another user owns that name, another one will do.
     return cache.put(path, text.encode()) or cache.put(f"{path[:-5]}-{os.getpid()}.json", text.encode())

@@ -1,7 +1,7 @@
-"""What a launch needs to know of the last discovery under the same circumstances, in a file of its own.
+"""The last discovery under the same circumstances, in a file for the next launch.
 
-The file has lines of text, and after them the answers of ``/v1/models`` as they came: an unchanged answer is
-recognised without parsing it, and nothing has to be imported. It holds no key, only where to find one.
+The file has lines of text, then the answers of ``/v1/models`` as received: an unchanged answer is recognised without
+parsing it, and nothing has to be imported. It holds no key, only where to find one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FRESH = 600.0  # seconds for which prices and limits are not asked for again
+FRESH = 600.0  # seconds before prices and limits are asked for again
 
-# How a payload is handed over. HEAD: the models by file, and inline the addresses and keys that must win. SLOT: in the
-# file that opencode 2's server watches.
+# How a payload is handed over. HEAD: the models by file, and the limits, addresses and keys that must win inline.
+# SLOT: in the file that opencode 2's server watches.
 FILE, INLINE, HEAD, SLOT = "file", "inline", "file+head", "slot"
 
 
@@ -30,7 +30,7 @@ _VARIABLES = (
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
     "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY", variables.NAMED_MODEL,
     variables.DEFAULT_MODEL, variables.SMALL_MODEL, variables.ONLY, "XDG_STATE_HOME",
-    # Which way a proxy is reached, and so how it is asked.
+    # These decide how a proxy is reached.
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
 
@@ -43,10 +43,10 @@ class RecordedProxy(Fields):
     """A proxy that was asked: where it is, which key it gets, and what it answered.
 
     ``key_origin`` is :attr:`opencode_litellm.proxies.Key.origin`; ``headers`` maps names to the option of the section
-    that holds them, and ``took`` is how many seconds the last answer took. ``via`` is the variable that names an
-    HTTP proxy on the way, empty without one. ``identify``: it was detected, and has to identify itself before it gets
-    its key. ``served`` is False when it listed no model that opencode can use; ``body`` is the list, as it came, and
-    empty when there was none.
+    that holds them, and ``took`` is how many seconds the last answer took. ``via`` is the variable that names the
+    HTTP proxy in between, empty for a direct connection. ``identify``: it was detected, and has to identify itself
+    before it gets its key. ``served`` is False if it listed no model that opencode can use; ``body`` is the list as
+    received, empty if there was none.
     """
 
     provider: str
@@ -65,12 +65,12 @@ class RecordedProxy(Fields):
 
 
 class Record(Fields):
-    """The last discovery: the proxies, the payload that came of it, and what else that depended on.
+    """The last discovery: the proxies, the payload, and everything else that the payload depended on.
 
-    ``payload_file`` and ``head_file`` name the files in the cache that are handed over (``head_file`` is empty without
-    one). ``refreshed`` is when prices and limits were last asked for (``time.time``; 0: not answered in time),
-    ``confirmed`` when the record was last true. ``variables`` maps names to the provider, option and header
-    whose literal value travels in opencode's environment. ``stamp`` tells one record from the next, and is empty for
+    ``payload_file`` and ``head_file`` name the files in the cache that are handed over (``head_file`` is empty if
+    there is none). ``refreshed`` is when the proxies last gave prices and limits (``time.time``; 0: not yet),
+    ``confirmed`` when the record was last known to be true. ``variables`` maps names to the provider, option and header
+    whose literal value is passed in opencode's environment. ``stamp`` tells one record from the next, and is empty for
     one that was not read from a file.
     """
 
@@ -87,11 +87,11 @@ class Record(Fields):
 
 
 def fingerprint(environment: Mapping[str, str], folder: str, recipient: str = versions.ONE) -> str:
-    """Return a name for all that a payload depends on and that can be told without opening a file.
+    """Return a name for everything that a payload depends on, as far as the configuration need not be read for it.
 
-    ``recipient`` is what the payload is made for, in the words of :mod:`opencode_litellm.opencode.versions`.
+    ``recipient`` is the opencode that the payload is for, a constant of :mod:`opencode_litellm.opencode.versions`.
     """
-    environment = delivery.undone(environment)  # a launch inside of a launch is the same one
+    environment = delivery.undone(environment)  # a launch inside a launch gets the same name
     project = recipient != versions.SERVER
     parts = [__version__, recipient]
     parts += [f"{name}={environment.get(name)}" for name in _VARIABLES]
@@ -103,7 +103,7 @@ def fingerprint(environment: Mapping[str, str], folder: str, recipient: str = ve
 
 
 def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
-    """Return the record, or None when there is none that still describes these circumstances."""
+    """Return the record, or None if there is none that still fits these circumstances."""
     name = cache.RECORD.name(fingerprint)
     content = cache.read(environment, name)
     if content is None:
@@ -117,14 +117,14 @@ def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
 
 
 def save(environment: Mapping[str, str], fingerprint: str, record: Record) -> None:
-    """Keep a record, if that is possible."""
+    """Save a record, if that is possible."""
     name = cache.RECORD.name(fingerprint)
     if cache.write(environment, name, _written(record, _state(record, environment))) is not None:
         cache.date(environment, name, record.confirmed)
 
 
 def confirm(environment: Mapping[str, str], fingerprint: str, record: Record) -> None:
-    """Note, at most once an hour, that a record was true and that its files were used."""
+    """Note, at most once an hour, that a record is still true and that its files are used."""
     if not 0 <= time.time() - record.confirmed < 3600:
         cache.date(environment, cache.RECORD.name(fingerprint), time.time())
         for name in filter(None, (record.payload_file, record.head_file)):
@@ -132,12 +132,12 @@ def confirm(environment: Mapping[str, str], fingerprint: str, record: Record) ->
 
 
 def withdraw(environment: Mapping[str, str], fingerprint: str) -> None:
-    """Remove a record, but not its payload, which may be that of another one too."""
+    """Remove a record, but not its payload, which another record may share."""
     cache.remove(environment, cache.RECORD.name(fingerprint))
 
 
 def _file_state(path: str) -> str:
-    if path.endswith(os.sep):  # a folder of which only this counts, and not what else comes and goes there
+    if path.endswith(os.sep):  # only the names of a folder's JSON files count
         return " ".join([path, *layers.json_files(path)])
     try:
         status = os.stat(path)
@@ -183,7 +183,7 @@ def _written(record: Record, state: str) -> bytes:
 
 
 def _parsed(content: bytes, status: os.stat_result) -> tuple[Record, str]:
-    """Parse what ``_written`` made: the record and its state; ValueError, KeyError or IndexError for anything else."""
+    """Parse the text of ``_written`` into record and state; ValueError, KeyError or IndexError for anything else."""
     head, _, bodies = content.partition(b"\n\n")
     title, *lines = head.decode("utf-8", "surrogateescape").split("\n")
     if title != _TITLE:

@@ -1,4 +1,4 @@
-"""No provider but ours, also when ours has no models: where the user wants that, opencode starts without any."""
+"""The option ``only`` for a launch without models: opencode starts without any provider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ONLY_OURS = "no other provider is used, because the option 'only' says so"
 
 
 def limited(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:
-    """Return what a launch without models changes, with the limits that the user wants in ``folder``."""
+    """Return the ``changes`` of a launch without models, with the limits that the user wants in ``folder``."""
     limits = wanted(environment, folder)
     if not limits:
         return changes
@@ -27,9 +27,9 @@ def limited(changes: Changes, environment: Mapping[str, str], folder: str) -> Ch
 
 
 def limit_server(environment: Mapping[str, str], folder: str) -> None:
-    """Let what opencode 2's server reads have the limits that the user wants now, when there are no models for it.
+    """Write the limits that the user wants into the file of opencode 2's server, when there are no models for it.
 
-    ``environment`` is what ``delivery.shared`` returns.
+    ``environment`` is that of ``delivery.shared``.
     """
     limits = sections.limits(environment, configuration.read(environment, folder, project=False, tolerant=True))
     if said := slot.limit(limits, environment):
@@ -39,8 +39,8 @@ def limit_server(environment: Mapping[str, str], folder: str) -> None:
 
 
 def wanted(environment: Mapping[str, str], folder: str) -> dict[str, JSON]:
-    """Return the settings of opencode that leave no provider but ours; empty where the user does not want that.
+    """Return the settings of opencode that leave no provider but ours; empty if the user does not want that.
 
-    Where a part of the configuration cannot be read, the rest of it counts, and ``"only": true`` as a text.
+    In a file that cannot be parsed, the text ``"only": true`` counts.
     """
     return sections.limits(environment, configuration.read(environment, folder, tolerant=True))

@@ -1,7 +1,7 @@
-"""A launch: from the console script to opencode in our place.
+"""A launch, from the console script until opencode replaces our process.
 
-When the proxy's answer is unchanged, only a few modules of the standard library are imported: every start takes the
-time that this takes. Whatever goes wrong, opencode starts.
+If the proxy's answer is unchanged, only a few modules of the standard library are imported, because every start of
+opencode has to wait for them. Whatever goes wrong, opencode starts.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     Result = tuple[int, bytes] | Exception
 
 LOOPBACK_PATIENCE = 0.3  # seconds
-LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, off this machine; nobody notices less
+LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, for a proxy on another machine; nobody notices less
 
 INTERRUPTED = 130  # exit status, as shells use it
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Replace this process with ``command``, its environment holding fresh providers.
+    """Replace this process with ``command``, with current models in its environment.
 
-    Returns an exit status only when there is no program to start (126, 127), when Ctrl-C came before it started
-    (130), or on Windows, where it is the program's own.
+    Returns an exit status only if the program is not found (127) or cannot be started (126), if Ctrl-C came before it
+    started (130), or on Windows, where it is the program's own.
     """
     try:
         changes, version = _changes(command, environment)
     except KeyboardInterrupt:
         return INTERRUPTED
-    # A server of opencode 2 would keep whatever guards a wrapper.
+    # opencode 2's server would keep the variable that guards against a loop of wrappers.
     return program.start(command, environment, changes, guarded=version.major == 1 or version.may_start_us)
 
 
 def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Changes, Version]:
-    """Return what to change in the environment, for which opencode. The one place that guarantees that it starts."""
+    """Return the changes to the environment, and the version of opencode, which starts even after a fault of ours."""
     version = versions.UNKNOWN
     try:
         path = program.find_opencode(command[0], environment) if commandline.is_opencode(command[0]) else command[0]
         if path is None:
-            return {}, version  # which is all there is to say about it
+            return {}, version  # program.start() reports it
         if commandline.is_opencode(command[0]):
             version = _version(path, command[1:], environment)
         if variables.switched_on(environment, variables.DISABLE):
@@ -74,13 +74,13 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
 
 
 def _version(path: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Version:
-    """Return which opencode is launched; to be told may take a second, which no ``--help`` is worth."""
+    """Return the version of opencode. Asking it may take a second, so we do not ask if it only prints its help."""
     ask = not commandline.prints_and_exits(arguments) and not environment.get(variables.ASKED)
     return versions.of(path, environment, ask=ask)
 
 
 def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
-    """Return what leaves no provider but ours where the user wants that; what is broken here is up to our caller."""
+    """Return the changes that leave no provider but ours, if the user wants that; ``__main__`` handles an exception."""
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:], commandline.of(version)):
         return {}
     from opencode_litellm.launch import restriction  # only after a fault
@@ -95,7 +95,7 @@ def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str],
 
 
 def _has_own_server(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Tell whether a launch of opencode 2 is its own server, so that it reads variables as opencode 1 does."""
+    """Return whether a launch of opencode 2 is its own server, so that it reads variables as opencode 1 does."""
     return commandline.uses_own_server(arguments) or layers.is_service_disabled(environment)
 
 
@@ -120,15 +120,15 @@ def _changes_for(command: Sequence[str], environment: Mapping[str, str], version
 
 
 def _withdrawn(environment: Mapping[str, str]) -> Changes:
-    """Return the changes that take back an earlier delivery: a server of opencode 2 would keep it for its life."""
-    from opencode_litellm.opencode import delivery  # opencode 1 needs nothing of it here
+    """Return the changes that undo an earlier delivery: opencode 2's server would keep it as long as it runs."""
+    from opencode_litellm.opencode import delivery  # not needed for opencode 1
 
     return delivery.undo(environment)
 
 
 def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) -> Changes:
-    """Return what hands over the models; after a failure, what withdraws an earlier delivery, or leaves it there."""
-    from opencode_litellm.opencode import delivery  # there already, for the record
+    """Return the changes that hand over the models; after a failure, those that undo an earlier delivery or keep it."""
+    from opencode_litellm.opencode import delivery  # already imported by record
 
     server = recipient == versions.SERVER
     try:
@@ -144,8 +144,8 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
             terminal.note(str(failure), environment)
             return restriction.limited(delivery.undo(environment), environment, folder)
-        # While a proxy is away or a budget spent, the models of an earlier `env` are better than none, although it may
-        # have run in another folder. A refused key and a configuration that nobody can read speak against them.
+        # While a proxy is unreachable or a budget is spent, the models of an earlier `env` are better than none, even
+        # if it ran in another folder. They are not to be used after a refused key or an unreadable configuration.
         left = failure.keeps_models and delivery.is_sound(environment) and _is_still_there(environment)
         what = "with the models that env handed over" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
@@ -155,7 +155,7 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
 
 
 def _is_still_there(environment: Mapping[str, str]) -> bool:
-    """Tell whether LiteLLM is where an earlier ``env`` detected it: what nobody named may be a stranger's by now."""
+    """Return whether LiteLLM still is where an earlier ``env`` detected it: another user may have the port by now."""
     from opencode_litellm.litellm import client  # only after a failure
     from opencode_litellm.proxies import ProxyURL
 
@@ -168,7 +168,7 @@ def _is_still_there(environment: Mapping[str, str]) -> bool:
 
 
 def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment with the model that opencode's command line names, which has to be found there."""
+    """Return the environment, with the model that opencode's command line names in ``variables.NAMED_MODEL``."""
     if commandline.takes_names_from_elsewhere(arguments):
         return variables.changed(environment, {variables.NAMED_MODEL: variables.ANY_MODEL})
     named = commandline.model(arguments)
@@ -176,12 +176,12 @@ def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Map
 
 
 def _folder(named: str) -> str:
-    """Return the folder whose configuration counts: where opencode will work, if that is not where we are."""
+    """Return the folder that opencode will work in: ``named``, or the working folder if that is empty."""
     try:
         here = os.getcwd()
     except FileNotFoundError:
-        return os.sep  # the folder is gone, which is for the program to complain about
-    # A `..` undoes what is written before it, as in opencode, also where that is a link.
+        return os.sep  # the folder is gone, and the program will complain
+    # As in opencode, `..` removes the name before it, even if that is a link.
     return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 
 
@@ -200,7 +200,7 @@ def _delivered(environment: Mapping[str, str], folder: str, recipient: str) -> C
 def _prepared(
     fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str, last: Record | None
 ) -> Changes:
-    """Take what another launch has just prepared, or go the long way: read the configuration, ask all, render."""
+    """Use what another launch has just prepared, or launch cold: read the configuration, ask the proxies, render."""
     began = time.monotonic()
     turn = cache.take_turn(environment, cache.TURN.name(fingerprint), _longest_turn(environment))
     try:
@@ -209,7 +209,7 @@ def _prepared(
             changes = _recorded(new, environment, Credentials(environment, folder), recipient)
             if changes is not None:
                 return changes
-        from opencode_litellm.launch import cold  # what neither a warm launch nor one that waits must import
+        from opencode_litellm.launch import cold  # neither a warm launch nor one that waited needs it
 
         preparation = cold.prepare(environment, folder, fingerprint, recipient, began)
     finally:
@@ -223,11 +223,11 @@ def _prepared(
 
 
 def _longest_turn(environment: Mapping[str, str]) -> float:
-    """Return how many seconds another launch may take that asks at the moment."""
+    """Return how many seconds to wait for another launch that is asking the proxies."""
     try:
         seconds = float(environment.get("OPENCODE_LITELLM_TIMEOUT") or 5) + 1
     except ValueError:
-        return 0.0  # the long way complains about it
+        return 0.0  # a cold launch complains about it
     return seconds if 0 < seconds <= 3601 else 0.0
 
 
@@ -240,8 +240,8 @@ def _refresh_detached(fingerprint: str, environment: Mapping[str, str], folder: 
 def _still_holds(
     last: Record, fingerprint: str, environment: Mapping[str, str], credentials: Credentials, recipient: str
 ) -> bool:
-    """Ask the cheap question, and tell whether the models of the record can be delivered."""
-    from opencode_litellm.litellm import question  # not for a launch without a record
+    """Ask each proxy for its list of models, and return whether the models of the record can be delivered."""
+    from opencode_litellm.litellm import question  # a launch without a record does not need it
 
     questions = [_question(proxy, credentials, environment) for proxy in last.proxies]
     if any(asked is None for asked in questions):
@@ -251,7 +251,7 @@ def _still_holds(
     if any(verdict == NEWS for _, _, verdict in answers):
         return False
     away = any(verdict == AWAY and proxy.served for proxy, _, verdict in answers)
-    # Where a detected proxy was, another port may have one.
+    # A detected proxy that is gone may be on another port by now.
     late = any(verdict == LATE or (verdict == AWAY and proxy.identify) for proxy, _, verdict in answers)
     if (late or away) and time.time() - last.confirmed > cache.WEEK:
         return False
@@ -290,10 +290,10 @@ def _question(proxy: RecordedProxy, credentials: Credentials, environment: Mappi
 
 # What a proxy's answer means to a launch.
 SAME = "same"  # as last time
-NEWS = "news"  # something else, or what only the long way can understand
-LATE = "late"  # there may be news, but nobody waits for them
-AWAY = "away"  # there is no connection
-FAILING = "failing"  # it served nothing last time, and serves nothing now: that is a line, and no news
+NEWS = "news"  # different from last time, or only a cold launch can understand it
+LATE = "late"  # there may be news, but the launch does not wait for them
+AWAY = "away"  # no connection
+FAILING = "failing"  # it served nothing last time, and serves nothing now: worth a message, but not news
 
 
 def _verdict(proxy: RecordedProxy, result: Result) -> str:
@@ -310,22 +310,22 @@ def _verdict(proxy: RecordedProxy, result: Result) -> str:
         return LATE
     if not same and _lists_models(*result):
         return NEWS
-    # One that lists nothing is no failure where the user has named its models.
+    # A proxy that lists nothing is no failure if the user has named its models.
     return SAME if proxy.served else FAILING
 
 
 def _is_same(old: bytes, status: int, new: bytes) -> bool:
-    """Tell whether an answer has the same bytes, or the same entries in another order."""
+    """Return whether an answer has the same bytes, or the same entries in another order."""
     if status != 200:
         return False
     if new == old:
         return True
     if len(new) != len(old):
         return False
-    # In another order there are as many of each byte; whatever else it is, parsing it might take long.
+    # Another order does not change how often each byte occurs. Parsing anything else might take long.
     if any(new.count(mark) != old.count(mark) for mark in (b",", b"[", b"{", b'"')):
         return False
-    import json  # older LiteLLM lists models in another order in each worker
+    import json  # only if the order differs: each worker of an older LiteLLM has its own
 
     try:
         entries = [sorted(json.dumps(row, sort_keys=True) for row in json.loads(body)["data"]) for body in (old, new)]
@@ -337,7 +337,7 @@ def _is_same(old: bytes, status: int, new: bytes) -> bool:
 def _lists_models(status: int, body: bytes) -> bool:
     if status != 200:
         return False
-    # As rare as a proxy that failed last time and answers now.
+    # Only for a proxy that failed last time and answers now.
     from opencode_litellm.litellm import facts
     from opencode_litellm.litellm.connection import Reply
 
@@ -345,7 +345,7 @@ def _lists_models(status: int, body: bytes) -> bool:
 
 
 def _trouble(proxy: RecordedProxy, result: Result, last: Record) -> str:
-    """Return what to say of a proxy that is away or failing."""
+    """Return the message about a proxy that is away or failing."""
     where = _where(proxy)
     if isinstance(result, OSError):
         models = f"using its models from {_age(last)}" if proxy.served else "opencode starts without its models"
@@ -360,8 +360,8 @@ def _where(proxy: RecordedProxy) -> str:
 
 
 def _tell(environment: Mapping[str, str], folder: str, text: str) -> None:
-    """Keep for doctor what was not as usual."""
-    from opencode_litellm import log  # a launch with nothing to tell needs none
+    """Log what was unusual about a launch, for doctor."""
+    from opencode_litellm import log  # most launches log nothing
 
     log.tell(environment, log.LAUNCH, folder, text)
 
@@ -378,11 +378,11 @@ def _age(last: Record) -> str:
 def _recorded(
     last: Record, environment: Mapping[str, str], credentials: Credentials, recipient: str
 ) -> Changes | None:
-    """Return the changes that hand over the payload of a record, None when its file is gone or too long by now."""
-    from opencode_litellm.opencode import delivery  # there already, for the record
+    """Return the changes that hand over the payload of a record; None if its file is gone or it no longer fits."""
+    from opencode_litellm.opencode import delivery  # already imported by record
 
     if last.mode == record.SLOT:
-        return {}  # its file is where it was, or the record would not be valid
+        return {}  # the record is valid, so its file is in place
     carried = {name: credentials.carried(*place) for name, place in last.variables.items()}
     literal = recipient == versions.ONE_LITERALLY
     set_again = {name: value for name, value in carried.items() if value}
