@@ -1,4 +1,4 @@
-"""What each proxy said last, so that an endpoint that fails costs nothing that was known already."""
+"""The last answers of each proxy, kept so that a failing endpoint loses nothing that was already known."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Remembered:
-    """The last answers of a proxy; ``heard`` is when it listed its models, ``informed`` when it last told all.
+    """The last answers of a proxy: ``heard`` is when it listed its models, ``informed`` when every endpoint answered.
 
-    Both are readings of ``time.time``; ``informed`` is 0 as long as an info endpoint has not been heard.
+    Both are readings of ``time.time``; ``informed`` is 0 if they have not all answered yet.
     """
 
     answers: Answers
@@ -35,12 +35,12 @@ class Remembered:
 
     @property
     def usable(self) -> bool:
-        """Tell whether the models may still be shown when the proxy is away."""
+        """Whether the models may still be shown when the proxy is away."""
         return time.time() - self.heard < WEEK
 
 
 def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
-    """Return what a proxy said last under these settings; None when the cache has nothing usable."""
+    """Return the last answers of a proxy under the same settings; None if the cache has none that can be used."""
     text = cache.read(environment, _name(proxy))
     if text is None:
         return None
@@ -63,7 +63,7 @@ def recall(environment: Mapping[str, str], proxy: Proxy) -> Remembered | None:
 
 
 def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -> None:
-    """Keep what a proxy said; no key and no header is among it."""
+    """Save the answers of a proxy; no key and no header is in them."""
     answers = remembered.answers
     content = {
         "version": __version__,
@@ -82,17 +82,17 @@ def keep(environment: Mapping[str, str], proxy: Proxy, remembered: Remembered) -
 
 
 def forget(environment: Mapping[str, str], proxy: Proxy) -> None:
-    """Withdraw what a proxy said: it refuses the key now."""
+    """Remove the answers of a proxy that refuses the key now."""
     cache.remove(environment, _name(proxy))
 
 
 def take_turn(environment: Mapping[str, str], proxy: Proxy, seconds: float) -> int | None:
-    """Be the one of the launches at once that asks a proxy, as ``cache.take_turn`` says."""
+    """Take the lock with which only one of several launches asks a proxy, as in ``cache.take_turn``."""
     return cache.take_turn(environment, cache.TURN.name(_fingerprint(proxy)), seconds)
 
 
 def refuse(environment: Mapping[str, str], proxy: Proxy, failure: KeyRefused) -> None:
-    """Let the launches that wait for the same answer know that a proxy refuses the key."""
+    """Tell the launches that wait for the same answer that the proxy refuses the key."""
     salt = os.urandom(16).hex()
     content = json.dumps([salt, _mark(proxy, salt), failure.problem, failure.remedy])
     name = cache.REFUSAL.name(_fingerprint(proxy))
@@ -101,7 +101,7 @@ def refuse(environment: Mapping[str, str], proxy: Proxy, failure: KeyRefused) ->
 
 
 def refused(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRefused | None:
-    """Return how a proxy refused this key since ``began`` (``time.time``), None if it did not."""
+    """Return the refusal of this key that a launch has heard since ``began`` (``time.time``), None without one."""
     name = cache.REFUSAL.name(_fingerprint(proxy))
     content = cache.read(environment, name)
     if content is None or proxy.url is None:
@@ -117,21 +117,21 @@ def refused(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRe
 
 
 def _mark(proxy: Proxy, salt: str) -> str:
-    """Return 16 bits that tell one key from another, and far too few to tell anybody the key."""
+    """Return 16 bits of a salted digest: enough to tell one key from another, far too few to reveal it."""
     return cache.digest([salt, proxy.key.secret, *(header.value for header in proxy.headers)])[:4]
 
 
 def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -> Remembered:
-    """Return new answers, with what an endpoint said last in place of what it does not say now.
+    """Return the new answers, completed with the old ones of every endpoint that gave none.
 
-    ``asked`` tells whether the info endpoints were asked at all.
+    ``now`` is ``time.time``. ``asked`` tells whether the info endpoints were asked at all.
     """
     if old is None:
         return Remembered(new, now, 0.0 if new.late else now)
     merged = Answers(
         url=new.url,
         listed=new.listed,
-        # Rows for none of the models that are listed are no information either.
+        # An empty list is no information either.
         info={name: rows or old.answers.info[name] for name, rows in new.info.items()},
         body=new.body,
         took=new.took,
@@ -155,7 +155,7 @@ _DEFAULTS = {field.name: field.default for field in fields(Facts)}
 
 
 def _rows(rows: Sequence[Facts]) -> list[dict[str, object]]:
-    # No efforts at all, (), are another thing than efforts that nobody knows, None.
+    # Only defaults are left out: no efforts, (), is something else than unknown efforts, None.
     return [
         {name: value for name, default in _DEFAULTS.items() if (value := getattr(row, name)) != default} for row in rows
     ]

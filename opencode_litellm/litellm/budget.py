@@ -1,7 +1,7 @@
-"""Whose budget is spent, where LiteLLM lists the models all the same and refuses to chat.
+"""Whose budget is spent, when LiteLLM lists the models anyway but refuses to chat.
 
-LiteLLM 1.90 and newer do so for a team and a user, 1.109 for a key as well. Nothing that is said here is trusted: it
-leads to a line for the user, and to no other models.
+LiteLLM 1.90 and newer do so for a team and a user, 1.109 for a key as well. The answers are not trusted: they lead to a
+message for the user, and never change the models.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 LARGEST = 4 * 2**20  # bytes; a team's answer has a row for each of its keys
 
 KEY, TEAM, USER = "/key/info", "/team/info", "/v2/user/info"
-_LONGEST_ID = 200  # letters
+_LONGEST_ID = 200  # characters
 
 
 def spent(ask: Callable[[str], Reply]) -> str:
-    """Return whose budget is spent: ``key``, ``team`` or ``user``; empty for nobody's, and where nobody says.
+    """Return whose budget is spent, such as ``key``, ``team`` or ``user``; empty if nobody's is, or if that is unknown.
 
-    ``ask`` gets a path, and may raise Failure. LiteLLM 1.106: a user's own budget does not count for the key of a team.
+    ``ask`` gets a path and may raise Failure. LiteLLM 1.106: a user's own budget does not count for the key of a team.
     """
     reply = ask(KEY)
-    if owner := refusals.spent(reply):  # LiteLLM 1.90 refuses to tell, and thereby tells
+    if owner := refusals.spent(reply):  # LiteLLM 1.90 refuses to answer, with this as its reason
         return owner
     key = mapping(_content(reply).get("info"))
     if _is_spent(key):
@@ -49,8 +49,8 @@ def _id(value: object) -> str:
 
 def _is_spent(owner: Mapping[str, Any]) -> bool:
     if mapping(owner.get("metadata")).get("temp_budget_increase"):
-        return False  # for a time the budget is more than what stands there
-    # A budget that several have in common stands in a table of its own.
+        return False  # for now the budget is larger than max_budget says
+    # A shared budget is in a table of its own.
     most = owner.get("max_budget")
     most = mapping(owner.get("litellm_budget_table")).get("max_budget") if most is None else most
     spend, budget = prices.number(owner.get("spend")), prices.number(most)

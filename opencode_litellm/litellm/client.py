@@ -1,6 +1,6 @@
-"""A LiteLLM proxy: who it is, what it serves, and what its answers mean when it serves nothing.
+"""Finding a LiteLLM proxy, and asking it what it serves.
 
-All endpoints are asked at once. ``/v1/models`` decides what exists; those of ``facts.INFO`` only add to it.
+All endpoints are asked at once. ``/v1/models`` decides which models exist; those of ``facts.INFO`` only add to it.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
     from opencode_litellm.proxies import Proxy
 
-PORTS = (4000, 8000, 8080)  # litellm's own default, and the two that its documentation uses beside it
+PORTS = (4000, 8000, 8080)  # LiteLLM's default, and two others that its documentation uses
 
 _RESPONSES = "/v1/responses"
-# FastAPI's words for a path that it does not have, and no gateway's; for one that is only asked in another way: 405.
+# FastAPI's answer for a path that does not exist, unlike any gateway's. A path that exists for POST alone gives 405.
 _NO_SUCH_PATH = {"detail": "Not Found"}
 _LARGEST_IDENTITY = 1024  # bytes
 _LARGEST_INFO = 128 * 2**20  # bytes; 10,000 deployments are 70 MB of /v1/model/info
-_DETECTION_PATIENCE = 1.0  # seconds for all ports together; a refused one answers at once
+_DETECTION_PATIENCE = 1.0  # seconds for all ports together; a closed one refuses at once
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a proxy said: ``listed`` by ``/v1/models``; ``info`` by each of ``facts.INFO``, None if it did not answer.
+    """The answers of a proxy: ``listed`` from ``/v1/models``, ``info`` from each of ``facts.INFO`` (None: no answer).
 
-    ``body`` is the answer of ``/v1/models`` as it came, ``took`` the seconds that it took, and ``late`` tells
-    that an info endpoint was not heard at all, which is no more than a reason to ask it again. ``has_responses`` tells
-    whether there is a ``/v1/responses``, None when that was not asked or not answered. ``spent`` is whose budget is
-    spent: ``key``, ``team`` or ``user``; it is empty for nobody's, and when that was not asked or not answered.
+    ``body`` is the answer of ``/v1/models`` as received, ``took`` the seconds that it took. ``late`` tells that an info
+    endpoint did not answer, which is only a reason to ask again. ``has_responses`` tells whether ``/v1/responses``
+    exists, None if that is unknown. ``spent`` is whose budget is spent, such as ``key``, ``team`` or ``user``; it is
+    empty if nobody's is, or if that is unknown.
     """
 
     url: ProxyURL
@@ -54,15 +54,15 @@ class Answers:
 
 
 def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
-    """Return the first loopback port of ``PORTS`` behind which a LiteLLM identifies itself, asked without a key.
+    """Return the URL of the first of ``PORTS`` on loopback where LiteLLM identifies itself; no key is sent.
 
-    ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable when there is none.
+    ``deadline`` is a reading of ``time.monotonic``. Raises ProxyUnreachable if there is none.
     """
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
     urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
 
     def decided(answers: Mapping[int, Any]) -> bool:
-        # A port waits for those before it and for none after it.
+        # A port has to wait for the ports before it, but not for those after it.
         return next((answer for port in range(len(urls)) if (answer := answers.get(port)) is not False), None) is True
 
     calls = [partial(is_there, url, environment, deadline) for url in urls]
@@ -79,7 +79,7 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
 
 
 def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
-    """Tell whether LiteLLM answers there, asked without a key."""
+    """Return whether LiteLLM identifies itself at ``url``; no key is sent."""
     try:
         reply = connection.get(_identity(url, environment, deadline))
     except Failure:
@@ -88,7 +88,7 @@ def identifies(url: ProxyURL, environment: Mapping[str, str], deadline: float) -
 
 
 def is_there(url: ProxyURL, environment: Mapping[str, str], deadline: float) -> bool:
-    """Tell the same of a loopback port, where whatever is not plain is not LiteLLM."""
+    """Return the same for a loopback URL: only over a bare socket, and only if this user or root listens there."""
     if not listeners.are_trusted(urlsplit(url.root).port or 80):
         return False
     try:
@@ -103,7 +103,7 @@ def _identity(url: ProxyURL, environment: Mapping[str, str], deadline: float) ->
 
 
 def is_vacant(url: ProxyURL) -> bool:
-    """Tell whether nobody listens at a loopback URL."""
+    """Return whether nothing listens at a loopback URL."""
     return question.is_refused(url.host, urlsplit(url.root).port or 80, time.monotonic() + _DETECTION_PATIENCE)
 
 
@@ -114,12 +114,12 @@ def ask(
     info_deadline: float | None,
     budget_deadline: float | None,
 ) -> Answers:
-    """Ask a proxy for all that it knows of its models.
+    """Ask a proxy for everything that it knows about its models.
 
-    ``/v1/models`` has until ``deadline``, the info endpoints until ``info_deadline``, and who knows of a budget that is
-    spent until ``budget_deadline`` (readings of ``time.monotonic``; None: they are not asked); an info endpoint that
-    fails or is late is None in the answers.
-    Raises what ``refusals.failure`` returns, ProxyUnreachable or NotLiteLLM for ``/v1/models``.
+    ``/v1/models`` has until ``deadline``, the info endpoints and ``/v1/responses`` until ``info_deadline``, and the
+    endpoints of ``budget`` until ``budget_deadline`` (readings of ``time.monotonic``; None: they are not asked). An
+    info endpoint that fails or is late is None in the answers.
+    For ``/v1/models``, raises ProxyUnreachable, NotLiteLLM, or the failure that ``refusals.failure`` returns.
     """
     url = proxy.url or detect(environment, deadline)
     channel = Channel(url, request_headers(proxy), environment)
@@ -170,7 +170,7 @@ def _informed(
 
 
 def _has_responses(channel: Channel, deadline: float | None) -> bool | None:
-    # LiteLLM 1.60 has no such path. A GET of it costs nothing: it is for POST alone.
+    # LiteLLM 1.60 does not have this path. A GET costs nothing, because the path is for POST alone.
     if deadline is None:
         return None
     reply = connection.get(Request(channel, _RESPONSES, deadline, LARGEST_LIST))
@@ -184,7 +184,7 @@ def _owner_of_spent_budget(channel: Channel, deadline: float | None) -> str:
 
 
 def request_headers(proxy: Proxy) -> dict[str, str]:
-    """Return the headers of every request to a proxy: its key and what the section adds."""
+    """Return the headers of every request to a proxy: its key, and those of its section, which may replace the key."""
     headers = {"Authorization": f"Bearer {proxy.key.secret}"} if proxy.key.secret else {}
     for header in proxy.headers:
         for name in [name for name in headers if name.lower() == header.name.lower()]:

@@ -1,4 +1,4 @@
-"""One request to a proxy: over a bare socket as a launch asks, and by requests for all that is not plain."""
+"""One request to a proxy: over a bare socket, as in a launch, or with ``requests`` for anything unusual."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 _UNINTERRUPTED = 0.2  # seconds; a Ctrl-C that comes just before a wait, or on Windows during it, is noticed after it
 _MOST_REDIRECTS = 3
 _TLS_PATIENCE = 1.0  # seconds
-# How OpenSSL, in its versions, calls an answer that is no TLS.
+# The names that versions of OpenSSL have for an answer that is not TLS.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
-# nginx, Apache and Go answer http at a port for https, each in its words.
+# How nginx, Apache and Go answer plain HTTP on an HTTPS port.
 _TLS_WANTED = re.compile(
     rb"plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL|HTTP request to an HTTPS server"
 )
-# A few bytes of JSON can become a hundred in memory. 10,000 deployments have 2.2 million of these marks.
+# A few bytes of JSON can take a hundred in memory. 10,000 deployments have 2.2 million of these marks.
 _MOST_VALUES = 4_000_000
 _BEFORE_VALUES = (b",", b"[", b"{")
 
@@ -52,7 +52,7 @@ class Channel:
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
-        """What checks the proxy's certificate, the same for all requests: loading the certificates takes 25 ms."""
+        """The context for all requests to the proxy, made only once: loading the certificates takes 25 ms."""
         with self._making:
             self._context = self._context or trust.ssl_context(self.environment)
             return self._context
@@ -60,7 +60,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Request:
-    """``deadline`` is a reading of ``time.monotonic``, ``limit`` how many bytes an answer may have."""
+    """A GET; ``deadline`` is a reading of ``time.monotonic``, ``limit`` the most bytes that an answer may have."""
 
     channel: Channel
     path: str
@@ -70,7 +70,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """``took`` is in seconds."""
+    """An answer; ``took`` is in seconds."""
 
     status: int
     body: bytes | bytearray
@@ -78,7 +78,7 @@ class Reply:
 
     @property
     def json(self) -> object:
-        """What the body holds, or None for anything that is not JSON: broken, nested too deep, too much, not UTF-8."""
+        """The body as JSON; None if it is invalid, not UTF-8, nested too deeply, or has too many values."""
         if sum(self.body.count(mark) for mark in _BEFORE_VALUES) > _MOST_VALUES:
             return None
         try:
@@ -88,9 +88,9 @@ class Reply:
 
 
 def get(request: Request) -> Reply:
-    """Send a request and return what came back, whatever its status.
+    """Send a request and return the answer, whatever its status.
 
-    Raises ProxyUnreachable or NotLiteLLM when nothing came that could be read, in time and within the limit.
+    Raises ProxyUnreachable or NotLiteLLM if there is no readable answer in time and within the limit.
     """
     url = request.channel.url
     started = time.monotonic()
@@ -99,7 +99,7 @@ def get(request: Request) -> Reply:
     except ConnectionRefusedError as error:
         raise _unreachable(url, error) from error
     if answered is None:
-        # requests begins to count anew with each piece that comes, and does not count at all while it looks up a name.
+        # The timeout of requests starts again with each piece received, and does not cover the lookup of the name.
         (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, late(url))
     if isinstance(answered, Failure):
         raise answered
@@ -110,7 +110,7 @@ def get(request: Request) -> Reply:
 
 
 def get_plainly(request: Request) -> tuple[int, bytes | bytearray] | None:
-    """Ask as a launch does, 80 ms before requests is loaded; None for all that is not plain, and for most failures.
+    """Ask over a bare socket, which saves the 80 ms of importing requests; None for anything unusual or a failure.
 
     Raises ConnectionRefusedError, because requests would be refused as well.
     """
@@ -144,8 +144,8 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     from http.client import HTTPException
 
     with trust.IMPORTING_REQUESTS:
-        import urllib3  # 80 ms that only what is not plain pays
-        from requests import exceptions  # `requests.exceptions` is not there after an import that failed once
+        import urllib3  # 80 ms, only for unusual connections
+        from requests import exceptions  # as an attribute it is missing after an import that failed once
 
     url, headers, environment = request.channel.url, request.channel.headers, request.channel.environment
     target = f"{url.root}{request.path}"
@@ -185,10 +185,11 @@ def at_once(
     *,
     enough: Callable[[Mapping[int, Any]], bool] = lambda _: False,
 ) -> list[Any]:
-    """Run ``calls`` beside each other and return their results or failures in order, at ``deadline`` at the latest.
+    """Run ``calls`` in parallel and return their results or Failures in order, at ``deadline`` at the latest.
 
-    What is not done by then is ``late``; its thread is left behind and ends with the process. ``enough`` can end
-    the wait before: it looks at the results so far, by their place in ``calls``. Any other error is raised.
+    ``deadline`` is a reading of ``time.monotonic``. The result of a call that is not done by then is ``late``; its
+    thread is left behind and ends with the process. ``enough`` can end the wait earlier: it gets the results so far, by
+    their index in ``calls``. Any other exception is raised.
     """
     done: queue.SimpleQueue[tuple[int, object]] = queue.SimpleQueue()
 
@@ -213,7 +214,7 @@ def at_once(
 
 
 def _next(done: queue.SimpleQueue[tuple[int, object]], deadline: float | None) -> tuple[int, object]:
-    """Return what comes next; raise queue.Empty at ``deadline``."""
+    """Return the next result; raises queue.Empty at ``deadline``."""
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
@@ -237,7 +238,7 @@ def _unreachable(url: ProxyURL, cause: BaseException) -> ProxyUnreachable:
 
 
 def _untrusted(url: ProxyURL, cause: BaseException) -> ProxyUnreachable:
-    """Return what a failure of TLS means: not every one is about a certificate."""
+    """Return the failure for an error of TLS: not every one is about a certificate."""
     import ssl
 
     if getattr(cause, "reason", None) in _NOT_TLS:
@@ -255,7 +256,7 @@ def _wants_https(url: ProxyURL) -> ProxyUnreachable:
 
 
 def _speaks_tls(request: Request) -> bool:
-    """Tell whether a server that does not answer in HTTP answers in TLS; nothing is sent to it beside that."""
+    """Return whether a server that does not answer HTTP speaks TLS; nothing but the handshake is sent."""
     import ssl
 
     url = request.channel.url
@@ -278,7 +279,7 @@ def _speaks_tls(request: Request) -> bool:
 
 
 def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
-    """Return a session that neither ``.netrc`` nor, on loopback, a proxy variable has a say in."""
+    """Return a session that ignores ``.netrc`` and, on loopback, the variables for HTTP proxies."""
     import requests
     from requests.adapters import HTTPAdapter
     from requests.utils import get_environ_proxies
@@ -293,7 +294,7 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
             )
 
         def cert_verify(self, conn: Any, *_: Any) -> None:
-            # requests would add certifi's authorities here; the context alone says who is trusted.
+            # requests would add certifi's authorities here; the context alone decides who is trusted.
             conn.cert_reqs = "CERT_REQUIRED"
 
     session = requests.Session()
@@ -313,10 +314,10 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
 
 
 def _followed(target: str, onward: str, headers: Mapping[str, str]) -> str:
-    """Return where a redirect leads, or raise ProxyUnreachable when that is another server, or another scheme.
+    """Return the target of a redirect; raises ProxyUnreachable for another server or another scheme.
 
-    A server that has a secret of ``headers`` in its name is not named: messages are shown to others, and logged.
-    Not from http to https either: opencode's POST would arrive there as a GET, and without its key.
+    Even from http to https, opencode's POST would arrive as a GET and without its key. A server with a secret of
+    ``headers`` in its name is not named, because messages are logged and shown to others.
     """
     from urllib.parse import urljoin  # rare
 
@@ -335,7 +336,10 @@ def _followed(target: str, onward: str, headers: Mapping[str, str]) -> str:
 
 
 def _body(response: requests.Response, request: Request) -> bytes:
-    """Read a body piece by piece, so that one that is endless, or unpacks to far more than it was, is given up."""
+    """Read a body piece by piece, to stop at one that is endless, late, or unpacks to more than the limit.
+
+    Raises NotLiteLLM or ProxyUnreachable for these.
+    """
     url = request.channel.url
     packed = response.headers.get("Content-Encoding", "identity").lower()
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed in ("gzip", "x-gzip", "deflate") else None
@@ -354,12 +358,12 @@ def _body(response: requests.Response, request: Request) -> bytes:
         if time.monotonic() > request.deadline:
             raise late(url)
         if unpacker and unpacker.eof:
-            break  # zlib would keep all that follows
+            break  # zlib would keep everything after it
     return bytes(body)
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the innermost of a chain of exceptions: requests wraps urllib3's, which wrap the system's."""
+    """Return the innermost exception of a chain: requests wraps urllib3's, which wrap the system's."""
     while True:
         held = [argument for argument in error.args if isinstance(argument, BaseException)]
         inner = getattr(error, "reason", None) or (held[-1] if held else None) or error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""What LiteLLM's answers say of models, a row at a time.
+"""What LiteLLM's answers say about models, row by row.
 
 Pure: JSON of ``/v1/models`` and of the endpoints of ``INFO`` in, :class:`Facts` out. A field that is missing or makes
 no sense is None. A new endpoint of LiteLLM is a row of ``INFO``, its parser here, and its use in ``models.catalog``.
@@ -25,7 +25,7 @@ _LONGEST_ID = 500  # characters
 _MOST_EFFORTS = 16
 _LARGEST_LIMIT = 2**40  # tokens
 _PRICES_FILLED_IN = ("input_cost_per_token", "output_cost_per_token")
-# LiteLLM 1.53 to 1.70: false of every model that it does not know, and together nobody's own words.
+# LiteLLM 1.53 to 1.70: false for every model that it does not know. Nobody sets all three to false by hand.
 _FLAGS_FILLED_IN = ("supports_vision", "supports_function_calling", "supports_assistant_prefill")
 _EFFORT = re.compile(r"[a-z]{1,20}")
 _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
@@ -33,9 +33,9 @@ _EFFORT_FLAG = re.compile(r"supports_([a-z]{1,20})_reasoning_effort")
 
 @dataclass(frozen=True)
 class Facts:
-    """What one row of one endpoint says of a model; None where it says nothing.
+    """What one row of one endpoint says about a model; None where it says nothing.
 
-    ``deployed`` are the vendors' models behind the name, as ``provider/id``. Limits are tokens. ``temperature`` and
+    ``deployed`` are the vendors' models behind the name, as ``provider/id``. Limits are in tokens. ``temperature`` and
     ``reasoning_effort`` tell whether LiteLLM takes that parameter. ``efforts`` are all the reasoning efforts that the
     model takes, ``flagged_efforts`` some that it takes for certain, ``refused_efforts`` some that it does not.
     """
@@ -61,7 +61,7 @@ class Facts:
     refused_efforts: tuple[str, ...] = ()
 
 
-# The fields of Facts that are abilities, and LiteLLM's names for them. What is not in here is not read.
+# The fields of Facts that are abilities, and LiteLLM's names for them. Others are not read.
 ABILITIES: Mapping[str, str] = {
     name: f"supports_{name}"
     for name in (
@@ -71,7 +71,7 @@ ABILITIES: Mapping[str, str] = {
 
 
 def listed(answer: object) -> tuple[Facts, ...] | None:
-    """Parse the answer of ``/v1/models``; None, here and below, when LiteLLM would not answer like that."""
+    """Parse the answer of ``/v1/models``; None, here and below, if it does not have LiteLLM's shape."""
     rows = _rows(answer, lambda row: _facts(row.get("id"), row, {}))
     if rows is None:
         return None
@@ -89,7 +89,7 @@ def groups(answer: object) -> tuple[Facts, ...] | None:
     return _rows(answer, _group)
 
 
-# What is asked beside /v1/models: a name for the rows, the path, and what reads the answer.
+# What is asked beside /v1/models: a name for the rows, the path, and the parser of the answer.
 DEPLOYMENTS = "deployments"  # a row for each deployment
 GROUPS = "groups"  # a row for each public name
 INFO: Mapping[str, tuple[str, Callable[[object], tuple[Facts, ...] | None]]] = {
@@ -99,7 +99,7 @@ INFO: Mapping[str, tuple[str, Callable[[object], tuple[Facts, ...] | None]]] = {
 
 
 def row_of(model: str, row: Mapping[str, object]) -> Facts | None:
-    """Parse a row in LiteLLM's terms (``supports_vision``, ``max_input_tokens``, …) that somebody wrote by hand."""
+    """Parse a row with LiteLLM's field names (``supports_vision``, ``max_input_tokens``, …) that a user wrote."""
     return _facts(model, row, {})
 
 
@@ -116,7 +116,7 @@ def _deployment(row: Mapping[str, Any]) -> Facts | None:
     # LiteLLM 1.106: a team's own deployment has a made-up model_name; /v1/models lists it under this one.
     model = info.get("team_public_model_name") or row.get("model_name")
     params = mapping(row.get("litellm_params"))
-    # The owner's base_model says what is behind a deployment of Azure's; `key` is LiteLLM's own guess.
+    # The owner's base_model names the model behind an Azure deployment; `key` is LiteLLM's own guess.
     names = (info.get("base_model"), params.get("base_model"), params.get("model"), info.get("key"))
     behind = next((name for name in names if _text(name)), None)
     return _facts(model, _told(info), params, deployed=(behind,) if behind else ())
@@ -131,10 +131,10 @@ def _group(row: Mapping[str, Any]) -> Facts | None:
 
 
 def _told(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row without what LiteLLM only fills in for a model that it does not know.
+    """Return a row without the values that LiteLLM fills in for a model that it does not know.
 
-    No mode and prices of 0: every version. All flags false: 1.70 and older, where a flag that is true proves that
-    somebody has said something.
+    These are prices of 0 without a mode, in every version, and in 1.70 and older flags that are all false: one that is
+    true proves that somebody has set them.
     """
     if row.get("mode") is not None:
         return row
@@ -150,7 +150,7 @@ def _told(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def _facts(
     model: object, info: Mapping[str, Any], params: Mapping[str, Any], deployed: tuple[str, ...] = ()
 ) -> Facts | None:
-    # opencode prints ids as they are, so one with a control character, or with half a surrogate pair, is no model.
+    # opencode prints ids as they are, so one with a control character, or with half a surrogate pair, is not used.
     if not isinstance(model, str) or not 0 < len(model) <= _LONGEST_ID or not model.strip() or not model.isprintable():
         return None
 
@@ -162,7 +162,7 @@ def _facts(
             abilities[name] = value
     supported = info.get("supported_openai_params")
     effort_flags = {**_effort_flags(params), **_effort_flags(info)}
-    # What the plugin calls a list of some that are taken.
+    # The plugin's name for a list of some efforts that the model takes.
     effort_flags.update(dict.fromkeys(_efforts(info.get("supports_reasoning_efforts")) or (), True))
     return Facts(
         model=model,
@@ -176,7 +176,7 @@ def _facts(
         **abilities,
         temperature=_parameter("temperature", supported),
         reasoning_effort=_parameter("reasoning_effort", supported),
-        # Groups have the one; LiteLLM's price table, and with it a deployment, the other (Kimi K3: low, high, max).
+        # Groups have the first; LiteLLM's price table, and so a deployment, has the second (Kimi K3: low, high, max).
         efforts=_efforts(info.get("supported_reasoning_efforts", info.get("reasoning_effort_levels"))),
         flagged_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if taken)),
         refused_efforts=tuple(sorted(effort for effort, taken in effort_flags.items() if not taken)),
@@ -201,7 +201,7 @@ def _effort_flags(block: Mapping[str, Any]) -> dict[str, bool]:
 
 @lru_cache(maxsize=64)
 def _effort_fields(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the fields that are flags of efforts, with the effort: 10,000 rows have the same 200 fields."""
+    """Return the fields that are flags of efforts, with the efforts. Cached: 10,000 rows have the same 200 fields."""
     matches = ((name, _EFFORT_FLAG.fullmatch(name)) for name in names)
     return tuple((name, match[1]) for name, match in matches if match)[:_MOST_EFFORTS]
 

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine: another user's server may say that it is LiteLLM, and be sent a key."""
+"""Who listens on a port of this machine: another user's server could claim to be LiteLLM, to be sent a key."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ROOT = 0
 
 
 def are_trusted(port: int) -> bool:
-    """Tell whether all who could answer at 127.0.0.1 are this user's processes, or root's, who can read all anyway.
+    """Return whether only this user, or root, who can read everything anyway, could answer at 127.0.0.1.
 
-    Docker's published ports are root's. True where the system does not tell: not on Linux, or nobody is seen there.
+    Docker's published ports are root's. True if the system does not tell: not on Linux, or if no listener is visible.
     """
     if sys.platform != "linux":
         return True
@@ -39,5 +39,5 @@ def _users(port: int) -> Iterator[int]:
 
 
 def _answers(address: bytes) -> bool:
-    """Tell whether a socket at an address, in hexadecimal digits as the processor orders them, has 127.0.0.1."""
+    """Return whether a socket bound to ``address`` (hexadecimal, in the processor's byte order) gets 127.0.0.1."""
     return not address.strip(b"0") or address.endswith((b"0100007F", b"7F000001"))

@@ -26,7 +26,7 @@ _DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price
 
 @dataclass(frozen=True)
 class Price:
-    """USD per million tokens."""
+    """Prices in USD per million tokens."""
 
     input: float
     output: float
@@ -40,7 +40,7 @@ class Price:
 
 
 class Prices(tuple[float | None, ...]):
-    """All that a row says of prices, in the order of ``_COLUMNS``: USD per million tokens, None for what is unknown."""
+    """All that a row says about prices, in the order of ``_COLUMNS``: USD per million tokens, or None."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ class Prices(tuple[float | None, ...]):
 
     @property
     def price_over_200k(self) -> Price | None:
-        """The price of longer prompts, never below the other: that may be the user's, or of another deployment."""
+        """The price of longer prompts, never below ``price``, which may be the user's or another deployment's."""
         pairs = zip(self[: len(_FIELDS)], self[len(_FIELDS) :], strict=True)
         return _whole([None if tier is None else max(tier, amount or 0) for amount, tier in pairs])
 
@@ -60,7 +60,7 @@ UNKNOWN = Prices([None] * len(_COLUMNS))
 
 
 def parse(row: Mapping[str, Any]) -> Prices:
-    """Return the prices in a row of LiteLLM's; one that is missing or makes no sense is None."""
+    """Return the prices in a row of LiteLLM's; a price that is missing or makes no sense is None."""
     amounts = Prices(_per_million(row.get(name)) for name in _COLUMNS)
     return UNKNOWN if amounts == UNKNOWN else amounts
 
@@ -73,7 +73,7 @@ def recalled(amounts: Sequence[float | None]) -> Prices:
 
 
 def highest(rows: Sequence[Prices]) -> Prices:
-    """Return the highest of each price: what somebody pays at most, whichever deployment answers."""
+    """Return the highest of each price: the most that anybody pays, whichever deployment answers."""
     return Prices(max((amount for amount in column if amount is not None), default=None) for column in zip(*rows))  # noqa: B905
 
 
@@ -86,7 +86,7 @@ def first_known(rows: Sequence[Prices]) -> Prices:
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, also from a string, as people write them into LiteLLM's YAML."""
+    """Return a finite number, None for anything else. Strings count, because people write them in LiteLLM's YAML."""
     if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,8 +1,8 @@
 """Questions to a proxy over a bare socket: a launch asks for ``/v1/models``, a discovery for the other paths as well.
 
-Importing ``requests`` takes several times as long as starting the interpreter. Anything unusual (an HTTP proxy that
-is reached over TLS, an answer that is compressed) raises Unusual, and
-:mod:`opencode_litellm.litellm.connection` asks again with ``requests``.
+Importing ``requests`` takes several times as long as starting the interpreter. Anything unusual (an HTTP proxy that is
+reached over TLS, a compression other than gzip) raises Unusual; :mod:`opencode_litellm.litellm.connection` then asks
+again with ``requests``.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _PIECE = 2**18  # bytes
 _NOBODY = "the server there does not identify itself as LiteLLM"
 _IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
 _LONGEST_NUMBER = 15  # digits
-# Windows tries for two seconds before it says that nobody listens on an address of this machine, and "localhost" is
-# ::1 first there. Whoever listens is connected at once, by the system itself.
+# Windows tries for two seconds before it refuses a connection to a closed port of this machine, and takes "localhost"
+# for ::1 first. If a program listens, the system itself connects at once.
 _MOST_ON_WINDOWS = 0.1  # seconds
 
 
 class Unusual(Exception):
-    """The answer, or the way to it, needs more than a bare socket."""
+    """The answer, or the connection, needs more than a bare socket."""
 
 
 class Late(Exception):
-    """The answer is not here when patience ends."""
+    """There was no answer in time."""
 
 
 class Question(Fields):
     """Where to ask, and how.
 
-    ``prefix`` is the path before ``/v1``. ``identify``: LiteLLM has to identify itself first, and gets no key before
-    it does. ``patience`` is in seconds. ``via`` is the URL of an HTTP proxy on the way, empty without one.
+    ``prefix`` is the path before ``/v1``. ``identify``: LiteLLM has to identify itself before it gets the key.
+    ``patience`` is in seconds. ``via`` is the URL of the HTTP proxy in between, empty for a direct connection.
     """
 
     tls: bool
@@ -64,14 +64,14 @@ class Question(Fields):
 def ask_all(
     questions: Sequence[Question], environment: Mapping[str, str]
 ) -> list[tuple[int, bytes] | Exception]:
-    """Ask beside each other; return status and body, or OSError, Late or Unusual, in the order of ``questions``.
+    """Ask all at once; return status and body, or OSError, Late or Unusual, in the order of ``questions``.
 
-    One that has to identify itself and does not is Unusual, also when it is late. Name lookup, connection, header
-    and body together have a question's patience.
+    The result for a proxy that has to identify itself and does not, even in time, is Unusual. A question's patience is
+    for the lookup of the name, the connection, the header and the body together.
     """
     context = None
     if any(question.tls for question in questions):
-        from opencode_litellm.litellm import trust  # TLS and its certificates cost 40 ms, which are not the proxy's
+        from opencode_litellm.litellm import trust  # its 40 ms must not count against the proxy
 
         context = trust.ssl_context(environment)
     started = time.monotonic()
@@ -84,7 +84,7 @@ def ask_all(
 def get(
     question: Question, path: str, context: ssl.SSLContext | None, deadline: float, largest: int
 ) -> tuple[int, bytearray]:
-    """Ask for another path of a proxy, and return status and body of at most ``largest`` bytes.
+    """Ask a proxy for ``path``, and return the status and a body of at most ``largest`` bytes.
 
     ``context`` is for TLS, ``deadline`` a reading of ``time.monotonic``. Raises OSError, Late or Unusual.
     """
@@ -96,7 +96,7 @@ def get(
 
 
 def is_refused(host: str, port: int, deadline: float) -> bool:
-    """Tell whether nobody listens on a port of this machine."""
+    """Return whether nothing listens on a port of this machine."""
     try:
         _connection(host, port, deadline, rich=False).close()
     except ConnectionRefusedError:
@@ -107,12 +107,12 @@ def is_refused(host: str, port: int, deadline: float) -> bool:
 
 
 def is_identity(status: int, body: bytes | bytearray) -> bool:
-    """Tell whether an answer of ``LIVELINESS`` is LiteLLM's."""
+    """Return whether an answer of ``LIVELINESS`` is LiteLLM's."""
     return status == 200 and body.strip() == _IDENTITY
 
 
 class _Inquiry:
-    """A question that a thread of its own asks."""
+    """A question that is asked in a thread of its own."""
 
     __slots__ = ("_context", "_deadline", "_lock", "_question", "_result")
 
@@ -120,26 +120,26 @@ class _Inquiry:
         self._question = question
         self._context = context
         self._deadline = deadline
-        # What it is as long as nothing more is known: the thread may still be at work when patience ends.
+        # The result until more is known: the thread may still be at work at the deadline.
         self._result: tuple[int, bytes] | Exception = Unusual(_NOBODY) if question.identify else Late()
         self._lock = _thread.allocate_lock()
         self._lock.acquire()
 
     def run(self) -> None:
-        """Ask, in the thread."""
+        """Ask. This runs in the thread."""
         try:
             self._result = self._answer()
         except (TimeoutError, Late):
-            pass  # as the result says already
+            pass  # the result says so already
         except (OSError, Unusual) as error:
             self._result = error
-        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the long way tells what it was
+        except Exception as error:  # noqa: BLE001 - a thread has no caller; a cold launch tells what it was
             self._result = Unusual(repr(error))
         finally:
             self._lock.release()
 
     def wait(self) -> tuple[int, bytes] | Exception:
-        """Return the result, as it is when the deadline comes."""
+        """Wait for the result, and return it as it is at the deadline."""
         self._lock.acquire(timeout=max(0.0, self._deadline - time.monotonic()))
         return self._result
 
@@ -156,7 +156,7 @@ class _Inquiry:
 
 
 def _check_identity(conversation: _Conversation, question: Question) -> None:
-    """Raise Unusual unless LiteLLM says, without a key and in time, that it is there."""
+    """Raise Unusual unless LiteLLM identifies itself in time; no key is sent."""
     from opencode_litellm.litellm import listeners  # only for a proxy that was detected
 
     if not listeners.are_trusted(question.port):
@@ -175,7 +175,7 @@ def _begun(question: Question, context: ssl.SSLContext | None, deadline: float) 
     connection = _connection(host, port, deadline, rich=question.tls)
     if context is None or not question.tls:
         return _Conversation(connection, question, login, deadline)
-    import ssl  # there already, for the context
+    import ssl  # already imported for the context
 
     try:
         if question.via:
@@ -194,7 +194,7 @@ def _begun(question: Question, context: ssl.SSLContext | None, deadline: float) 
 class _Conversation:
     """Requests and answers over one connection, until a deadline.
 
-    ``login`` are the headers that an HTTP proxy wants with every request that it passes on.
+    ``login`` are the headers that an HTTP proxy needs with every request that it forwards.
     """
 
     __slots__ = ("_connection", "_deadline", "_login", "_most", "_question", "_received")
@@ -204,7 +204,7 @@ class _Conversation:
         self._question = question
         self._login = login
         self._deadline = deadline
-        self._received = bytearray()  # and not yet taken
+        self._received = bytearray()  # received, and not yet taken
         self._most = 0  # bytes that may still come
 
     def get(self, path: str, headers: Mapping[str, str], largest: int) -> tuple[int, bytearray]:
@@ -214,13 +214,13 @@ class _Conversation:
         self._received.clear()
         self._most = largest + _LARGEST_HEAD
         status = 100
-        while 100 <= status < 200:  # what a server says beforehand, such as 103 Early Hints, is no answer yet
+        while 100 <= status < 200:  # 103 Early Hints and the like come before the answer
             first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
             status = _status(first)
         return status, self._body(_fields(lines), largest)
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._connection.close()
 
     def _body(self, fields: Mapping[str, str], largest: int) -> bytearray:
@@ -256,7 +256,7 @@ class _Conversation:
             body += chunk[:size]
 
     def _until(self, mark: bytes) -> bytearray:
-        """Take what comes before ``mark``, which is taken as well."""
+        """Take everything up to ``mark``, and return it without the mark."""
         while (end := self._received.find(mark)) < 0:
             if len(self._received) > _LARGEST_HEAD or not self._receive():
                 raise Unusual("a header or a chunk without an end")
@@ -272,7 +272,7 @@ class _Conversation:
         return taken
 
     def _rest(self) -> bytearray:
-        """Take all that comes until the other side closes the connection."""
+        """Take everything until the other side closes the connection."""
         while self._receive():
             pass
         return self._received
@@ -290,12 +290,12 @@ class _Conversation:
 
 def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
     if rich:
-        # The TLS module wants the richer socket.
+        # The ssl module needs Python's own socket class.
         from socket import socket
     else:
         from _socket import socket  # type: ignore[assignment]
     failure: OSError = OSError("no address")
-    # As bytes, a name is not put through Python's IDNA codec, which costs a millisecond to import.
+    # A name in bytes does not go through Python's IDNA codec, which takes a millisecond to import.
     addresses = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
     for family, kind, protocol, _, address in addresses:
         try:
@@ -339,7 +339,7 @@ def _tunnel(connection: Any, question: Question, login: Mapping[str, str], deadl
     received = bytearray()
     while not received.endswith(b"\r\n\r\n"):
         connection.settimeout(_remaining(deadline))
-        # A byte at a time: what follows is TLS's.
+        # One byte at a time, because what follows belongs to TLS.
         piece = connection.recv(1)
         if not piece or len(received) > _LARGEST_HEAD:
             raise Unusual("no tunnel")
@@ -359,7 +359,7 @@ def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes
         "User-Agent": f"opencode-litellm/{__version__}",
     }
     fields = {**{name: value for name, value in fields.items() if name.lower() not in stated}, **headers}
-    # An HTTP proxy that passes a plain request on wants the whole URL.
+    # An HTTP proxy that forwards a plain request needs the whole URL.
     start = f"http://{place}" if question.via and not question.tls else ""
     return _message(f"GET {start}{question.prefix}{path} HTTP/1.1", fields)
 
@@ -382,7 +382,7 @@ def _status(line: str) -> int:
 
 
 def _number(text: str) -> int:
-    """Parse what is made of ASCII digits, and not of more than Python takes."""
+    """Parse ASCII digits; Unusual for anything else, and for more digits than any length or status has."""
     if not (text.isascii() and text.isdecimal()) or len(text) > _LONGEST_NUMBER:
         raise Unusual("not a number")
     return int(text)
@@ -404,8 +404,8 @@ def _remaining(deadline: float) -> float:
 
 
 def _unzipped(body: bytearray, largest: int) -> bytearray:
-    """Return what a gateway has compressed although nobody asked for that."""
-    import zlib  # only then
+    """Return the content of a gzip body, which some gateways send although we did not ask for it."""
+    import zlib  # only for these
 
     unzip = zlib.decompressobj(wbits=31)  # gzip, with its header
     try:

@@ -1,6 +1,6 @@
-"""What it means that a proxy gives no list of models: whose fault it is, and what helps.
+"""Why a proxy gives no list of models, and what to do about it.
 
-LiteLLM says the same thing in other ways from version to version, and a gateway in front of it speaks for itself.
+LiteLLM words the same refusal differently from version to version, and a gateway in front of it has its own words.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _ROUTE = re.compile(r"not allowed to (call|access) this route|only allowed to ca
 
 
 class _Said(NamedTuple):
-    """What is in LiteLLM's own error; both empty for what is not one of its errors."""
+    """The type and the message of an error of LiteLLM's; each is empty if the error has none."""
 
     kind: str = ""
     message: str = ""
 
 
 def failure(reply: Reply, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]) -> Failure:
-    """Translate a status other than 200 of ``/v1/models``; ``identifies`` asks whether LiteLLM is there at all."""
+    """Return the failure for a status other than 200 of ``/v1/models``; ``identifies`` tells if LiteLLM is there."""
     said = _said(reply)
     known = said and (_withheld(said, proxy, url) or _refused(said, proxy, url))
     return known or _by_status(reply, said, proxy, url, identifies)
 
 
 def spent(reply: Reply) -> str:
-    """Return whose budget an answer says to be spent, ``key`` when it does not say; empty for none."""
+    """Return whose budget is spent according to an answer, ``key`` if it does not say whose; empty if none is."""
     said = None if reply.status == 200 else _said(reply)
     return _spent(said) if said else ""
 
@@ -98,7 +98,7 @@ def _status(reply: Reply, said: _Said | None) -> str:
 
 
 def _said(reply: Reply) -> _Said | None:
-    """Return what LiteLLM says, None where the answer has not the shape of its errors."""
+    """Return LiteLLM's error, None if the answer does not have the shape of one."""
     value = reply.json
     if not isinstance(value, dict):
         return None
@@ -119,7 +119,7 @@ def _spent(said: _Said) -> str:
 
 
 def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
-    """Return what keeps a good key from its list."""
+    """Return the failure if a valid key may not see the list, else None."""
     if whose := _spent(said):
         return budget_spent(whose, url)
     if _ROUTE.search(said.message):
@@ -132,7 +132,7 @@ def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
 
 
 def _refused(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
-    """Return what is wrong with a key that LiteLLM knows."""
+    """Return the failure if LiteLLM knows the key, but it has expired or is blocked, else None."""
     if said.kind == "expired_key":
         return KeyRefused(f"the key has expired at {url.root}", f"get a new one, and put it into {proxy.key.source}")
     blocked = _BLOCKED.search(said.message)
@@ -143,7 +143,7 @@ def _refused(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
 
 
 def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
-    """Return the failure of what stands in front of LiteLLM and says so in its own words."""
+    """Return the failure for a gateway in front of LiteLLM, which refuses in its own words."""
     return GatewayRefused(
         f"something in front of LiteLLM at {url.root} refused the request ({status})",
         f"give what it asks for in options.customHeaders of provider {proxy.provider}, or ask whoever runs it",
@@ -151,7 +151,7 @@ def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
 
 
 def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
-    """Return the failure of a plain 500: a wrong key without prisma, no right to list in LiteLLM 1.77, or a crash."""
+    """Return the failure for a plain 500: a wrong key without prisma, no right to list in LiteLLM 1.77, or a crash."""
     return KeyDoubted(
         f"{url.root} answered as LiteLLM does to a wrong key, or to one that may not list models ({status})",
         f"{_key_advice(proxy)}; if it is right, name the models under provider.{proxy.provider}.models in your"
@@ -160,7 +160,7 @@ def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
 
 
 def _key_advice(proxy: Proxy) -> str:
-    """Return which key was sent, by its source, and how to give a right one."""
+    """Return the remedy for a refused key: where it comes from, or how to give one if none was sent."""
     if proxy.key.secret:
         quoted = is_quoted(proxy.key.secret)
         return f"check {proxy.key.source}, which {QUOTES_AROUND}" if quoted else f"check {proxy.key.source}"

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
-# Threads that import requests at the same time can get it half made: its modules import each other in circles.
-# Launches load this module, so the lock is one of `_thread`, which every Python has loaded already.
+# Threads that import requests at the same time can get it half initialised, because its modules import each other in
+# circles. Launches load this module, so the lock is one of `_thread`, which every Python has loaded already.
 IMPORTING_REQUESTS = _thread.allocate_lock()
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
@@ -26,7 +26,7 @@ def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     certificates, because OpenSSL itself reads it that way. A file or folder that is missing or holds no certificate
     adds nothing; the connection then fails and says why.
     """
-    import ssl  # 13 ms that a launch over plain HTTP need not pay
+    import ssl  # 13 ms, which a launch over plain HTTP saves
 
     context = ssl.create_default_context()
     # Python 3.13 refuses authorities without all their extensions, such as many companies'. opencode does not.
@@ -50,19 +50,19 @@ def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def may_use_http_proxy(environment: Mapping[str, str]) -> bool:
-    """Tell whether a variable such as ``HTTPS_PROXY`` is set, so that requests to other machines may go through it."""
+    """Return whether a variable such as ``HTTPS_PROXY`` is set, which requests to other machines may go through."""
     return any(environment.get(name) or environment.get(name.upper()) for name in _PROXY_VARIABLES)
 
 
 def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
-    """Return the variable that names the HTTP proxy for ``url``, empty for a direct connection.
+    """Return the name of the variable with the HTTP proxy for ``url``, empty for a direct connection.
 
     The choice is that of ``requests``, including ``NO_PROXY``.
     """
     if not may_use_http_proxy(environment):
         return ""
     with IMPORTING_REQUESTS:
-        from requests.utils import get_environ_proxies, select_proxy  # a launch has it in its record
+        from requests.utils import get_environ_proxies, select_proxy  # a warm launch has the result in its record
 
     http_proxy = select_proxy(url, get_environ_proxies(url))
     names = [spelling for name in _PROXY_VARIABLES for spelling in (name, name.upper())]
