@@ -47,7 +47,7 @@ class Grammar:
 
 
 FIRST = Grammar(
-    # `debug config` needs no models. It gets a payload all the same, to show what opencode makes of that.
+    # `debug config` needs no models. It gets a payload anyway, to show what opencode makes of it.
     without_models=frozenset(
         {
             ("agent", "list"), ("attach",), ("auth",), ("completion",), ("console",), ("db",), ("debug", "file"),
@@ -107,13 +107,13 @@ def of(version: Version) -> Grammar:
 
 
 def is_opencode(program: str) -> bool:
-    """Tell whether ``program``, a name or a path, is opencode. ``opencode2`` is another name of version 2."""
+    """Return whether ``program``, a name or a path, is opencode. ``opencode2`` is another name of version 2."""
     name = os.path.basename(program).lower()
     return name.removesuffix(".exe").removesuffix(".cmd") in versions.NAMES
 
 
 def uses_models(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
-    """Tell whether ``opencode ARGUMENTS`` may need a model; when in doubt, yes."""
+    """Return whether ``opencode ARGUMENTS`` may need a model; when in doubt, yes."""
     before = _before_dashes(arguments)
     if not grammar.print_and_exit.isdisjoint(before):
         return False
@@ -126,17 +126,17 @@ def uses_models(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
 
 
 def prints_and_exits(arguments: Sequence[str]) -> bool:
-    """Tell whether ``opencode ARGUMENTS``, of any version, only prints its help, its version or completions."""
+    """Return whether ``opencode ARGUMENTS``, of any version, only prints its help, its version or completions."""
     return not _PRINTS.isdisjoint(_before_dashes(arguments))
 
 
 def uses_own_server(arguments: Sequence[str]) -> bool:
-    """Tell whether ``opencode ARGUMENTS``, of version 2, starts a server of its own, which gets its environment."""
+    """Return whether ``opencode ARGUMENTS``, of version 2, starts a server of its own, which gets its environment."""
     return _is_given(_before_dashes(arguments), "--standalone")
 
 
 def uses_named_server(arguments: Sequence[str]) -> bool:
-    """Tell whether ``opencode ARGUMENTS``, of version 2, connects to a server that somebody else runs."""
+    """Return whether ``opencode ARGUMENTS``, of version 2, connects to a server that somebody else runs."""
     return _is_given(_before_dashes(arguments), "--server")
 
 
@@ -159,14 +159,14 @@ def folder(arguments: Sequence[str], pwd: str, grammar: Grammar = FIRST) -> str:
 
 
 def model(arguments: Sequence[str]) -> str:
-    """Return the PROVIDER/MODEL that ``opencode ARGUMENTS`` names, or an empty text if it names none."""
+    """Return the PROVIDER/MODEL that ``opencode ARGUMENTS`` names, empty if it names none."""
     return _value(arguments, "--model", "-m")
 
 
 def takes_names_from_elsewhere(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
-    """Tell whether ``opencode ARGUMENTS`` may use models whose names we cannot find out.
+    """Return whether ``opencode ARGUMENTS`` may use models whose names we cannot find out.
 
-    A session of last week has the name of its model in opencode's database. The clients of a server send it later.
+    The model of an earlier session is named in opencode's database; the clients of a server name theirs later.
     """
     before = _before_dashes(arguments)
     if any(argument.partition("=")[0] in _SESSIONS for argument in before):

@@ -1,6 +1,6 @@
 """The user's own opencode configuration: every layer, merged as opencode 1.18 merges them.
 
-Written from the embedded source of opencode 1.18.33 and held to its `debug config` by the tests.
+Written from the embedded source of opencode 1.18.33, and tested against its `debug config`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _FRONT_MATTER_MODEL = re.compile(
     r"""^["']?model["']?[ \t]*:[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#"'>|].*?))[ \t]*(?:[ \t]\#.*)?\r?$""",
     re.MULTILINE,
 )
-# PROVIDER/MODEL as a whole string; also in a comment, which does no harm.
+# PROVIDER/MODEL as a whole string; even in a comment, which does no harm.
 _NAME = re.compile(r'"([^\s"/\\]+/[^\s"\\]+)"')
-_LARGEST = 2**18  # bytes; what names models is far smaller
+_LARGEST = 2**18  # bytes; files that name models are far smaller
 _MOST_FILES = 100  # in one folder
 # In a folder's name, these cannot be written into a reference; the last are bytes that are not UTF-8.
 _UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")
-_DEEPEST = 8  # folders; a link to a parent would otherwise be followed for ever
+_DEEPEST = 8  # folders; a link to a parent would otherwise be followed forever
 _BEYOND_OPENCODE = "correct it there; opencode itself does not start with it"
 _BEYOND_US = "write it in another way there; opencode can read it, but opencode-litellm cannot"
 _LOWEST = (layers.GLOBAL, layers.CUSTOM)
@@ -49,12 +49,12 @@ class Configuration:
     """What the user's configuration says, without our own deliveries.
 
     `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced.
-    `written`: the same shape, where a string that holds such a token is a `jsonc.Live` with the token as it
-    was written and a relative path made absolute. It is a `jsonc.Bound` where such a path could not be written. A
-    plain string stands literally in the user's files.
+    `written`: the same shape, but a string that holds such a token is a `jsonc.Live`, with the token as it was written
+    and a relative path made absolute. It is a `jsonc.Bound` if such a path could not be written. A plain string is
+    literal in the user's files.
     `upper`: like `resolved`, but only of the layers above that of OPENCODE_CONFIG.
-    `outputs`: what earlier outputs of ours say that stand in the project, where opencode reads them too.
-    `sources`: the (kind, path) of the layers that were there.
+    `outputs`: earlier outputs of ours in the project, merged: opencode reads them too.
+    `sources`: the (kind, path) of the layers that exist.
     `environment_names`, `referenced_files` (absolute): what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
     `markdown_files`: the agents, modes and commands that were read for it.
@@ -62,7 +62,7 @@ class Configuration:
     configuration folders, such as a plugin's own, and in what opencode remembers of the models that were used.
     `recent_models`: those that opencode remembers as used, the last one first.
     `mentioning_files`: the files that were read for it, and the folders that they are in, which end with a slash.
-    `unreadable`: the texts of layers that were passed over.
+    `unreadable`: the texts of the layers that were skipped.
     """
 
     __slots__ = (
@@ -99,16 +99,16 @@ class Configuration:
         self._layers: list[tuple[str, Section]] = []
 
     def add(self, path: str, section: Section) -> None:
-        """Note which layer said what, for `stated`."""
+        """Note what a layer says, for `stated` and `rank`."""
         self._layers.append((path, section))
 
     def rank(self, *names: str) -> int:
-        """Return the place in the order of layers of the strongest one that says something at `names`; -1 for none."""
+        """Return the number, counted from the weakest, of the strongest layer with a value at `names`; -1 for none."""
         saying = (place for place, (_, section) in enumerate(self._layers) if _at(section, names) is not None)
         return max(saying, default=-1)
 
     def stated(self, *names: str) -> Iterator[tuple[str, JSON]]:
-        """Yield the path of every layer that says something at `names`, and what, the strongest first."""
+        """Yield the path and the value of every layer that has a value at `names`, the strongest first."""
         for path, section in reversed(self._layers):
             value = _at(section, names)
             if value is not None:
@@ -125,9 +125,9 @@ def read(
 ) -> Configuration:
     """Return the configuration that opencode would see in the absolute `folder`, our deliveries left out.
 
-    `project` is that of `layers.files`. Raises `ConfigurationUnreadable` where opencode would not start: text
-    that is not JSONC, a `{file:}` that cannot be read, a file that is a folder; and where only opencode can read
-    it: a pipe, which can be read once, or a number beyond Python's range. With `tolerant`, such layers are passed over.
+    `project` is that of `layers.files`. Raises `ConfigurationUnreadable` if opencode would not start: text that is not
+    JSONC, a `{file:}` that cannot be read, a file that is a folder; and if only opencode can read it: a pipe, which can
+    be read only once, or a number beyond Python's range. With `tolerant`, such layers are skipped.
     """
     configuration = Configuration()
     names: set[str] = set()
@@ -139,7 +139,7 @@ def read(
             if text and delivery.is_ours(text):
                 if kind in (layers.PROJECT, layers.DOTFOLDER):
                     configuration.outputs = jsonc.merged(configuration.outputs, _output(text))
-                # opencode 2 and people write into the one that its server watches.
+                # opencode 2 and people write into our slot too.
                 text = slot.users_part(path, text, environment) if kind in (layers.GLOBAL, layers.DIRECTORY) else ""
             if not text:
                 continue
@@ -232,8 +232,8 @@ class _Layer:
         return token, self._substituted(token)
 
     def _substituted(self, text: str) -> str:
-        """Return `text` as opencode has it when it begins to parse."""
-        # A message shows a path as it was written: what a variable holds may be a secret.
+        """Return `text` with its tokens replaced, as opencode parses it."""
+        # A message shows a path as it was written, because a variable may hold a secret.
         written = {self._with_variables(token): token for token in jsonc.TOKEN.findall(text) if jsonc.ENV.search(token)}
         text = self._with_variables(text)
 
@@ -279,7 +279,7 @@ def _unreadable(place: str, reason: str, remedy: str = _BEYOND_OPENCODE) -> Conf
 
 
 def _text(path: str) -> str:
-    """Return the text of the file, empty when there is none that opencode could read."""
+    """Return the text of the file, empty if there is none that opencode could read."""
     try:
         return _decoded(path)
     except (FileNotFoundError, PermissionError):
@@ -318,7 +318,7 @@ def _model(value: JSON) -> Iterator[str]:
 
 
 def _mentions(folders: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return what may be a PROVIDER/MODEL, by the file that says so; folders, with a slash, are there as well."""
+    """Map each JSON file to the strings in it that may be a PROVIDER/MODEL, and each folder, with a slash, to none."""
     mentions: dict[str, frozenset[str]] = {}
     for folder in folders:
         mentions[os.path.join(folder, "")] = frozenset()
@@ -330,7 +330,7 @@ def _mentions(folders: Iterable[str]) -> dict[str, frozenset[str]]:
 
 
 def _small_text(path: str) -> str:
-    """Return the text of a file that opencode or a plugin wrote, empty when it is too large or not to be read."""
+    """Return the text of a file that opencode or a plugin wrote, empty if it is too large or cannot be read."""
     try:
         status = os.stat(path)
         return _decoded(path) if status.st_size <= _LARGEST and stat.S_ISREG(status.st_mode) else ""
@@ -339,7 +339,7 @@ def _small_text(path: str) -> str:
 
 
 def _remembered(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the models that opencode's state has as recent, and all that are named in it.
+    """Return the models that opencode's state lists as recent, and all that it names.
 
     opencode 1.18: `recent` and `favorite` list objects, `variant` maps names to variants.
     """

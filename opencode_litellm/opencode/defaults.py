@@ -1,4 +1,4 @@
-"""Which models a session of opencode 1.18 gets that nobody chose one for, as its embedded source has it."""
+"""Which models opencode 1.18 uses for a session for which nobody has chosen any, according to its embedded source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _PREFERRED = ("gpt-5", "claude-sonnet-4", "big-pickle", "gemini-3-pro")
 
 
 class FreshSessions(NamedTuple):
-    """The model of a fresh session and that of its title, each with the reason; ``title`` is empty for the same one."""
+    """The model of a fresh session and that of its title (empty: the same), each with the reason for it.
+
+    ``are_ours`` tells whether both belong to our providers.
+    """
 
     model: str
     title: str
@@ -26,7 +29,7 @@ class FreshSessions(NamedTuple):
 
 
 def of_fresh_sessions(configuration: Configuration, defaults: Defaults, payload: Payload) -> FreshSessions:
-    """Return what a session gets from a configuration and the payload that is added to it."""
+    """Return the models of a fresh session, given a configuration and the payload that is added to it."""
     ours = {provider.id for provider in payload.providers}
     model, reason = next(_models(configuration, defaults, payload), ("", ""))
     small, small_reason = next(_small_models(configuration, defaults, payload), ("", ""))
@@ -38,7 +41,7 @@ def of_fresh_sessions(configuration: Configuration, defaults: Defaults, payload:
 
 
 def _models(configuration: Configuration, defaults: Defaults, payload: Payload) -> Iterator[tuple[str, str]]:
-    """Yield models with the reason for each, the one that opencode takes first."""
+    """Yield each candidate with the reason for it, in opencode's order of preference."""
     agent = configuration.resolved.get("default_agent") or "build"
     for group in ("agent", "mode"):
         for path, name in configuration.stated(group, str(agent), "model"):
@@ -77,7 +80,7 @@ def _nothing_set(payload: Payload) -> str:
 
 
 def _first(payload: Payload) -> str:
-    """Return the model that opencode 1.18 chooses by itself of the first provider that has any."""
+    """Return the model that opencode 1.18 chooses by itself from the first provider that has any."""
     for provider in payload.providers:
         if names := _sorted(list(provider.models)):
             return f"{provider.id}/{names[0]}"

@@ -25,14 +25,14 @@ TEMPORARY = "opencode-litellm-delivered-"  # begins the names of files that are 
 _HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 # The settings of opencode 1.18 that may hold secrets: keys, headers, environments of programs, secrets of MCP servers.
 _PRIVATE = frozenset({"apiKey", "headers", "customHeaders", "environment", "clientSecret"})
-_SCHEMES = ("", "bearer", "basic", "token")  # what may stand beside a reference
+_SCHEMES = ("", "bearer", "basic", "token")  # text that may be beside a reference
 MARKER = "https://opencode.ai/config.json#opencode-litellm"
 # For the slot, the one file that launches write in a folder of the user's. An output of `config` there is the user's.
 SLOT_MARKER = f"{MARKER}-slot"
 
-LIMITS = ("enabled_providers", "disabled_providers")  # settings of opencode that only `only` hands over
+LIMITS = ("enabled_providers", "disabled_providers")  # opencode's settings for the option `only` alone
 
-# How our template begins, and how it begins where a shell or a reader of dotenv files may read it.
+# How a payload begins in a file, and how it begins in a variable, which a shell or a dotenv reader may evaluate.
 _HEAD = f'{{"$schema":"{MARKER}",'
 _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")
 _SLOT_HEAD = f'{{"$schema":"{SLOT_MARKER}",'
@@ -50,7 +50,7 @@ def by_file(file: str, environment: Mapping[str, str]) -> Changes:
 def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: bool = False) -> Changes:
     """Return the changes that hand over the payload ``text``, merged under the user's own inline content.
 
-    For a ``launch``, references in that content that stand outside of strings are replaced now. With ``literal``, all
+    For a ``launch``, references in that content that are outside strings are replaced now. With ``literal``, all
     references of the payload are replaced now, for an opencode that does not replace them itself. Raises Undeliverable
     if the content cannot be merged, or if both together are too long for the system.
     """
@@ -74,15 +74,15 @@ def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: 
 
 
 def _replaced(environment: Mapping[str, str]) -> Changes:
-    """Return the changes that take an output of `config`, which the user chose, out of the way of a newer payload."""
+    """Return the changes that set aside an output of `config` in ``OPENCODE_CONFIG``, because the payload is newer."""
     file = _chosen_file(environment)
     return {variables.CONFIG: None, variables.USER_FILE: file} if file and users_file(environment) is None else {}
 
 
 def _above(text: str, content: str, values: Mapping[str, str], *, flagged: bool) -> str:
-    """Return the user's ``content`` merged over a payload. References stay alive in the user's part alone.
+    """Return the user's ``content`` merged over a payload. References in strings of both stay live.
 
-    An address that is ``flagged`` (by ``--url``) beats that of the content, and so do its key and headers.
+    If the address is ``flagged`` (by ``--url``), it beats that of the content, with its key and headers.
     """
     from opencode_litellm import jsonc  # a launch without inline content needs no JSON
     from opencode_litellm.jsonc import merged
@@ -124,7 +124,7 @@ def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[s
 
 
 def _outside_of_strings(token: str, environment: Mapping[str, str]) -> str:
-    from opencode_litellm import jsonc  # its caller has it
+    from opencode_litellm import jsonc  # already imported by the caller
 
     return jsonc.ENV.sub(lambda match: environment.get(match[1], match[0]), token)
 
@@ -138,7 +138,7 @@ def _connections(payload: dict[str, JSON]) -> dict[str, JSON]:
 
 
 def holds_secrets(content: str) -> bool:
-    """Tell whether the user's inline content may hold a literal secret, which must not be printed."""
+    """Return whether the user's inline content may hold a literal secret, which must not be printed."""
     from opencode_litellm import jsonc  # only for `env`, and only where there is content
 
     def literal(value: JSON, *, private: bool) -> bool:
@@ -195,7 +195,7 @@ def in_text(value: str) -> str:
 
 
 def can_be_referred_to(value: str) -> bool:
-    """Tell whether a reference in JSON to a variable that holds ``value`` gives that value unchanged."""
+    """Return whether a reference in JSON to a variable that holds ``value`` gives that value unchanged."""
     return value.isprintable() and value == value.strip() == in_text(value)
 
 
@@ -239,8 +239,8 @@ def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bo
 def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return the part of a launch's environment that opencode 2's server can be expected to have as well.
 
-    It has no delivery and no inline content. Its file is the same for all launches, so it does not matter either that
-    this launch may name any model.
+    It has no delivery and no inline content. Its file is the same for all launches, so ``ANY_MODEL`` of this one does
+    not count either.
     """
     changes: Changes = {variables.CONFIG_CONTENT: None}
     if environment.get(variables.NAMED_MODEL) == variables.ANY_MODEL:
@@ -267,7 +267,7 @@ def _extended(value: str, added: str) -> str:
 
 
 def _is_carried(name: str) -> bool:
-    """Tell whether ``name`` is, in its whole form, that of a variable that carries a header: shells evaluate it."""
+    """Return whether ``name`` is exactly that of a variable that carries a header or key: shells evaluate it."""
     ending = name.removeprefix(variables.CARRIED)
     return ending not in (name, "") and not set(ending) - set("0123456789ABCDEF")
 
@@ -278,10 +278,10 @@ def undone(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def is_sound(environment: Mapping[str, str]) -> bool:
-    """Tell whether opencode can start in any folder with the payload that is delivered inline.
+    """Return whether opencode can start in any folder with the payload that is delivered inline.
 
     It cannot if a ``{file:…}`` in it is gone. A payload that is delivered by file alone is for one folder, because it
-    stands below a project's configuration.
+    ranks below a project's configuration.
     """
     text = environment.get(variables.CONFIG_CONTENT, "")
     if not text or text == users_content(environment):
@@ -326,18 +326,18 @@ def _chosen_file(environment: Mapping[str, str]) -> str | None:
 
 
 def _is_delivered(file: str, environment: Mapping[str, str]) -> bool:
-    """Tell whether a path is that of a delivered file, even if the file is gone."""
+    """Return whether a path is that of a delivered file, even if the file is gone."""
     folder, name = os.path.split(file)
     return folder == variables.cache_folder(environment) or name.startswith(TEMPORARY)
 
 
 def is_ours(text: str) -> bool:
-    """Tell whether a configuration is a delivery of ours, by its ``$schema``."""
+    """Return whether a configuration is a delivery of ours, by its ``$schema``."""
     return text.startswith((_HEAD, _INLINE_HEAD)) or is_slot(text) or _schema(text) == MARKER
 
 
 def is_slot(text: str) -> bool:
-    """Tell whether a configuration is a slot's, which launches write for opencode 2's server, by its ``$schema``."""
+    """Return whether a configuration is a slot's, which launches write for opencode 2's server, by its ``$schema``."""
     return text.startswith(_SLOT_HEAD) or _schema(text) == SLOT_MARKER
 
 
@@ -354,7 +354,7 @@ def _schema(text: str) -> object:
 
 
 def fits(changes: Changes, environment: Mapping[str, str]) -> bool:
-    """Tell whether a program can be started with ``changes`` made to ``environment``.
+    """Return whether a program can be started with ``changes`` made to ``environment``.
 
     Linux: 131,072 bytes for one ``NAME=value`` with its final zero. Linux and macOS: also a limit for arguments and
     environment together, of which we leave a quarter to the arguments. Windows: 32,767 characters for one variable.

@@ -73,7 +73,7 @@ def config_folder(environment: Mapping[str, str]) -> str:
 
 
 def server_folder(environment: Mapping[str, str]) -> str:
-    """Return opencode 2's global folder: OPENCODE_CONFIG_DIR takes its place (read in the source of 2.0.26)."""
+    """Return opencode 2's global folder, which OPENCODE_CONFIG_DIR replaces (read in the source of 2.0.26)."""
     return environment.get("OPENCODE_CONFIG_DIR") or config_folder(environment)
 
 
@@ -83,7 +83,7 @@ def service_file(environment: Mapping[str, str]) -> str:
 
 
 def is_service_disabled(environment: Mapping[str, str]) -> bool:
-    """Tell whether opencode 2 is told to have no background service, so that every launch is a server of its own."""
+    """Return whether opencode 2 is told to run no background service, so that every launch runs its own server."""
     try:
         with open(service_file(environment), encoding="utf-8", errors="replace") as file:
             return '"disabled":true' in "".join(file.read(2**16).split())
@@ -113,7 +113,7 @@ def auth_file(environment: Mapping[str, str]) -> str:
 
 
 def json_files(folder: str) -> list[str]:
-    """Return the names of the JSON and JSONC files of a folder, sorted; none of one that is not there."""
+    """Return the names of the JSON and JSONC files in a folder, sorted; empty if the folder does not exist."""
     try:
         return sorted(name for name in os.listdir(folder) if name.endswith((".json", ".jsonc")))
     except OSError:
@@ -126,9 +126,9 @@ def state_file(environment: Mapping[str, str]) -> str:
 
 
 def _upward(environment: Mapping[str, str], folder: str) -> list[str]:
-    """Return `folder` and those above it, up to the git root, or to the system's root outside of a repository.
+    """Return `folder` and those above it, up to the git root, or to the system's root outside a repository.
 
-    Return none where the project's configuration is switched off.
+    The list is empty if the project's configuration is switched off.
     """
     if environment.get("OPENCODE_DISABLE_PROJECT_CONFIG", "").lower() in ("1", "true"):
         return []
@@ -140,10 +140,10 @@ def _upward(environment: Mapping[str, str], folder: str) -> list[str]:
 
 
 def _root(folder: str, environment: Mapping[str, str]) -> str:
-    """Return the root of the repository that git finds from a folder with a `.git`, empty when it finds none.
+    """Return the root of the repository that git finds from a folder with a `.git`, empty if it finds none.
 
-    opencode runs git for this. We do so only where git's answer is not obvious: for example, it refuses
-    repositories that belong to other users.
+    opencode runs git for this. We do so only if git's answer is not obvious: for example, it refuses repositories that
+    belong to other users.
     """
     git = os.path.join(folder, ".git")
     repository = _linked(git) if os.path.isfile(git) else git
@@ -157,7 +157,7 @@ def _root(folder: str, environment: Mapping[str, str]) -> str:
 def _git(environment: Mapping[str, str]) -> str:
     """Return the git that would be started; empty without one."""
     if sys.platform == "win32":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.find("git", environment) or ""
     path = environment.get("PATH", os.defpath).split(os.pathsep)
@@ -189,7 +189,7 @@ def _asked(folder: str, environment: Mapping[str, str]) -> str:
 
 
 def _linked(git: str) -> str:
-    """Return the repository that the `.git` file of a worktree or submodule names, the file itself for none."""
+    """Return the repository that the `.git` file of a worktree or submodule names, or the file itself."""
     try:
         with open(git, encoding="utf-8", errors="surrogateescape") as file:
             label, _, path = file.read(_LARGEST_LINK).rstrip("\r\n").partition(": ")

@@ -1,7 +1,7 @@
-"""The text of the one file that opencode 2's server reads and we keep: our keys in it, everybody else's untouched.
+"""The text of the slot, the file that opencode 2's server reads: our keys in it, everybody else's untouched.
 
-opencode writes plugins and MCP servers into that file, people write what they like. What is ours is what we wrote
-last; every other key survives byte for byte. Pure: texts in, texts out.
+opencode writes plugins and MCP servers into that file, and people write what they like. The keys that we wrote last are
+ours; every other key survives byte for byte. Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ _OPENING, _CLOSING = frozenset("{["), frozenset("}]")
 def merged(text: str, last: str | None, new: str) -> str:
     """Return ``text`` with the keys of ``last``, which we wrote, replaced by those of ``new``.
 
-    A key that stands there otherwise than we wrote it is not ours and stays, with all below it. Without ``last``, all
-    that stands under the ids of our providers counts as ours. Raises JsoncError for what opencode could not read
-    either, and for what is not an object.
+    A key whose value is not what we wrote is not ours and stays, with everything below it. Without ``last``, everything
+    under the ids of our providers counts as ours. Raises JsoncError if ``text`` cannot be parsed or is not an object.
     """
     if not text.strip() or text == last:
         return new
@@ -41,7 +40,7 @@ def merged(text: str, last: str | None, new: str) -> str:
 
 
 def stripped(text: str, last: str | None) -> str | None:
-    """Return ``text`` without what is ours in it; None when nothing else is.
+    """Return ``text`` without our keys; None if nothing else is left.
 
     Raises JsoncError as `merged` does.
     """
@@ -53,14 +52,14 @@ def stripped(text: str, last: str | None) -> str | None:
 
 
 def foreign(text: str, last: str | None) -> list[str]:
-    """Return what stands in ``text`` that is not ours, as dotted paths in their order; `merged` says what that is."""
+    """Return the keys in ``text`` that are not ours, as in `merged`: dotted paths in the order of the text."""
     current = _object(text)
     before = _object(last) if last is not None else _taken_for_ours(current, {})
     return [".".join(path) for path in _foreign(current, {**before, "$schema": current.get("$schema")})]
 
 
 def users(text: str, last: str | None) -> str:
-    """Return the configuration that is left of ``text`` for the user, as JSON that opencode would read."""
+    """Return the user's part of ``text`` as a configuration that opencode would read."""
     return stripped(text, last) or "{}"
 
 
@@ -93,7 +92,7 @@ def _same(one: JSON, other: JSON) -> bool:
 
 
 class _Absent:
-    """What stands for a key that we do not want."""
+    """The type of the marker for a key that we do not want in the file."""
 
 
 _ABSENT = _Absent()
@@ -122,7 +121,7 @@ class _Member:
 
 
 class _Scanner:
-    """Finds the places of a text that is known to be JSON with comments."""
+    """Finds where the objects and members of a text are, which is known to be JSON with comments."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -135,7 +134,7 @@ class _Scanner:
         self.step()
 
     def step(self) -> int:
-        """Go to the next word that is no comment, and return where the one before it ended."""
+        """Go to the next token that is not a comment, and return where the previous one ended."""
         ended = self._end
         self._comment_before = False
         for match in self._matches:
@@ -143,7 +142,7 @@ class _Scanner:
             if self.word.startswith(("//", "/*")):
                 self._comment_before = True
                 continue
-            # What a comment ends with is its own.
+            # White space after a comment belongs to the comment.
             self.lead = self.start if self._comment_before else ended
             self._end = match.end()
             return ended
@@ -151,7 +150,7 @@ class _Scanner:
         return ended
 
     def value(self) -> tuple[_Object | None, int]:
-        """Pass a value, and return its members if it is an object, and where it ends."""
+        """Skip a value; return its members if it is an object, and where it ends."""
         if self.word == "{":
             return self._object()
         depth = 0
@@ -195,7 +194,7 @@ def _edited(text: str, current: Section, last: Section, new: Section) -> str:
 
 def _edits(place: _Object, current: Section, last: Section, new: Section) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, replacement) for one object and all below it."""
-    # Of two members of one name the last one counts; the others are nobody's business.
+    # Of members with the same name the last one counts; the others stay as they are.
     counting = {member.key: member for member in place.members}
     stays: list[_Member] = []
     for member in place.members:
@@ -225,7 +224,7 @@ def _edits(place: _Object, current: Section, last: Section, new: Section) -> Ite
 def _value_edits(
     member: _Member, current: JSON, last: tuple[JSON, ...], new: JSON | _Absent
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield the same for the value of a member that stays; ``last`` is empty for one that we did not write."""
+    """Yield the same for the value of a member that stays; ``last`` holds what we wrote there, if we did."""
     before = mapping(last[0]) if last else {}
     if member.nested is not None and isinstance(current, dict) and isinstance(new, dict):
         if current != new:

@@ -1,6 +1,6 @@
 """The payload: the part of an opencode configuration that is ours, and nothing else.
 
-Pure, and valid by construction: opencode 1.18 refuses to start on a single entry that it cannot read.
+Pure, and valid by construction, because opencode 1.18 refuses to start on a single entry that it cannot read.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ RESPONSES_PACKAGE = "@ai-sdk/openai"
 
 _NO_DEFAULTS = Defaults()
 _VARIABLE = re.compile(r"\{env:(\w+)\}")
-_NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is no URL
+_NOWHERE = "none"  # opencode 1.18 sends nothing to an address that is not a URL
 
 
 class Place(Enum):
-    """Where a payload stands: above every folder's configuration (``env``, ``config``, a launch) or below it."""
+    """Where a payload ranks: above every folder's configuration (``env``, ``config``, a launch) or below it."""
 
     ABOVE = "above"
     LAUNCH = "launch"
@@ -43,10 +43,10 @@ class Place(Enum):
 
 @dataclass(frozen=True)
 class Provider:
-    """A ``provider`` section: ``settings`` are its fields but ``models``, which maps ids to entries.
+    """A ``provider`` section: ``models`` maps ids to entries, ``settings`` are all other fields.
 
-    ``settings`` are for above every folder's configuration, in whoever's environment. ``below`` takes their place where
-    the project's configuration stands above them, ``carrying`` in a launch, which has secrets in variables.
+    ``settings`` are for a payload above every folder's configuration, in any environment. ``below`` replaces them in a
+    payload below the project's configuration, ``carrying`` in a launch, which has secrets in variables.
     """
 
     id: str
@@ -62,8 +62,8 @@ class Payload:
 
     ``settings`` are opencode's other settings: the models of a fresh session, which a project's configuration may
     replace. ``limits`` are those that nothing may replace: which providers there are.
-    ``loopback_hosts`` are those of them that are on this machine, ``detected`` the roots of the URLs that nobody named.
-    ``above_project`` tells that it must stand above a project's configuration.
+    ``loopback_hosts`` are the hosts of proxies on this machine, ``detected`` the root URLs of proxies that were
+    detected. ``above_project`` tells that the payload must rank above a project's configuration.
     """
 
     providers: tuple[Provider, ...]
@@ -76,7 +76,7 @@ class Payload:
 
     @property
     def head(self) -> Payload:
-        """What must stand above a project's configuration: the limits, and addresses with the keys for them."""
+        """The part that must rank above a project's configuration: the limits, and addresses with their keys."""
         return Payload(tuple(replace(provider, models={}) for provider in self.providers), limits=self.limits)
 
     @property
@@ -86,11 +86,11 @@ class Payload:
 
     @property
     def foot(self) -> Payload:
-        """What a project's configuration may replace."""
+        """The part that a project's configuration may replace."""
         return Payload((), settings=self.settings)
 
     def placed(self, place: Place) -> Payload:
-        """The same for where it will stand."""
+        """Return the payload with the settings for its place."""
 
         def settings(provider: Provider) -> Mapping[str, JSON]:
             chosen = {Place.BELOW: provider.below, Place.LAUNCH: provider.carrying}.get(place)
@@ -109,7 +109,7 @@ class Payload:
 def build(
     served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]], defaults: Defaults = _NO_DEFAULTS
 ) -> Payload:
-    """Return the payload for proxies, where each one is, and the models that it serves."""
+    """Return the payload for proxies, each with its URL and the models that it serves."""
     providers = tuple(provider for proxy, url, models in served for provider in _providers(proxy, url, models))
     return replace(
         assembled(providers, [proxy for proxy, _, _ in served], defaults),
@@ -120,7 +120,7 @@ def build(
 
 
 def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], defaults: Defaults) -> Payload:
-    """Return the payload that has providers, and beside them what the user wants of the models that are there then."""
+    """Return the payload with ``providers``, and with the default models and the limits that the user wants."""
     names = [name for proxy in proxies for name in _names(proxy, providers)]
     wishes = {"model": defaults.model, "small_model": defaults.small_model}
     settings = {setting: granted(wanted, names) for setting, wanted in wishes.items()}
@@ -132,7 +132,7 @@ def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], default
 
 
 def _names(proxy: Proxy, providers: Sequence[Provider]) -> Iterator[Name]:
-    """Yield the models of a proxy that opencode will have, the user's own among them."""
+    """Yield the models of a proxy that opencode will have, including the user's own."""
     for provider, written in ((proxy.provider, proxy.section.written), (_sibling(proxy), proxy.section.sibling)):
         ours = next((each for each in providers if each.id == provider), None)
         settings = written if "whitelist" in written or ours is None else ours.settings
@@ -177,7 +177,7 @@ def belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     section = proxy.section
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
-    # The plugin would take the sibling for one more LiteLLM, and add every model to it.
+    # The plugin would take the sibling for another LiteLLM, and add every model to it.
     if not can_have_sibling(proxy) or section.plugin_place:
         return False
     if proxy.options.responses_provider == "sibling":
@@ -190,17 +190,17 @@ def belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
 
 
 def stays(model: Model, proxy: Proxy) -> bool:
-    """Tell whether a model of the sibling has to be found as X/ID as well, because that is what it is called."""
+    """Return whether a model of the sibling has to be available as X/ID too, because something may name it so."""
     if proxy.options.responses_provider == "sibling":
         return False
     return model.id in proxy.section.named_models or proxy.section.any_name
 
 
 def can_have_sibling(proxy: Proxy) -> bool:
-    """Tell whether a sibling would have a key, and would be ours.
+    """Return whether a sibling would have a key, and would be ours.
 
-    A literal key and one in auth.json serve only the id that they are under. One that a single folder's configuration
-    has would meet another folder's sibling.
+    A literal key and one in auth.json serve only the provider id that they are under. A key from one folder's
+    configuration would go to another folder's sibling.
     """
     if proxy.sibling_is_elsewhere:
         return False
@@ -233,7 +233,7 @@ def _main_settings(proxy: Proxy, url: ProxyURL, place: Place) -> dict[str, JSON]
 
 
 def _reference(proxy: Proxy, place: Place) -> Live | None:
-    """Return what a payload says for the key: a launch can carry one that stands literally somewhere."""
+    """Return the reference to the key: a launch can carry even a literal key, in a variable."""
     if place is Place.LAUNCH and proxy.key_variable:
         return Live(f"{{env:{proxy.key_variable}}}")
     return proxy.key.reference
@@ -244,9 +244,9 @@ def _above(
 ) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """Return the fields and the options that say where a provider is and which key belongs there.
 
-    A ``baseURL`` among the options never comes without its ``apiKey``: an inline payload stands above the
-    configuration of every other folder, whose key would go there. Where the key is not ours to write (``reference``
-    is None), opencode finds it by itself, and nothing here may get into its way.
+    A ``baseURL`` among the options never comes without its ``apiKey``: an inline payload ranks above the configuration
+    of every other folder, whose key would go there. If the key is not ours to write (``reference`` is None), opencode
+    finds it by itself, and nothing here may get in its way.
     """
     own = base_url(users)
     if reference is not None:
@@ -259,12 +259,12 @@ def _above(
 def _below(
     users: Mapping[str, Any], url: ProxyURL, reference: Live | None, *, local: bool, stored: bool
 ) -> tuple[dict[str, JSON], dict[str, JSON]]:
-    """Return the same for below a project's configuration, which may say otherwise in the next project.
+    """Return the same for a payload below the project's configuration, which may differ in the next project.
 
-    An address stands there as ``api``: opencode 1.18 takes any ``baseURL`` before it, and another project's ``api``
-    replaces it. A key that stands in a section is not repeated: in the next project it would meet another address.
-    Any other is named in ``env``: opencode 1.18 takes it last, after all that the next project may say of its own key.
-    Where one is ``stored``, that would come before it, too.
+    The address is given as ``api``: opencode 1.18 prefers any ``baseURL`` to it, and another project's ``api`` replaces
+    it. A key that is in a section is not repeated, because in the next project it would go to another address. Any
+    other key is named in ``env``, which opencode 1.18 takes last, after anything that the next project says about its
+    own key. It would take one that is ``stored`` before that, so then the key is given as ``apiKey``.
     """
     fields = _weak_address(users, url, local=local)
     if reference is None or _stands_in(users, reference):
@@ -276,13 +276,13 @@ def _below(
 
 
 def key_variable(reference: str | None) -> str:
-    """Return the name of the variable that a key is, by a reference to it; empty where it is something else."""
+    """Return the name of the variable that a reference to a key consists of; empty if it is anything else."""
     stated = _VARIABLE.fullmatch(reference or "")
     return stated[1] if stated else ""
 
 
 def _stands_in(users: Mapping[str, Any], reference: Live | None) -> bool:
-    """Tell whether a section says by itself what its key is."""
+    """Return whether a section already refers to this key itself."""
     names = users.get("env")
     return mapping(users.get("options")).get("apiKey") == reference or (
         isinstance(names, list) and [f"{{env:{name}}}" for name in names] == [reference]
@@ -295,18 +295,18 @@ def _without_fallback(users: Mapping[str, Any]) -> dict[str, JSON]:
 
 
 def _weak_address(users: Mapping[str, Any], url: ProxyURL, *, local: bool) -> dict[str, JSON]:
-    """Return the address for where it must not stand among the options."""
+    """Return the address as ``api``, for where it must not be among the options."""
     if base_url(users) is None:
-        return {"api": url.base_url}  # opencode 1.18: a baseURL beats it, wherever that stands
-    # Where the layer that has the address is missing, a key must not end up at api.openai.com.
+        return {"api": url.base_url}  # opencode 1.18: a baseURL in any layer beats it
+    # In a folder without the layer that has the address, a key must not go to api.openai.com.
     return {"api": users.get("api", _NOWHERE)} if local else {}
 
 
 def added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
-    """Return the headers beside those in the user's ``options``."""
+    """Return our headers beside those in the user's ``options``; an empty one cancels the user's."""
     stated = mapping(options.get("headers"))
     if proxy.overrides:
-        # They are for the section's own URL; a merge cannot remove them, but an empty one says nothing.
+        # The user's are for the section's own URL. A merge cannot remove them, but it can make them empty.
         return dict.fromkeys(sorted(stated), "")
     taken = {name.lower() for name in stated}
     headers: dict[str, JSON] = {
@@ -318,7 +318,7 @@ def added_headers(proxy: Proxy, options: Mapping[str, Any]) -> dict[str, JSON]:
 
 
 def _emptied(headers: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Return of added headers only those that empty another's: the rest is nothing without its address."""
+    """Return only the added headers that cancel another one: the others must not go without their address."""
     return {name: value for name, value in headers.items() if not value}
 
 
@@ -373,7 +373,7 @@ def _sibling_connection(
 
 
 def may_be_secret(value: object) -> bool:
-    """Anything but a number or a switch could be, and is not repeated."""
+    """Return whether an option could hold a secret, so that it is not repeated: anything but a number or a boolean."""
     return not isinstance(value, bool | int | float)
 
 
@@ -394,10 +394,10 @@ def shown_name(proxy: Proxy) -> str:
 
 
 def entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, JSON]:
-    """Return a model as opencode wants it; a field that is not known is absent."""
+    """Return the entry of a model as opencode expects it; unknown fields are absent."""
     fields: dict[str, JSON] = {
         "name": model.name,
-        # Written always: opencode 2 gives a model without them no tools and no inputs.
+        # Always written: opencode 2 gives a model without them no tools and no inputs.
         "tool_call": model.tool_call,
         "modalities": {"input": list(model.inputs), "output": list(model.outputs)},
         "attachment": len(model.inputs) > 1,

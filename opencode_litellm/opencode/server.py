@@ -1,4 +1,4 @@
-"""opencode 2's background server, as far as it can be asked what it knows: read-only, and never started for it."""
+"""What opencode 2's background server knows, if it runs: it is asked read-only, and never started for that."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
 _PATIENCE = 20.0  # seconds for one answer; a folder's first question loads its configuration
-_LOADING = 15.0  # seconds for a folder to have its providers: the preview answers before it does
+_LOADING = 15.0  # seconds to wait for a folder's providers: the preview answers before it has loaded them
 _PAUSE = 0.5  # seconds
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that is there: its address and version, as it registered them."""
+    """A running server: its address and version, as it registered them."""
 
     url: str
     version: str
@@ -31,7 +31,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Known:
-    """The ids of providers in a folder: those that a server lists, knows how to connect, and has a key for."""
+    """The ids of a folder's providers: listed by the server, known to it (``read``), and with a key."""
 
     providers: frozenset[str]
     read: frozenset[str]
@@ -39,7 +39,7 @@ class Known:
 
 
 def running(environment: Mapping[str, str]) -> Running | None:
-    """Return the server that runs for this user, None when there is none."""
+    """Return the server that runs for this user, None if there is none."""
     with suppress(OSError, ValueError):
         with open(layers.registration_file(environment), encoding="utf-8") as file:
             said = mapping(json.load(file))
@@ -50,9 +50,9 @@ def running(environment: Mapping[str, str]) -> Running | None:
 
 
 def known(program: str, environment: Mapping[str, str], folder: str, expected: Set[str]) -> Known | None:
-    """Return what the running server knows in ``folder``, given time for what is ``expected``.
+    """Return what the running server knows in ``folder``, after waiting for the ``expected`` providers to appear.
 
-    None when it does not answer as expected; no secret is in its answers, nor in ours.
+    None if its answer cannot be used. Neither the server's answers nor the result hold a secret.
     """
     deadline = time.monotonic() + _LOADING
     while True:
@@ -94,5 +94,5 @@ def _lives(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # another user's process
     return True

@@ -1,7 +1,7 @@
-"""The payload for opencode 2: version 1's shape, where it means something else to version 2's server.
+"""The payload for opencode 2: in version 1's format, adapted where version 2's server understands it differently.
 
-Pure, like :mod:`opencode_litellm.opencode.payload`. Seen on the preview of that server (P), read in the source of
-2.0.26 (S), and seen on opencode 1.18, which reads the same file (V1).
+Pure, like :mod:`opencode_litellm.opencode.payload`. Letters say how a rule is known: seen on the preview of that server
+(P), read in the source of 2.0.26 (S), or seen on opencode 1.18, which reads the same file (V1).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _UNKNOWN = ("reasoning", "attachment", "temperature", "organizationOwner")
 
 
 def build(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]], defaults: Defaults) -> Payload:
-    """Return the payload for proxies, where each one is, and the models that it serves."""
+    """Return the payload for proxies, each with its URL and the models that it serves."""
     here = [each for each in served if not is_elsewhere(each[0])]
     providers = tuple(provider for proxy, url, models in here for provider in _providers(proxy, url, models))
     return payload.assembled(providers, [proxy for proxy, _, _ in here], defaults)
 
 
 def is_elsewhere(proxy: Proxy) -> bool:
-    """Tell whether the user's files, which may stand above ours, have an address, key or headers for another proxy.
+    """Return whether the user's files, which may rank above ours, have an address, key or headers for another proxy.
 
-    What is meant for the one would go to the other.
+    A key or header for one of them would go to the other.
     """
     written = proxy.section.written
     options = mapping(written.get("options"))
@@ -45,7 +45,7 @@ def is_elsewhere(proxy: Proxy) -> bool:
 
 
 def left_out(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> list[str]:
-    """Return what to say of proxies and headers that only variables could hand over."""
+    """Return a message for each proxy and header that is left out because only variables could carry it."""
     notes = []
     for proxy, url, _ in served:
         if is_elsewhere(proxy):
@@ -85,7 +85,7 @@ def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Pro
 
 
 def _is_allowed(model: Model, proxy: Proxy) -> bool:
-    """Apply the provider's exact lists, which S ignores."""
+    """Apply the provider's whitelist and blacklist, which the server ignores (S)."""
     allowed, refused = (proxy.section.written.get(name) for name in ("whitelist", "blacklist"))
     if isinstance(refused, list) and model.id in refused:
         return False
@@ -130,7 +130,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
 
 
 def _beside(users: Mapping[str, Any], settings: dict[str, JSON], options: dict[str, JSON]) -> dict[str, JSON]:
-    """Return what the user has not set."""
+    """Return the settings and options that the user has not set; ``headers`` always, which opencode merges."""
     set_already = mapping(users.get("options"))
     options = {name: value for name, value in options.items() if name == "headers" or name not in set_already}
     settings = {name: value for name, value in settings.items() if name not in users}
@@ -138,10 +138,10 @@ def _beside(users: Mapping[str, Any], settings: dict[str, JSON], options: dict[s
 
 
 def _credential(proxy: Proxy, users: Mapping[str, Any]) -> tuple[dict[str, JSON], dict[str, JSON]]:
-    """Return the field and the option that say which key belongs to a provider; neither where opencode stores it.
+    """Return the field and the option that name the key of a provider; neither if opencode or the user has it.
 
-    P and S: a stored credential and then the variable of ``env`` beat ``options.apiKey``, where P sends a reference as
-    it is.
+    P and S: a stored credential, then the variable of ``env``, beat ``options.apiKey``, in which P does not resolve a
+    reference.
     """
     if "env" in users:
         return {}, {}
@@ -151,21 +151,21 @@ def _credential(proxy: Proxy, users: Mapping[str, Any]) -> tuple[dict[str, JSON]
 
 
 def _variable(proxy: Proxy) -> str:
-    """Return the name of the variable that holds the key; empty where none does."""
+    """Return the name of the variable that holds the key; empty if none does."""
     return origin.variable(proxy.key.origin) or payload.key_variable(proxy.key.reference)
 
 
 def _headers(proxy: Proxy, users: Mapping[str, Any]) -> dict[str, JSON]:
-    """Return the headers beside the user's own, without those that only a launch could carry."""
+    """Return our headers beside the user's own, without those that only variables could carry."""
     carried = {header.name for header in proxy.headers if header.variable}
     options = mapping(users.get("options"))
     return {name: value for name, value in payload.added_headers(proxy, options).items() if name not in carried}
 
 
 def _entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, JSON]:
-    """Return a model: with ``variants`` always, or S invents low, medium and high, and none of them disabled."""
+    """Return the entry of a model, always with ``variants``: without it the server invents low, medium and high (S)."""
     known = payload.entry(model, proxy, in_sibling=in_sibling)
     entry = {name: value for name, value in known.items() if name not in _UNKNOWN}
-    # P: a disabled one becomes a real one that sends "disabled" to the proxy.
+    # No disabled ones. P: such a variant becomes a real one, which sends "disabled" to the proxy.
     efforts = model.sure_efforts if model.reasoning else ()
     return {**entry, "variants": {effort: {"reasoningEffort": effort} for effort in efforts}}

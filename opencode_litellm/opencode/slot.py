@@ -1,7 +1,7 @@
 """The *slot*: a file in opencode's global folder that we write, and that the server of opencode 2 watches.
 
-There are two names, ``opencode.json`` and ``opencode.jsonc``, and the slot is the one that the user does not have. It
-is never a file of theirs. opencode 2 reads both (read in the source of 2.0.26, seen on its preview), as does version 1.
+The slot is the one of ``opencode.json`` and ``opencode.jsonc`` that the user does not have, never a file of theirs.
+opencode 2 reads both (read in the source of 2.0.26, seen on its preview), as does opencode 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("opencode.jsonc", "opencode.json")  # the first free one is taken
 MEMORY = "managed"  # a file in our state folder: the path of the slot, and what we wrote there last
-_ATTEMPTS = 5  # tries to write, while somebody else writes too
+_ATTEMPTS = 5  # tries to write, if another program keeps writing too
 _TURN = 2.0  # seconds that another launch may take to write
 
 
@@ -31,7 +31,7 @@ class Unusable(Exception):
 
 
 def find(environment: Mapping[str, str]) -> str:
-    """Return the path of the slot, which need not exist yet; raises Unusable when there can be none."""
+    """Return the path of the slot, which need not exist yet; raises Unusable if there can be none."""
     folder = layers.server_folder(environment)
     if os.path.islink(folder):
         raise Unusable(f"{folder} is a link, as dotfile managers make them")
@@ -46,15 +46,15 @@ def find(environment: Mapping[str, str]) -> str:
 
 
 def present(environment: Mapping[str, str]) -> str:
-    """Return the path of the slot if it has a file of ours, else an empty text."""
+    """Return the path of the slot if it has a file of ours, else an empty string."""
     folder = layers.server_folder(environment)
     return next((path for name in _NAMES if _is_ours(path := os.path.join(folder, name))), "")
 
 
 def keep(text: str, environment: Mapping[str, str]) -> str:
-    """Write the payload ``text`` into the slot, beside what others wrote there, and return a message, or nothing.
+    """Write the payload ``text`` into the slot, beside what others wrote there. Return a message, empty if all is well.
 
-    The copy in our cache is written in every case, for a server that reads it in place of the slot.
+    The copy in our cache is always written, for a server that reads it instead of the slot.
     """
     shared = cache.write(environment, cache.SHARED, text.encode())
     try:
@@ -69,9 +69,9 @@ def keep(text: str, environment: Mapping[str, str]) -> str:
 
 
 def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
-    """Write ``limits`` on opencode's providers into the slot in place of older ones. The models in it stay.
+    """Replace the limits on opencode's providers in the slot by ``limits``. The models in it stay.
 
-    Return a message, or nothing. Without ``limits``, no slot is made where there is none.
+    Return a message as ``keep`` does. Without ``limits``, a slot that does not exist is not created.
     """
     _, last = _memory(environment)
     last = last or (cache.read(environment, cache.SHARED) or b"").decode("utf-8", "replace")
@@ -116,7 +116,7 @@ def foreign(path: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def names_copy(environment: Mapping[str, str]) -> bool:
-    """Tell whether opencode's service reads the copy in our cache as its ``OPENCODE_CONFIG``, as we advise."""
+    """Return whether opencode's service reads the copy in our cache as its ``OPENCODE_CONFIG``, as we advise."""
     with suppress(OSError, ValueError):
         with open(layers.service_file(environment), encoding="utf-8") as file:
             value = json.load(file)
@@ -146,7 +146,7 @@ def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
 
 
 def _replaced(path: str, before: str, after: str) -> bool:
-    """Write a new file beside ``path`` and rename it to that; False if ``path`` no longer has the text ``before``."""
+    """Write a new file and rename it to ``path``; return False if that no longer holds the text ``before``."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")

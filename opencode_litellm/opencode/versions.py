@@ -1,7 +1,7 @@
-"""Which opencode a program is, and what its versions differ in: one table for launches, payload, doctor and docs.
+"""Which version of opencode a program is, and how versions differ: one table for launches, payload, doctor and docs.
 
-What a warm launch has to know costs it one small file: the ``package.json`` behind the program, or what an earlier
-launch was told.
+A warm launch reads one small file for this: the ``package.json`` behind the program, or the cached answer of
+``--version``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NAMES = ("opencode", "opencode2")  # the second one is version 2's alone
-ANSWER = "started by opencode-litellm\n"  # what a launch prints that was started for the sake of a version
+NAMES = ("opencode", "opencode2")  # only version 2 has the second one
+ANSWER = "started by opencode-litellm\n"  # printed by a launch that was only started to ask for a version
 
-_DAY, _HOUR = 24 * 3600.0, 3600.0  # seconds that an answer is kept, and that the lack of one is
+_DAY, _HOUR = 24 * 3600.0, 3600.0  # seconds that an answer is cached, and that a missing answer is
 _PATIENCE = 5.0  # seconds for `--version`; opencode 1.18 takes 1 to 2
 _OUR_NAMES = (b"opencode-litellm", b"opencode-with-litellm", b"opencode_litellm")
 _LARGEST_TEXT = 64 * 2**10  # bytes of a package.json or a shim; programs are larger
-_ITSELF = "opencode itself"  # as it is kept that a program is no wrapper
+_ITSELF = "opencode itself"  # in the cache: the program is no wrapper
 _PACKAGES = {"opencode-ai": 1, "@opencode/cli": 2, "@opencode-ai/cli": 2}
-_PLATFORMS = ("linux", "darwin", "windows")  # what the names of the packages go on with that hold the program alone
+_PLATFORMS = ("linux", "darwin", "windows")  # how the names of the packages continue that hold only the program
 
 
 class Change:
-    """Something that versions of opencode differ in: since which one it is so, and what to say of those before."""
+    """A difference between versions of opencode: ``since`` has it first, ``before`` describes the older ones."""
 
     __slots__ = ("before", "since")
 
@@ -55,19 +55,19 @@ LIVE_INLINE = Change(
 )
 CHANGES = (INLINE, FILE_BELOW_PROJECT, CHATS, SHORT_HELP, LIVE_INLINE)
 
-# Some of these variants opencode 1 makes of a reasoning model by itself; which ones depends on the package that a route
-# needs and on the id. Only `disabled` takes one away.
+# opencode 1 gives a reasoning model some of these variants by itself; which ones depends on the package of its route
+# and on its id. Only `disabled` removes one.
 VARIANTS = {
     "chat": ("none", "low", "medium", "high", "max"),
     "responses": ("none", "minimal", "low", "medium", "high", "xhigh"),
 }
 
-# What a payload is made for, and so the ways that it can be handed over.
+# What a payload is made for, which decides how it can be handed over.
 ONE = "opencode 1"
 ONE_LITERALLY = "opencode 1, inline without references"
 ONE_BY_FILE = "opencode 1, by file alone"
 TWO = "opencode 2, standalone"
-SERVER = "opencode 2's server"  # which reads one file, whoever launches it from wherever
+SERVER = "opencode 2's server"  # it reads the same file for every launch, from any folder
 
 
 def _numbers(text: str) -> tuple[int, int, int] | None:
@@ -80,10 +80,10 @@ def _numbers(text: str) -> tuple[int, int, int] | None:
 
 
 class Version:
-    """A version of opencode: ``text`` as it names itself, and how that is known (``known_by``, empty: it is not).
+    """A version of opencode: ``text`` is what it calls itself, ``known_by`` how we know that (empty: we do not).
 
-    ``numbers`` decide; ``major`` is 2 for all that reads its configuration in a background server. The program
-    ``may_start_us`` unless it is known to be opencode itself, not a wrapper or a shim that could lead back here.
+    ``numbers`` decide; ``major`` is 2 for every version that reads its configuration in a background server. The
+    program ``may_start_us`` unless it is known to be opencode itself, not a wrapper or shim that could lead back here.
     """
 
     __slots__ = ("known_by", "major", "may_start_us", "numbers", "text")
@@ -99,12 +99,12 @@ class Version:
         self.numbers = numbers if numbers is not None and fits else (major, 2**31, 0)
 
     def has(self, change: Change) -> bool:
-        """Tell whether a change is in it."""
+        """Return whether this version has a change."""
         return self.numbers >= change.since
 
     @property
     def recipient(self) -> str:
-        """What a payload is made for that this version reads from its own environment."""
+        """What a payload has to be made for if this version reads it from its own environment."""
         if self.major > 1:
             return TWO
         if not self.has(INLINE):
@@ -119,15 +119,15 @@ UNKNOWN = Version("", 1)
 
 
 def is_opencode(program: str) -> bool:
-    """Tell whether ``program``, a name or a path, is called opencode."""
+    """Return whether ``program``, a name or a path, is called opencode."""
     return _name(program) in NAMES
 
 
 def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Version:
-    """Return the version of the opencode at the path ``program``; `UNKNOWN` where it cannot be told.
+    """Return the version of the opencode at the path ``program``; `UNKNOWN` if it cannot be told.
 
-    Without ``ask`` the program is not started for it. What it said is kept for a day at most, because the shims of
-    version managers do not change with what they stand for.
+    Without ``ask`` the program is not started for it. Its answer is cached for a day at most, because the shim of a
+    version manager stays the same when the version behind it changes.
     """
     real = os.path.realpath(program)
     version = _packaged(os.path.join(os.path.dirname(os.path.dirname(real)), "package.json"))
@@ -137,7 +137,7 @@ def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Ver
     version = _kept(name, environment)
     if version is None and name:
         version = _in_shim(real)
-        # What is started for version 2 has to be known better: its server keeps what it gets.
+        # Version 2 has to be known for certain, because its server keeps the environment that it gets.
         if ask and (version is None or version.major > 1):
             told = _asked(program, environment)
             version = told if version is None or told.known_by else version
@@ -175,7 +175,7 @@ def _field(text: str, name: str) -> str:
 
 
 def _kept_as(program: str, real: str) -> str:
-    """Return the name of the file that holds what was told of a program; empty when it is not there."""
+    """Return the name of the file with the cached answer of a program; empty if the program does not exist."""
     try:
         status = os.stat(real)
     except OSError:
@@ -199,7 +199,7 @@ def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
 
 
 def _in_shim(path: str) -> Version | None:
-    """Return the version that the text of a small script names, where it names one alone."""
+    """Return the version that the text of a small script names, if it names exactly one."""
     data = _begin(path)
     if not data.startswith((b"#!", b"@", b":")):
         return None
@@ -229,13 +229,13 @@ def _asked(program: str, environment: Mapping[str, str]) -> Version:
 
 
 def _names_us(program: str) -> bool:
-    """Tell whether the text of a script says that it starts us, as one may for everything but ``--version``."""
+    """Return whether the text of a script names us: a wrapper may start us for everything but ``--version``."""
     text = _begin(program)
     return any(name in text for name in _OUR_NAMES)
 
 
 def _begin(path: str) -> bytes:
-    """Return the beginning of a file, as much as any text has that matters here; empty when it cannot be read."""
+    """Return the beginning of a file, enough for any package.json or shim; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(_LARGEST_TEXT)
@@ -244,26 +244,26 @@ def _begin(path: str) -> bytes:
 
 
 def command_line(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Sequence[str] | str:
-    """Return what to give to ``subprocess`` to ask opencode something. Raises OSError where nothing is safe."""
+    """Return the command line for ``subprocess`` to ask opencode something; OSError if none is safe (Windows)."""
     if os.name == "nt":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.command(program, arguments, environment)[1]
     return [program, *arguments]
 
 
 def _output(program: str, environment: Mapping[str, str]) -> str:
-    """Return what ``program --version`` prints; empty when it takes too long, or cannot be started."""
+    """Return the output of ``program --version``; empty if it takes too long or cannot be started."""
     import signal
     import subprocess
     import tempfile
 
     try:
-        # A file and a session: whatever the program leaves running keeps us waiting in no pipe.
+        # A file instead of a pipe, and a session of its own: a process that the program leaves running cannot block us.
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(  # noqa: S603 - what is going to be started
                 command_line(program, ["--version"], environment),
-                # A wrapper that leads back to us must not ask once more, and shows itself as one.
+                # With these, a wrapper that leads back to us does not ask again, and its output shows that it does.
                 env={**environment, variables.ASKED: "1", variables.DISABLE: "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -286,6 +286,6 @@ def _output(program: str, environment: Mapping[str, str]) -> str:
 
 
 def _major(text: str) -> int:
-    """Return 2 for what has a background server: version 2 and later, and its betas, ``0.0.0-…``."""
+    """Return 2 for versions with a background server: 2 and later, and their betas, ``0.0.0-…``."""
     numbers = _numbers(text)
     return 2 if numbers is not None and (numbers[0] >= 2 or text.startswith("0.0.0-")) else 1
