@@ -31,13 +31,13 @@ _SEES_IMAGES = re.compile(
     re.IGNORECASE,
 )
 _CLAUDE_THINKS = re.compile(r"claude-(3[-.]7|(opus|sonnet|haiku)-[4-9]|[4-9])", re.IGNORECASE)
-# How strong a reasoning effort is; opencode's picker and its titles, which take the first, follow this order.
+# Reasoning efforts, the weakest first: opencode's picker shows them in this order, and its titles take the first.
 _STRENGTHS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 # opencode 1.18 compacts a session at context - min(output, 32,000), and so at every turn where nothing is left.
 _RESERVED = 32_000  # tokens
 
-# Families whose thinking has to be sent back to them in the field that LiteLLM gives it in.
+# Families whose thinking has to be sent back to them, in the field in which LiteLLM gives it.
 _INTERLEAVES = re.compile(r"deepseek|kimi|glm-|minimax|mimo", re.IGNORECASE)
 
 _NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(ABILITIES)
@@ -45,7 +45,7 @@ _NO_ABILITIES: Mapping[str, Any] = dict.fromkeys(ABILITIES)
 
 @dataclass(frozen=True)
 class Limit:
-    """Tokens."""
+    """The limits of a model, in tokens."""
 
     context: int
     output: int
@@ -82,17 +82,17 @@ class Model:
 
     @property
     def sure_efforts(self) -> tuple[str, ...]:
-        """The reasoning efforts that it takes for certain, the weakest first."""
+        """The reasoning efforts that the model takes for certain, the weakest first."""
         return by_strength({*(self.efforts or ()), *self.flagged_efforts} - {*self.refused_efforts})
 
 
 def by_strength(efforts: Iterable[str]) -> tuple[str, ...]:
-    """Return reasoning efforts in their order, the weakest first; those that nobody knows come last."""
+    """Return reasoning efforts in order, the weakest first; unknown ones come last."""
     return tuple(sorted(efforts, key=_strength))
 
 
 def is_range(efforts: Sequence[str]) -> bool:
-    """Tell whether efforts are all that there are from the first to the last."""
+    """Return whether ``efforts`` are in order and leave none out between the first and the last."""
     return any(tuple(efforts) == _STRENGTHS[at : at + len(efforts)] for at in range(len(_STRENGTHS)))
 
 
@@ -107,9 +107,9 @@ def build(
     *,
     has_responses: bool = True,
 ) -> tuple[Model, ...]:
-    """Return the usable models of ``listed``, sorted by id, with what ``info`` (by name, as facts.INFO) adds.
+    """Return the usable models of ``listed``, sorted by id, with the details of ``info`` (by the names of facts.INFO).
 
-    ``has_responses`` tells whether the proxy has a ``/v1/responses``.
+    ``has_responses`` tells whether the proxy has ``/v1/responses``.
     """
     facts = {row.model: row for row in _merged(listed, info, options) if not reason_hidden(row, options)}
     names = naming.display_names(facts)
@@ -133,7 +133,7 @@ def hidden(
 def _merged(
     listed: Iterable[Facts], info: Mapping[str, Sequence[Facts] | None], options: ModelOptions
 ) -> Iterator[Facts]:
-    """Yield one row for each model of ``listed``: what is known of it, as the user corrects it."""
+    """Yield one row for each model of ``listed``: what is known about it, with the user's corrections."""
     by_deployment = _by_model(info.get(DEPLOYMENTS) or ())
     by_group = _by_model(info.get(GROUPS) or ())
     for model, rows in _by_model(listed).items():
@@ -153,7 +153,7 @@ def _by_model(rows: Iterable[Facts]) -> dict[str, list[Facts]]:
 
 
 def _safest(rows: Sequence[Facts]) -> Facts | None:
-    """Merge deployments that answer to one name to what holds for whichever is chosen."""
+    """Merge the deployments behind one name into what holds for any of them."""
     if len(rows) < 2:
         return rows[0] if rows else None
     efforts = [set(row.efforts) for row in rows if row.efforts is not None]
@@ -178,7 +178,7 @@ def _safest(rows: Sequence[Facts]) -> Facts | None:
 
 
 def _agreed(deployed: Facts, group: Facts) -> tuple[Facts, Facts]:
-    """Return the rows of a name that several deployments have, each with what it is right about.
+    """Return both rows of a name with several deployments, each without what it may be wrong about.
 
     LiteLLM 1.106: a group has an ability as soon as one of them has it, but only the efforts that all of them take.
     """
@@ -198,7 +198,7 @@ def _every(values: Sequence[bool | None]) -> bool | None:
 
 
 def _first_known(model: str, rows: Sequence[Facts]) -> Facts:
-    """Return, field by field, what the first of ``rows`` that knows it says."""
+    """Return each field from the first of ``rows`` that knows it."""
     known: dict[str, Any] = {}
     for row in reversed(rows):
         known.update({name: value for name, value in vars(row).items() if value is not None and value != ()})
@@ -208,7 +208,7 @@ def _first_known(model: str, rows: Sequence[Facts]) -> Facts:
 
 
 def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
-    """Apply ``modelCapabilities``, which speaks LiteLLM's own field names and knows better than the proxy."""
+    """Apply the user's ``modelCapabilities``, which have LiteLLM's field names and overrule the proxy."""
     said = row_of(facts.model, overrides) if overrides else None
     if said is None:
         return facts
@@ -225,8 +225,8 @@ def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
 def _model(facts: Facts, name: str, options: ModelOptions, has_responses: bool) -> Model:
     inputs = _inputs(facts)
     openai_reasoning = is_openai_reasoning(facts)
-    # An id that looks like one of OpenAI's is no proof against LiteLLM, which knows that it takes no effort. One that
-    # looks like Claude's is none unless LiteLLM hands an effort on: 1.65 and 1.70 do, and do not know Claude 4.5.
+    # An id that looks like OpenAI's counts unless LiteLLM knows that it takes no effort. One that looks like
+    # Claude's counts only if LiteLLM passes an effort on: 1.65 and 1.70 do, and do not know Claude 4.5.
     by_name = openai_reasoning or (facts.reasoning_effort is True and named_like(facts, _CLAUDE_THINKS))
     thinks = bool(facts.efforts or facts.flagged_efforts) or (by_name and facts.efforts is None)
     reasoning = thinks if facts.reasoning is None else facts.reasoning
@@ -244,8 +244,8 @@ def _model(facts: Facts, name: str, options: ModelOptions, has_responses: bool) 
         # LiteLLM: null means unknown, and a model without tools is of no use to an agent, so only false counts.
         tool_call=facts.function_calling is not False,
         reasoning=reasoning,
-        # OpenAI's reasoning models take no temperature but 1, whatever supported_openai_params says; nor does one whose
-        # row in LiteLLM's table leaves its thinking out (databricks-gpt-5).
+        # OpenAI's reasoning models take no temperature but 1, whatever supported_openai_params says, even if their row
+        # in LiteLLM's table does not mention reasoning (databricks-gpt-5).
         temperature=False if openai_reasoning and facts.reasoning is not False else facts.temperature,
         efforts=facts.efforts,
         flagged_efforts=facts.flagged_efforts,
@@ -255,7 +255,7 @@ def _model(facts: Facts, name: str, options: ModelOptions, has_responses: bool) 
 
 
 def _inputs(facts: Facts) -> tuple[str, ...]:
-    # An old proxy has no flags at all; then the family that the id, or what is behind an alias, names has to do.
+    # An old proxy has no flags at all; then the family in the id decides, or in the names behind an alias.
     vision = named_like(facts, _SEES_IMAGES) if facts.vision is None else facts.vision
     flags = {"image": vision, "audio": facts.audio_input, "video": facts.video_input, "pdf": facts.pdf_input}
     return ("text", *(modality for modality, taken in flags.items() if taken))
@@ -265,7 +265,7 @@ def _limit(facts: Facts) -> Limit | None:
     # opencode 1.18: a context of 0 switches compaction off, so an output without a context is worse than none.
     if facts.max_input_tokens is None:
         return None
-    # 251 rows of LiteLLM's table know the context alone. opencode 1.18 asks for 32,000 tokens where it knows no limit.
+    # 251 rows of LiteLLM's table have only the context. opencode 1.18 asks for 32,000 tokens if it knows no limit.
     context, output = facts.max_input_tokens, facts.max_output_tokens or _RESERVED
     if min(output, _RESERVED) > context // 2:
         output = max(1, context // 2)

@@ -1,9 +1,9 @@
 """Names for the picker, spelled as the makers of the models spell them.
 
-``us.anthropic.claude-3-5-sonnet-20241022-v2:0`` becomes ``Claude 3.5 Sonnet``: the way to a model (providers,
-regions, accounts, ARNs) and the date of its release go; what tells it from another model (versions, sizes,
-quantisations, variants) stays. Stamps of three or four digits stay too: DeepSeek, Mistral and Qwen name their
-releases by them (``DeepSeek R1 0528``). Ids are somebody else's data: any text gives one printable line.
+``us.anthropic.claude-3-5-sonnet-20241022-v2:0`` becomes ``Claude 3.5 Sonnet``: the path to a model (providers, regions,
+accounts, ARNs) and its release date are dropped; everything that distinguishes it from another model (versions, sizes,
+quantisations, variants) stays. Dates of three or four digits stay too, because DeepSeek, Mistral and Qwen name their
+releases by them (``DeepSeek R1 0528``). Ids are foreign data: any text gives one printable line.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00016fe4\U0001d159"
     "\U000e0100-\U000e01ef]"
 )
-# An id that is longer than any real one is read no further than this.
+# Characters of an id that are read; no real id is longer.
 _READ = 500
 
-# Words that are small unless they come first.
+# Words in lower case unless they come first.
 _LINKS = {"an", "and", "at", "by", "for", "from", "in", "of", "the", "to", "with"}
 # Words whose spelling is more than a capital first letter; their digits follow at once (``Qwen3``).
 _SPELLINGS = {
@@ -47,7 +47,7 @@ _SPELLINGS = {
     for word in line.split()
 } | {word: word for word in _LINKS} | {"ft": "Fine-tuned", "moonshotai": "Moonshot AI", "zai": "Z.ai"}
 
-# Families that are written apart from their number, also where the id is not (``llama3``: ``Llama 3``).
+# Families with a space before their number, even if the id has none (``llama3``: ``Llama 3``).
 _SPACED = {
     "claude", "dolphin", "ernie", "exaone", "falcon", "gemini", "gemma", "glm", "gpt", "granite", "grok", "guard",
     "haiku", "hermes", "imagen", "jamba", "large", "llama", "medium", "mistral", "nova", "olmo", "openhermes", "opus",
@@ -62,20 +62,20 @@ _DEPENDENT = re.compile(
 )
 
 _REGIONS = {"ap", "apac", "au", "ca", "eu", "global", "il", "in", "jp", "me", "mx", "sa", "us", "us-gov"}
-# What stands before a point in the ids of Bedrock and of those that imitate it.
+# What comes before a point in the ids of Bedrock and its imitators.
 _PREFIXES = _REGIONS | {
     "ai", "ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "luma", "meta", "minimax",
     "mistral", "moonshot", "moonshotai", "nvidia", "openai", "qwen", "stability", "system", "twelvelabs",
     "writer", "xai", "zai",
 }
-# A maker or host in front of a family that says it all by itself; FW is Azure's mark for Fireworks.
+# A maker or host before a family whose name is enough; FW is Azure's prefix for Fireworks.
 _REDUNDANT = re.compile(
     r"(?i)(?:(?:alibaba|amazon|anthropic|cohere|databricks|deepseek-ai|fw|google|ibm|meta|microsoft|mistralai|moonshotai"
     r"|nvidia|openai|qwen(?=_)|xai|xiaomi|zai(?:-org)?)[-_]{1,2})+(?=claude|chatgpt|codellama|command|deepseek|devstral"
     r"|gemini|gemma|glm|gpt|granite|grok|imagen|inkling|kimi|llama|magistral|mai|mimo|minimax|ministral|mistral"
     r"|nemotron|nova|o\d|phi|qwen|titan)"
 )
-# Steps on the way to a model that own nothing.
+# Parts of the path to a model that are not its owner.
 _PLACES = {"accounts", "hf.co", "huggingface.co", "library", "models"}
 _ARN = re.compile(r"arn:[^/]*:(?=[\w-]+/)")
 _OPAQUE = re.compile(r"(?=.*\d)[0-9a-z]{8,}")
@@ -122,8 +122,8 @@ def display_names(ids: Iterable[str]) -> dict[str, str]:
     """Give every id a name of its own for the picker.
 
     Takes the ids of one catalogue in any order; returns id -> name, sorted by id, each name printable, on one
-    line, of at most 200 characters. Names that are equal but for case get their id in brackets, all of them,
-    so that none depends on the order in which a proxy lists its models. Never raises.
+    line, of at most 200 characters. Names that are equal except for case all get their id in brackets, so that
+    none depends on the order in which a proxy lists its models. Never raises.
     """
     names = {model_id: _name(model_id) for model_id in sorted(set(ids))}
     shared = Counter(name.casefold() for name in names.values())
@@ -131,7 +131,7 @@ def display_names(ids: Iterable[str]) -> dict[str, str]:
     repeated: Counter[str] = Counter()
     for model_id, name in names.items():
         full = shown = f"{name} [{_legible(model_id)}]" if shared[name.casefold()] > 1 else name
-        # Ids that differ only where they were shortened, or one that spells out what another is called.
+        # Ids that differ only in the part that was cut, or an id that is spelled like the name of another.
         while (key := shown.casefold()) in taken:
             repeated[full] += 1
             shown = f"{full} ({repeated[full] + 1})"
@@ -141,7 +141,7 @@ def display_names(ids: Iterable[str]) -> dict[str, str]:
 
 
 def owner(model_id: str, litellm_provider: str | None) -> str | None:
-    """Say whose model it is, for ``organizationOwner``: a lower-case word such as ``anthropic``.
+    """Return the owner of a model, for ``organizationOwner``: a lower-case word such as ``anthropic``.
 
     LiteLLM's provider comes first, then the id's own prefix (``anthropic/…``, Bedrock's ``us.anthropic.…``).
     None when neither says anything (an ARN does not); printable, on one line, of at most 68 characters.
@@ -168,7 +168,7 @@ def _name(model_id: str) -> str:
 
 
 def _segments(text: str) -> list[str]:
-    """Split an id into the steps of its way, a Bedrock id's ``us.anthropic.`` among them."""
+    """Split an id into the parts of its path; of ``us.anthropic.``, as in Bedrock's ids, the region is dropped."""
     if "arn:" in text:
         text = _ARN.sub("/", text)
     # Fireworks names a deployment as MODEL#DEPLOYMENT.
@@ -184,12 +184,12 @@ def _segments(text: str) -> list[str]:
 
 
 def _own_part(text: str) -> str:
-    """Leave out the way to a model, but for what its name makes no sense without."""
+    """Drop the path to a model, except for the parts without which its name makes no sense."""
     segments = _segments(text)
     own = segments.pop()
     opaque = "arn:" in text and _OPAQUE.fullmatch(own)
     bedrock = text.endswith("." + own)
-    # Capitals throughout are somebody's habit, where more than one word has them.
+    # Several words, all in capitals, say nothing about their spelling.
     if own.isupper() and len(_WORD.findall(own)) > 1:
         own = own.lower()
     own = _without_revision(own, bedrock=bedrock)
@@ -213,7 +213,7 @@ def _without_revision(text: str, *, bedrock: bool) -> str:
 
 
 def _tidied(text: str) -> str:
-    """Take dates and marks of hosting out, and write versions with a point."""
+    """Remove dates and hosting suffixes, and write versions with a point."""
     text = _DATE.sub("", text).removesuffix("-maas").removesuffix("@default")
     text = _POINT.sub(_pointed, text)
     if "-v" in text:
@@ -252,14 +252,14 @@ def _spelled(word: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Put a space for each control, format or otherwise invisible character."""
+    """Replace each control, format or otherwise invisible character with a space."""
     if text.isascii() and text.isprintable():
         return text
     return _BLANK.sub(" ", "".join(char if char.isprintable() else " " for char in text))
 
 
 def _legible(model_id: str) -> str:
-    """Write an id so that what can't be seen in it shows."""
+    """Return an id with escapes for its invisible characters, and without the middle if it is too long."""
     text = model_id if len(model_id) <= 2 * _READ else model_id[:_READ] + model_id[-_READ:]
     if not text.isascii() or not text.isprintable():
         text = "".join(char if char.isprintable() and not _BLANK.match(char) else ascii(char)[1:-1] for char in text)

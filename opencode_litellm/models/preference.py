@@ -1,4 +1,4 @@
-"""Which of the models that are there the user would like to start with."""
+"""Which of the available models the user wants to start with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Name(NamedTuple):
-    """How opencode calls a model: ``provider`` is where it stands, ``section`` the provider whose options count."""
+    """opencode's name for a model: ``provider`` is the one that has it, ``section`` the one whose options count."""
 
     section: str
     provider: str
@@ -24,10 +24,10 @@ class Name(NamedTuple):
 
 
 def granted(wishes: Iterable[Wish], names: Sequence[Name]) -> Name | None:
-    """Return the first of ``names`` that the first wish means which can be granted, None for none."""
+    """Return the first of ``names`` that matches the first wish that can be granted; None if none can."""
     for wish in wishes:
         meant = [name for name in names if wish.provider in ("", name.section)]
-        # An id may have a slash of its own, so it comes before PROVIDER/ID.
+        # An id may have a slash itself, so it is compared before PROVIDER/ID.
         for spelling in (lambda name: name.model, str):
             for name in meant:
                 if matches(spelling(name), [wish.pattern]):
@@ -36,8 +36,8 @@ def granted(wishes: Iterable[Wish], names: Sequence[Name]) -> Name | None:
 
 
 def ungranted(wishes: Sequence[Wish], names: Sequence[str]) -> str:
-    """Return a sentence on wishes of which none can be granted, with the nearest of ``names`` (PROVIDER/ID)."""
-    import difflib  # 10 ms, where somebody mistyped
+    """Return a sentence about wishes none of which can be granted, with the nearest of ``names`` (PROVIDER/ID)."""
+    import difflib  # 10 ms, only after a typing error
 
     patterns = [wish.pattern for wish in wishes]
     ids = {name.partition("/")[2]: name for name in reversed(names)}

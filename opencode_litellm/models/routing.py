@@ -1,4 +1,4 @@
-"""Which of OpenAI's two interfaces a model is spoken to through: chat completions or responses."""
+"""Through which of OpenAI's two interfaces a model is used: chat completions or responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Route = Literal["chat", "responses"]
 
-# OpenAI refuses a reasoning effort beside function tools on /v1/chat/completions for these.
+# For these, OpenAI refuses a reasoning effort together with function tools on /v1/chat/completions.
 _OPENAI_REASONING = re.compile(r"(?<![a-z0-9])(?:o[134]|gpt-5)(?![0-9])", re.IGNORECASE)
 # LiteLLM's providers that run open weights, Marco o1 among them, and none of OpenAI's models.
 _OPEN_WEIGHTS = frozenset(
@@ -27,7 +27,7 @@ _OPEN_WEIGHTS = frozenset(
 def route(facts: Facts, options: ModelOptions, *, has_responses: bool = True) -> Route:
     """Return the interface for a model: the user's lists, then ``transport``, then LiteLLM's mode, then the id.
 
-    A proxy without ``/v1/responses`` (LiteLLM 1.60) has one interface alone, unless the user knows better.
+    For a proxy without ``/v1/responses`` (LiteLLM 1.60), only the user's options can choose responses.
     """
     if matches(facts.model, options.chat_models):
         return "chat"
@@ -41,12 +41,12 @@ def route(facts: Facts, options: ModelOptions, *, has_responses: bool = True) ->
 
 
 def is_openai_reasoning(facts: Facts) -> bool:
-    """Tell whether a model is one of ``gpt-5*``, ``o1*``, ``o3*``, ``o4*``, behind any prefix, and may be OpenAI's."""
+    """Return whether a model is ``gpt-5*``, ``o1*``, ``o3*`` or ``o4*``, behind any prefix, and may be OpenAI's."""
     return facts.litellm_provider not in _OPEN_WEIGHTS and named_like(facts, _OPENAI_REASONING)
 
 
 def named_like(facts: Facts, pattern: re.Pattern[str]) -> bool:
-    """Tell whether an id, or else what stands behind it in every deployment, is named like that."""
+    """Return whether ``pattern`` matches the id, or else the name behind it in every deployment."""
     if pattern.search(facts.model):
         return True
     return bool(facts.deployed) and all(
@@ -55,17 +55,17 @@ def named_like(facts: Facts, pattern: re.Pattern[str]) -> bool:
 
 
 def matches(model: str, patterns: Iterable[str]) -> bool:
-    """Tell whether an id matches one of ``patterns``, in which ``*`` stands for any run of characters."""
+    """Return whether an id matches one of ``patterns``, in which ``*`` stands for any run of characters."""
     return matching(model, patterns) is not None
 
 
 def matching(model: str, patterns: Iterable[str]) -> str | None:
-    """Return the first of ``patterns`` that an id matches, None for none."""
+    """Return the first of ``patterns`` that an id matches, None if there is none."""
     return next((pattern for pattern in patterns if _matches(model, pattern)), None)
 
 
 def _matches(model: str, pattern: str) -> bool:
-    # No regular expression: its time would grow with the power of the number of stars.
+    # Not a regular expression, whose time would be the length to the power of the number of stars.
     first, *middle = pattern.split("*")
     if not middle:
         return model == pattern

@@ -1,6 +1,6 @@
-"""Why a model is hidden from opencode: every reason, in the order in which they count.
+"""Why a model is hidden from opencode: every reason, in order of precedence.
 
-Pure. The catalogue leaves out what has a reason; ``models --all`` and ``doctor --verbose`` show it.
+Pure. The catalogue leaves out every model with a reason; ``models --all`` and ``doctor --verbose`` show them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ OTHER_MODES = frozenset(
 # LiteLLM's stand-ins for "whatever this key may use" (proxy/_types.py: SpecialModelNames).
 PLACEHOLDERS = frozenset({"all-team-models", "all-proxy-models", "no-default-models"})
 
-# opencode 1.18 looks ids up in a plain object: one that every JavaScript object has ends its start (`toString`:
-# "undefined is not an object (evaluating '_?.api.id')") or is lost (`__proto__`).
+# opencode 1.18 looks ids up in a plain object: an id that is a property of every JavaScript object keeps it from
+# starting (`toString`: "undefined is not an object (evaluating '_?.api.id')") or is lost (`__proto__`).
 _UNUSABLE = frozenset(
     {
         "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__", "constructor",
@@ -79,7 +79,7 @@ _SENTENCES = {
 
 
 def reason_hidden(facts: Facts, options: ModelOptions, listed: Container[str] = ()) -> Reason | None:
-    """Return why opencode does not get a model from us, None for one that it gets.
+    """Return why opencode does not get a model from us, None if it does.
 
     ``listed`` are the ids that the user's configuration lists; their entries are the user's own.
     """
@@ -99,7 +99,7 @@ def reason_hidden(facts: Facts, options: ModelOptions, listed: Container[str] = 
 
 
 def is_wildcard(model: str) -> bool:
-    """Tell whether an id stands for whatever a vendor, or anybody, has."""
+    """Return whether an id stands for all models of a vendor, or for all models."""
     return model == "*" or model.endswith("/*")
 
 
