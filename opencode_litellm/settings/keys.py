@@ -34,7 +34,7 @@ def of_section(written: object, resolved: object, provider: str) -> Key | None:
 
 
 def empty(written: object, provider: str) -> Key:
-    """Return what stands for an ``options.apiKey`` that is empty, such as a reference to a variable that is not set."""
+    """Return the Key for an ``options.apiKey`` that is empty, such as a reference to a variable that is not set."""
     source = f"options.apiKey of provider {provider}"
     if isinstance(written, Live) and is_reference(written):
         return Key("", f"{source} ({written}), which is empty", written, origin.NOWHERE)
@@ -42,20 +42,20 @@ def empty(written: object, provider: str) -> Key:
 
 
 def of_variable(names: object, environment: Mapping[str, str], provider: str) -> Key | None:
-    """Return the key in the variable that ``env`` of a section names; opencode 1.18 reads none where it names two."""
+    """Return the key in the variable that ``env`` of a section names; opencode 1.18 reads none if it names two."""
     if not isinstance(names, list) or len(names) != 1 or not is_variable(names[0]):
         return None
     name = names[0]
     value = environment.get(name, "")
     if not value.strip():
         return None
-    # Where a reference would not do, opencode's own look at the variable does.
+    # If a reference would change the value, opencode still finds the variable by itself, through `env`.
     reference = Live(f"{{env:{name}}}") if can_be_referred_to(value) else None
     return _usable(Key(value.strip(), f"{name} (env of provider {provider})", reference, origin.of_variable(name)))
 
 
 def is_variable(name: object) -> TypeGuard[str]:
-    """Tell whether ``name`` can be that of an environment variable in a reference."""
+    """Return whether ``name`` can be the name of an environment variable in a reference."""
     return isinstance(name, str) and re.fullmatch(r"\w+", name) is not None
 
 
@@ -72,7 +72,7 @@ def of_environment(environment: Mapping[str, str]) -> Key | None:
 
 
 def _trouble(value: str) -> str:
-    """Return what keeps the value of a variable from being a key: the user sees what to take away."""
+    """Return why the value of a variable cannot be a key, for a message that tells the user what to remove."""
     key = value.strip()
     if is_quoted(key):
         return QUOTES_AROUND
@@ -102,9 +102,9 @@ def stored(environment: Mapping[str, str], provider: str) -> Key | None:
 
 
 def is_reference(text: Live) -> bool:
-    """Tell whether ``text`` can be repeated: nothing but references, and at most a short prefix such as ``Bearer``.
+    """Return whether ``text`` can be repeated: nothing but references, and at most a short prefix such as ``Bearer``.
 
-    A path that has a brace of its own cannot be written as a reference that opencode would read.
+    A path with a brace in it cannot be written as a reference that opencode would read.
     """
     plain, tokens = text.parts[::2], text.parts[1::2]
     whole = all("}" not in ENV.sub("", token[:-1]) for token in tokens)

@@ -1,6 +1,6 @@
-"""What stands under ``options`` of a provider section: headers, tags, choices, lists and capabilities.
+"""The ``options`` of a provider section: headers, tags, choices, lists and capabilities.
 
-An option of ours that makes no sense is a warning and falls back, because opencode has to start.
+An invalid option of ours is a warning, and its default is used, because opencode has to start.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESPONSES_PROVIDERS = ("auto", "sibling", "inline")
 TAGS_HEADER = "x-litellm-tags"  # LiteLLM 1.106: litellm_pre_call_utils.py reads it, comma separated
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SIMILAR = 0.85  # how much of a name has to be the same: `exludeModels` is 0.96 of excludeModels
+_SIMILAR = 0.85  # the similarity of a misspelled name, from 0 to 1: that of `exludeModels` to excludeModels is 0.96
 _LONGEST_QUOTE = 200  # characters of a value in a warning
 
 
@@ -42,17 +42,17 @@ class Options:
         self._warn = warn
 
     def place(self, *names: str) -> str:
-        """Return `` in FILE`` for the file that says what stands at ``names`` of the section, or nothing."""
+        """Return `` in FILE`` for the file that has the value at ``names`` of the section; empty if none has."""
         path, _ = next(self._configuration.stated("provider", self.provider, *names), ("", None))
         return f" in {path}" if path else ""
 
     def warn(self, names: Sequence[str], problem: str, remedy: str) -> None:
-        """Note what is wrong with an option, where it stands and what to do."""
+        """Warn about an option: what is wrong with it, in which file, and what to do."""
         where = f"options.{'.'.join(names)} of provider {self.provider}{self.place('options', *names)}"
         self._warn(f"{where} {problem}: {remedy}")
 
     def check_names(self) -> None:
-        """Warn of options that look like one of ours with a mistake in it: nothing else would tell of them."""
+        """Warn about options that look like a misspelled one of ours: nothing else would report them."""
         import difflib
 
         ours = {_bare(name): name for name in OUR_OPTIONS}
@@ -64,13 +64,13 @@ class Options:
                 self.warn((name,), "is not an option", f"did you mean {ours[close[0]]}?")
 
     def headers(self, address: int) -> tuple[Header, ...]:
-        """Return the headers that ``customHeaders``, ``headers`` and ``tags`` add up to, sorted by name.
+        """Return the headers of ``customHeaders``, ``headers`` and ``tags`` together, sorted by name.
 
-        ``address`` is the place of the layer that says where the proxy is: what stands below that one was meant for
-        another.
+        ``address`` is the rank of the layer that says where the proxy is: headers in a weaker layer were meant for
+        another proxy.
         """
         headers: dict[str, Header] = {}
-        for option in HEADER_OPTIONS:  # opencode sends the last itself, so that one wins
+        for option in HEADER_OPTIONS:  # opencode sends the headers of the last one itself, so they win
             value = self.resolved.get(option)
             if value is not None and not isinstance(value, dict):
                 self.warn((option,), "is not used", "write an object that maps header names to values")
@@ -92,7 +92,7 @@ class Options:
         return tuple(headers[name] for name in sorted(headers))
 
     def _warn_of_another_address(self, *names: str) -> None:
-        """Say that a header stands below the layer that names the address, and who sends it there nevertheless."""
+        """Warn that a header is in a weaker layer than the address, and whether opencode sends it there anyway."""
         named = self.place("options", "baseURL") or self.place("api")
         problem = f"is not sent by us, because a stronger configuration{named} names the address"
         remedy = "repeat it there if it is meant for that address"
@@ -107,7 +107,7 @@ class Options:
         return self.switch(OPTION_NAMES["only"])
 
     def _quoted(self, name: str) -> str:
-        """Return an option for a warning as the user wrote it, which is not the key that a reference stands for."""
+        """Return an option for a warning as the user wrote it, so that a reference does not reveal a key."""
         return quoted(self.written.get(name))
 
     def _rank(self, *names: str) -> int:
@@ -121,7 +121,7 @@ class Options:
         return ModelOptions(**values)
 
     def _tags(self) -> Header | None:
-        """Return the header for ``tags``: all of them or none, because a launch puts the header together again."""
+        """Return the header for ``tags``: all of them or none, because a launch has to put it together again."""
         value = self.resolved.get(TAGS)
         if not value:
             return None
@@ -138,7 +138,7 @@ class Options:
             return Header(name, value, written, option)
         if option == TAGS and not isinstance(written, Bound):
             return Header(name, value, str(written) if not isinstance(written, Live) else written, option)
-        # A name made of provider and header could be the same for two of them.
+        # A digest, because a name made of provider and header could be the same for two headers.
         variable = f"{CARRIED}{cache.digest([self.provider, name.lower()])[:12].upper()}"
         return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
 
@@ -164,7 +164,7 @@ class Options:
         return strings
 
     def switch(self, name: str) -> bool:
-        """Return whether an option is true, with a warning for what is neither true nor false."""
+        """Return whether an option is true, and warn if it is neither true nor false."""
         value = self.resolved.get(name)
         if value is not None and not isinstance(value, bool):
             self.warn((name,), f"is {self._quoted(name)}, so it has no effect", "write true or false, unquoted")
@@ -211,7 +211,7 @@ def quoted(value: object) -> str:
 
 
 def _bare(name: str) -> str:
-    """Return a name without what people write in other ways."""
+    """Return a name without capitals, underscores and hyphens, which people write differently."""
     return name.lower().replace("_", "").replace("-", "")
 
 

@@ -1,7 +1,7 @@
 """What the user asked for: flags, variables and opencode's own configuration, parsed once.
 
 The ``provider`` sections that stand for a LiteLLM proxy become one :class:`Proxy` each. Option names are
-opencode's and those of the plugin ``opencode-plugin-litellm``, so that its users change nothing.
+opencode's and those of the plugin ``opencode-plugin-litellm``, so that its users need not change anything.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _ONLY = re.compile(r"""["']?\bonly["']?\s*:\s*true\b""")  # in a text that canno
 class Settings:
     """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error.
 
-    ``failures`` are those of providers that cannot be asked, ``variables`` what addresses are made of, and where keys
-    may be. ``defaults`` is what the user wants beside providers.
+    ``failures`` are those of providers that cannot be asked, ``variables`` the names of the environment variables that
+    URLs consist of or that may hold keys. ``defaults`` are the default models and the limits that the user wants.
     """
 
     proxies: tuple[Proxy, ...]
@@ -71,10 +71,10 @@ class Settings:
 
 
 def parse(environment: Mapping[str, str], configuration: Configuration) -> Settings:
-    """Return the settings that flags (as ``OPENCODE_LITELLM_*``), variables and configuration add up to.
+    """Return the settings from flags (as ``OPENCODE_LITELLM_*``), variables and the configuration.
 
-    Raises UsageFailure for a flag or variable that cannot be meant; an option in a configuration file that
-    cannot be meant is a warning, because opencode has to start.
+    Raises UsageFailure for an invalid flag or variable; an invalid option in a configuration file is a warning, because
+    opencode has to start.
     """
     warnings: list[str] = []
     reader = _Reader(environment, configuration, warnings.append)
@@ -91,9 +91,9 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
 
 
 def limits(environment: Mapping[str, str], configuration: Configuration) -> dict[str, JSON]:
-    """Return what leaves opencode no provider but ours, where the user wants only those; else nothing.
+    """Return the settings that leave opencode no provider but ours; empty if the user does not want that.
 
-    For a launch that has no models to hand over: ``configuration`` may lack what nobody could read.
+    For a launch without models, whose ``configuration`` may lack files that cannot be read.
     """
     reader = _Reader(environment, configuration, lambda _: None)
     in_unreadable = any(_ONLY.search(text) for text in configuration.unreadable)
@@ -123,7 +123,7 @@ def delivery(environment: Mapping[str, str]) -> str:
 
 
 def is_ours(provider: str, section: object) -> bool:
-    """Tell whether a ``provider`` section stands for a LiteLLM proxy, by its id or by what it declares."""
+    """Return whether a ``provider`` section stands for a LiteLLM proxy, by its id or by what it declares."""
     if provider == PROVIDER or provider.startswith((f"{PROVIDER}-", f"{PROVIDER}_")):
         return True
     options = mapping(mapping(section).get("options"))
@@ -164,7 +164,7 @@ class _Reader:
         return tuple(proxies)
 
     def defaults(self, proxies: Sequence[Proxy]) -> Defaults:
-        """Return what the user wants beside providers; ``proxies`` are all that there are to take models from."""
+        """Return the default models and the limits that the user wants; ``proxies`` are those whose options count."""
         users = self._configuration.resolved
         return replace(
             self.limited(),
@@ -173,7 +173,7 @@ class _Reader:
         )
 
     def limited(self, *, stated: bool = False) -> Defaults:
-        """Return the providers that are left, where the user wants only ours; ``stated``: they do."""
+        """Return the limits alone: the providers that stay if the user wants only ours. ``stated``: a file says so."""
         ours = self._ours()
         wanted = stated or any(Options(provider, self._configuration, self._warn).only for provider in ours)
         if self._environment.get(ONLY):
@@ -242,7 +242,7 @@ class _ProviderSection:
 
     @property
     def root(self) -> str:
-        """The root of the section's own URL; empty without one, and the text itself when that is no URL."""
+        """The root of the section's own URL; empty without one, and the text itself if it is not a URL."""
         text = str(self._own_url or "")
         try:
             return ProxyURL.parse(text).root
@@ -251,7 +251,7 @@ class _ProviderSection:
 
     @property
     def variables(self) -> frozenset[str]:
-        """The environment variables that the URL is made of, and that may hold the key."""
+        """The environment variables that the URL consists of, and those that may hold the key."""
         text = self._stated_url
         names = frozenset(_URL_VARIABLE.findall(text)) if isinstance(text, str) else frozenset()
         listed = self._resolved.get("env")
@@ -260,7 +260,7 @@ class _ProviderSection:
         return names | frozenset(filter(keys.is_variable, listed))
 
     def address(self) -> tuple[ProxyURL | None, str]:
-        """Return the URL of the proxy, None where it has to be detected, and who says so."""
+        """Return the URL of the proxy (None: it has to be detected) and its source; UsageFailure for an invalid URL."""
         if self._own_url:
             path = ("options", "baseURL") if self._options.resolved.get("baseURL") else ("api",)
             source = f"{'.'.join(path)} of provider {self.provider}"
@@ -272,13 +272,16 @@ class _ProviderSection:
         return None, "detection"
 
     def proxy(self, url: ProxyURL | None, source: str, sibling: _ProviderSection) -> Proxy:
-        """Return the proxy that the section stands for, at ``url``, which ``source`` gave."""
-        # A key and headers that stand in a section go to that section's own baseURL and nowhere else; a proxy
-        # that is detected on loopback identifies itself first, and is what a section without a URL means.
+        """Return the proxy that the section stands for, at ``url``, which is from ``source``.
+
+        Raises UsageFailure if ``url`` differs from the one in the administrator's configuration.
+        """
+        # The key and headers of a section go to its own baseURL and nowhere else. A section without a URL means the
+        # proxy that is detected on loopback, which has to identify itself first.
         overrides = url is not None and self.root != url.root
         self._options.check_names()
         key = self._key(overrides=overrides)
-        # An empty key of the project's would stand above the one that comes from elsewhere.
+        # An empty key of the project's would beat the key that comes from elsewhere.
         emptied = "apiKey" in self._upper and key.reference not in (None, self._options.written.get("apiKey"))
         if overrides and self._is_managed:
             raise UsageFailure(
@@ -305,7 +308,7 @@ class _ProviderSection:
 
     @property
     def _own_url(self) -> object:
-        """Where the section says that its proxy is, as opencode 1.18 would understand it."""
+        """The URL in the section, with its variables replaced as opencode 1.18 does."""
         text = self._stated_url
         if not isinstance(text, str):
             return text
@@ -313,14 +316,14 @@ class _ProviderSection:
 
     @property
     def _rank(self) -> int:
-        """The place in the order of layers of the one that says where the proxy is; -1 for none."""
+        """The rank of the layer that says where the proxy is, as in ``Configuration.rank``; -1 for none."""
         if self._options.resolved.get("baseURL"):
             return self._configuration.rank("provider", self.provider, "options", "baseURL")
         return self._configuration.rank("provider", self.provider, "api")
 
     @property
     def _is_managed(self) -> bool:
-        """Tell whether administrators say where the proxy is, above all that a delivery can say."""
+        """Whether the administrator's configuration says where the proxy is, which no delivery can overrule."""
         folder = layers.managed_folder(self._environment)
         names = (("options", "baseURL"), ("api",))
         stated = (next(self._configuration.stated("provider", self.provider, *name), ("", None))[0] for name in names)
@@ -328,7 +331,7 @@ class _ProviderSection:
 
     @property
     def _upper(self) -> frozenset[str]:
-        """What the layers above OPENCODE_CONFIG's, such as a project's, say of the provider's connection."""
+        """The connection settings of the provider that are in layers above OPENCODE_CONFIG, such as a project's."""
         section = mapping(mapping(self._configuration.upper.get("provider")).get(self.provider))
         options = mapping(section.get("options"))
         return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api", "env"} & section.keys())
@@ -337,7 +340,7 @@ class _ProviderSection:
         resolved, written = self._options.resolved, self._options.written.get("apiKey")
         stated = "apiKey" in resolved and not overrides
         if stated and resolved["apiKey"] == written == "":
-            return keys.empty("", self.provider)  # somebody wants none
+            return keys.empty("", self.provider)  # the user wants no key
         key = None
         if stated:
             self._warn_of_space(resolved["apiKey"])
@@ -350,23 +353,23 @@ class _ProviderSection:
                 self._warn_of_unset("apiKey", key.source)
         if key is None and stated:
             key = keys.empty(written, self.provider)
-        # opencode 1.18 looks for no stored key where the configuration has one, be it empty.
+        # opencode 1.18 does not look for a stored key if the configuration has one, even an empty one.
         if key is None and "apiKey" not in resolved and not (overrides and self.root):
             key = keys.stored(self._environment, self.provider)
         return key or NO_KEY
 
     def _warn_of_space(self, key: object) -> None:
-        """Say that a key has white space around it: we ask without, but opencode reads it for itself."""
+        """Warn that a key has white space around it: we send it without, but opencode reads it by itself."""
         if isinstance(key, str) and key.strip() not in ("", key):
             self._options.warn(("apiKey",), f"{SPACE_AROUND}, and opencode sends it so", "correct it there")
 
     @property
     def _has_stored_key(self) -> bool:
-        """Tell whether opencode stores a key for the section that no ``apiKey`` beats."""
+        """Whether opencode stores a key for the section, and no ``apiKey`` beats it."""
         return "apiKey" not in self._options.resolved and keys.stored(self._environment, self.provider) is not None
 
     def _warn_of_unset(self, option: str, instead: str) -> None:
-        """Say that an option is made of variables that are not set, and what takes its place."""
+        """Warn that an option refers to variables that are not set, and say what is used instead."""
         written = self._options.written.get(option)
         names = ENV.findall(written) if isinstance(written, Live) else []
         unset = [name for name in names if not self._environment.get(name)]
@@ -399,7 +402,7 @@ class _ProviderSection:
 
 
 def _url(text: object, place: str) -> ProxyURL:
-    """Parse a URL; what is none is not shown, because it may be a key, or hold one."""
+    """Parse a URL; UsageFailure if it is not one, without the text, which may be a key or hold one."""
     try:
         if not isinstance(text, str):
             raise ValueError("it must be a string")
