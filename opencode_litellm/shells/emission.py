@@ -1,6 +1,6 @@
 """The text that shells and file formats get: snippets, assignments, completion scripts, and the shim.
 
-It is rendered from ``templates/``; a user's template replaces ours for snippets and assignments.
+It is rendered from ``templates/``; users can replace our templates for snippets and assignments.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class _BrokenTemplate(UsageFailure):
 def snippet(shell: str, command: str, environment: Mapping[str, str], complain: Complaint | None = None) -> str:
     """Return the text that makes every ``command`` in ``shell``, a name in ``SHELLS``, go through us.
 
-    A user's broken template is handed to ``complain``, and the built-in one takes its place; without ``complain``, it
-    is raised. UsageFailure for another shell, and for a ``command`` that is not a plain word.
+    The failure of a user's broken template is passed to ``complain``, and the built-in one is used instead; without
+    ``complain``, it is raised. UsageFailure for another shell, and for a ``command`` that is not a plain word.
     """
     named = _named(shell, SHELLS)
     return _emitted(named, environment, complain, command=command_name(command, named), changes={})
@@ -66,10 +66,10 @@ def assignments(
 
 
 def startup(shell: str, command: str, environment: Mapping[str, str], complain: Complaint | None = None) -> str:
-    """Return what a startup file of ``shell`` needs for ``command``: it reads the kept snippet, or is the snippet.
+    """Return the lines for a startup file of ``shell``: they read the kept snippet of ``command``, or are the snippet.
 
-    Where that file is gone, as on another machine with the same dotfiles, ``init`` is evaluated, which makes it anew.
-    Failures as for ``snippet``.
+    If the kept file is gone, as on another machine with the same dotfiles, they evaluate ``init``, which writes it
+    again. Failures as for ``snippet``.
     """
     row = _named(shell, SHELLS)
     if row.startup is None or not row.startup.reads_file:
@@ -79,15 +79,15 @@ def startup(shell: str, command: str, environment: Mapping[str, str], complain: 
 
 
 def shim() -> bytes:
-    """Return the program ``opencode`` that goes through us where no shell is involved; it has no variants.
+    """Return the program ``opencode`` that goes through us if no shell is involved; users cannot replace its template.
 
-    On Windows it is an ``.exe``, because cmd.exe would see to the arguments of a batch file. UsageFailure where it
+    On Windows it is an ``.exe``, because cmd.exe would interpret the arguments of a batch file. UsageFailure if it
     cannot be made.
     """
     if sys.platform != "win32":
         return engine(shipped).get_template("shim.j2").render().encode()
-    # What pip appends to the same launcher: the interpreter, and a zip file. The interpreter of a virtual environment
-    # would not outlive us.
+    # As pip does, append the interpreter and a zip file to the launcher. A virtual environment's interpreter would be
+    # gone as soon as we are uninstalled.
     python = sys._base_executable
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as writer:
@@ -96,7 +96,7 @@ def shim() -> bytes:
 
 
 def _launcher() -> bytes:
-    """Return the program of distlib's that starts the interpreter and the zip file at its end."""
+    """Return distlib's launcher, which starts the interpreter and the zip file at its end."""
     name = {"win32": "t32.exe", "win-arm64": "t64-arm.exe"}.get(sysconfig.get_platform(), "t64.exe")
     try:
         return importlib.resources.files("distlib").joinpath(name).read_bytes()
@@ -156,14 +156,14 @@ def _override(folder: Path, name: str) -> Source | None:
     try:
         return source(path)
     except (OSError, ValueError) as error:
-        # A folder that nobody may look into has nothing for us; only a template that is there can be corrected.
+        # A folder that we may not look into counts as empty; only a template that exists can be corrected.
         if isinstance(error, PermissionError) and not os.path.exists(path):
             return None
         raise _BrokenTemplate(f"{path}: {error}", _REMEDY) from error
 
 
 def _place(error: Exception, folder: Path) -> str | None:
-    """Return the file and line of the user's template that caused ``error``, None when one of ours did."""
+    """Return the file and line of the user's template that caused ``error``, None if one of ours did."""
     import jinja2
 
     if isinstance(error, jinja2.TemplateSyntaxError):

@@ -1,4 +1,4 @@
-"""The table of shells and file formats: all that the program knows about a shell stands in its row here.
+"""The table of shells and file formats: everything that the program knows about a shell is in its row.
 
 A new shell is a row in ``FORMATS``, a template of its name, and a row of the tests' ``world/real_shells.py``.
 """
@@ -31,10 +31,10 @@ class Completion(Enum):
 class Startup:
     """How a shell gets its snippet: the ``line`` that evaluates it, and the ``files`` that may hold the line.
 
-    ``files`` returns groups of paths for an environment: every kind of shell, as login shells are, reads one group, and
-    of that the first path that exists. A shell that is already running gets the snippet by ``renewal``, the line where
-    there is no other way. Where it ``reads_file``, the startup file only reads the snippet from a file of ours, so that
-    a new version reaches it; else it holds the snippet itself.
+    ``files`` returns groups of paths for an environment: each kind of shell, such as login shells, reads one group, and
+    of that the first path that exists. A shell that is already running gets the snippet by the command ``renewal``, or
+    by ``line`` if that is empty. If ``reads_file``, the startup file only reads the snippet from a file of ours, so
+    that a new version takes effect; otherwise it holds the snippet itself.
     """
 
     line: str
@@ -43,7 +43,7 @@ class Startup:
     reads_file: bool = True
 
     def line_for(self, command: str) -> str:
-        """Return the line that defines ``command``, which is ``opencode`` in ``line`` itself."""
+        """Return ``line``, which is for ``opencode``, for another ``command``."""
         option = "" if command == "opencode" else f" --cmd {command}"
         return re.sub(r"(?<=-litellm init )\w+", rf"\g<0>{option}", self.line)
 
@@ -56,7 +56,7 @@ class Shell:
     back, and raises UsageFailure for a value that it cannot write. ``programs`` are the names that the shell's
     processes run under; one that shellingham does not know is not detected. A shell with a ``startup`` has a snippet
     for ``init`` in its template too. No command can have one of the ``reserved`` names there, because they are keywords
-    or because the snippet calls them. The regular expression ``command`` matches all others.
+    or because the snippet calls them. The regular expression ``command`` matches all valid names.
     """
 
     name: str
@@ -80,7 +80,7 @@ def _fish_word(value: str) -> str:
 def _pwsh_word(value: str) -> str:
     """Quote printable ASCII, and write the rest as numbers of UTF-16 code units.
 
-    ``Invoke-Expression (& tool | Out-String)`` reads bytes in the console's encoding and joins lines anew, so
+    ``Invoke-Expression (& tool | Out-String)`` reads bytes in the console's encoding and rejoins the lines, so
     neither a line break nor ``é`` is safe there; and U+2018 to U+201B end a string as ``'`` does.
     """
     parts = []
@@ -107,7 +107,7 @@ def _elvish_word(value: str) -> str:
 def _dotenv_word(value: str) -> str:
     """Leave a value bare where python-dotenv, Node and Docker agree on it, else quote it for the first two.
 
-    Docker takes a line as it stands, quotes included. python-dotenv expands ``${X}`` even between quotes.
+    Docker takes a line literally, quotes included. python-dotenv expands ``${X}`` even between quotes.
     """
     if value.isprintable() and not re.search(r"^['\"`\s]|#|\$\{|\s$", value):
         return value
@@ -120,13 +120,13 @@ def _dotenv_word(value: str) -> str:
 def _github_word(value: str) -> str:
     import secrets  # 4 ms, for GitHub alone
 
-    # Drawn at random when the value is already known, so the value cannot hold it.
+    # Drawn at random when the value is already known, so the value cannot contain it.
     delimiter = f"end-{secrets.token_hex(16)}"
     return f"<<{delimiter}\n{value}\n{delimiter}"
 
 
 def _bash_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
-    # ssh, tmux and every terminal of macOS start a login shell, which reads the first of the second group only.
+    # ssh, tmux and every terminal on macOS start a login shell, which reads only the first of the second group.
     groups = ((".bashrc",), (".bash_profile", ".bash_login", ".profile"))
     return [[os.path.join(variables.home(environment), name) for name in names] for names in groups]
 
@@ -144,10 +144,10 @@ def _pwsh_files(environment: Mapping[str, str]) -> Sequence[Sequence[str]]:
         return [[os.path.join(_configuration(environment), "powershell", "profile.ps1")]]
     import subprocess
 
-    from opencode_litellm import windows  # there alone
+    from opencode_litellm import windows  # only on Windows
 
     # On Windows the documents folder can be anywhere, and each edition of PowerShell has its own profile there. What
-    # they print is in the console's code page, which may lack letters of the path.
+    # they print is in the console's code page, which may lack characters of the path.
     asked = "[Console]::OutputEncoding = [Text.Encoding]::UTF8; $PROFILE.CurrentUserAllHosts"
     options = ["-NoProfile", "-NonInteractive", "-Command", asked]
     files = []
@@ -206,7 +206,7 @@ _POSIX_RESERVED = _words("""
     break case command continue do done elif else esac eval exec false fi for hash if in return set test then time
     true until while
 """)
-# xonsh 0.13: $(…) loses what a program prints, all or a part, where the machine is busy.
+# xonsh 0.13: on a busy machine, $(…) loses some or all of what a program prints.
 _XONSH_LINE = (
     'execx(__import__("subprocess").run(["opencode-litellm", "init", "xonsh"],'
     " env=${...}.detype(), stdout=-1, text=True).stdout)"
@@ -269,7 +269,7 @@ FORMATS: Final[Mapping[str, Shell]] = {
             "nushell",
             _nushell_word,
             programs=frozenset({"nu"}),
-            # Nushell evaluates nothing but files that are there before it starts.
+            # Nushell evaluates only files that exist before it starts.
             startup=Startup(
                 "opencode-litellm init nushell"
                 " | save --force ($nu.user-autoload-dirs.0 | path join opencode-litellm.nu)",
@@ -321,7 +321,7 @@ _OUR_COMMANDS = frozenset({"opencode-litellm", "opencode-with-litellm"})
 
 
 def command_name(text: str, shell: Shell) -> str:
-    """Return ``text`` when ``shell`` can have a command of this name, and in no shell it is a keyword.
+    """Return ``text`` if ``shell`` can have a command of this name and no shell reserves it.
 
     UsageFailure otherwise.
     """
@@ -333,9 +333,9 @@ def command_name(text: str, shell: Shell) -> str:
 
 
 def preferred(environment: Mapping[str, str]) -> str:
-    """Return the shell whose startup file is meant by whoever names none: the one that runs us, but not a bare ``sh``.
+    """Return the shell to install for if the user names none: the one that runs us, but not a bare ``sh``.
 
-    A script's or an installer's ``sh`` says nothing, so ``SHELL`` counts there. UsageFailure when nothing tells.
+    That may be a script's or an installer's, so then ``SHELL`` counts. UsageFailure if the shell cannot be detected.
     """
     name = detect()
     if name != "posix":
@@ -345,7 +345,7 @@ def preferred(environment: Mapping[str, str]) -> str:
 
 
 def detect(among: Mapping[str, Shell] = SHELLS) -> str:
-    """Return which of ``among`` runs us, judged by our parent processes; UsageFailure when it is none of them."""
+    """Return which of ``among`` runs us, judged by our parent processes; UsageFailure if it is none of them."""
     import shellingham  # type: ignore[import-untyped]  # it ships no types
 
     remedy = f"name one of {', '.join(among)}"

@@ -29,8 +29,8 @@ _WOULD = {WROTE: "would write", CLEANED: "would clean", REMOVED: "would remove"}
 _FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, before the umask
 
 _SHIM = "opencode.exe" if os.name == "nt" else "opencode"
-_LARGEST_SHIM = 2**20  # bytes; opencode.exe has a hundred times as many
-_END_IT = "end every opencode that it runs, or " if os.name == "nt" else ""  # Windows changes no program that runs
+_LARGEST_SHIM = 2**20  # bytes; opencode.exe is a hundred times as large
+_END_IT = "end every opencode that it runs, or " if os.name == "nt" else ""  # Windows cannot replace a running program
 
 _STATE = ("log", "log.1", slot.MEMORY)
 
@@ -52,9 +52,9 @@ class Outcome:
 def install(
     names: Iterable[str], command: str, environment: Environment, *, shim: bool, dry_run: bool
 ) -> Iterator[Outcome | UsageFailure]:
-    """Let the startup files of each of these shells define ``command``, and with ``shim`` put the shim on PATH.
+    """Make the startup files of each of these shells define ``command``, and with ``shim`` put the shim on PATH.
 
-    When one of them fails, the others are still done.
+    Yields what was done to each file, or why it failed; a failure does not stop the others.
     """
     for name in names:
         yield from _attempted(_add, name, command, environment, dry_run)
@@ -89,12 +89,12 @@ def startup_files(environment: Environment) -> list[str]:
 
 
 def outdated(environment: Environment) -> dict[str, str]:
-    """Return a file of each shell that is not what ``install`` would write now: a startup file, or a kept snippet."""
+    """Return, by shell, a startup file or kept snippet that is not what ``install`` would write now."""
     old = {}
     kept = _kept(environment)
     for name in STARTUPS:
         for path in _files(name, environment):
-            with suppress(OSError, UsageFailure):  # other checks tell of these
+            with suppress(OSError, UsageFailure):  # other checks report these
                 there = startup.installed(_read(path) or b"")
                 if there is None:
                     continue
@@ -107,9 +107,9 @@ def outdated(environment: Environment) -> dict[str, str]:
 
 
 def renew(environment: Environment) -> None:
-    """Render the kept snippets anew that are of another version or from another template, for startup files to read."""
+    """Render again the kept snippets, which startup files read, if they are from another version or template."""
     for shell, command in _kept(environment):
-        with suppress(UsageFailure):  # `init` and `doctor` tell
+        with suppress(UsageFailure):  # `init` and `doctor` report it
             replay.keep(shell, command, environment, emission.snippet(shell, command, environment))
 
 
@@ -140,7 +140,7 @@ def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | U
     for path in _all_files(environment):
         yield from _attempted(_take_out, path, dry_run)
     yield from _attempted(_remove_shims, environment, dry_run)
-    # Before our memory of what is ours in it.
+    # Before the state folder, which has our memory of what is ours in the slot.
     yield from _attempted(_clean_slot, environment, dry_run)
     yield from _attempted(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
     yield from _attempted(_remove_folder, variables.data_folder(environment), _is_kept, dry_run)
@@ -157,7 +157,7 @@ def _attempted(
 
 
 def _add(name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
-    command_name(command, SHELLS[name])  # before any file
+    command_name(command, SHELLS[name])  # may fail, so before any file is changed
     places = list(_places(name, environment))
     if not places:  # PowerShell's, on Windows
         raise UsageFailure(f"{name} does not say where its profile is", "check that it is on PATH")
@@ -171,7 +171,7 @@ def _add(name: str, command: str, environment: Environment, dry_run: bool) -> It
 
 
 def _places(name: str, environment: Environment) -> Iterator[str]:
-    """Return the startup files that have to be changed: not one that reads another of them."""
+    """Yield the startup files that have to be changed, without those that read another one of them."""
     chosen: list[str] = []
     for group in STARTUPS[name].files(environment):
         path = next((file for file in group if os.path.exists(file)), group[0])
@@ -181,7 +181,7 @@ def _places(name: str, environment: Environment) -> Iterator[str]:
 
 
 def _leads_to(path: str, other: str, group: Sequence[str]) -> bool:
-    """Tell whether a startup file reads ``other``, itself or by way of another one of its ``group``."""
+    """Return whether a startup file reads ``other``, itself or by way of another one of its ``group``."""
     try:
         content = _read(path) or b""
     except OSError:
@@ -233,7 +233,7 @@ def _take_out(path: str, dry_run: bool) -> Iterator[Outcome]:
 
 
 def _is_kept(name: str) -> bool:
-    """Tell whether a file in our folder of snippets is one of ours, or was one while it was being written."""
+    """Return whether a file in our folder of snippets is one of ours, or was one while it was being written."""
     return re.fullmatch(rf"[\w.-]+\.({'|'.join(STARTUPS)})(\.[0-9]+-[0-9]+\.tmp)?", name) is not None
 
 
@@ -260,7 +260,7 @@ def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
         before = list(takewhile(lambda folder: _same(folder) != _same(real), before))
     home = os.path.join(_same(variables.home(environment)), "")
     for folder in map(os.path.realpath, before):
-        # Virtual environments are activated and deleted.
+        # Virtual environments are deactivated and deleted.
         temporary = os.path.exists(os.path.join(os.path.dirname(folder), "pyvenv.cfg"))
         if _same(folder).startswith(home) and os.access(folder, os.W_OK | os.X_OK) and not temporary:
             return folder, ""
@@ -270,7 +270,7 @@ def _shim_folder(environment: Environment, real: str | None) -> tuple[str, str]:
 
 
 def _same(path: str) -> str:
-    """Return what is the same for all names of a folder."""
+    """Return the canonical path of a folder, for comparisons."""
     return os.path.normcase(os.path.realpath(path))
 
 
@@ -318,7 +318,7 @@ def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -
 
 def _path(environment: Environment) -> list[str]:
     if sys.platform == "win32":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.folders(environment)
     return [folder for folder in environment.get("PATH", "").split(os.pathsep) if os.path.isabs(folder)]
@@ -329,12 +329,12 @@ def _usual_folder(environment: Environment) -> str:
 
 
 def is_current_shim(path: str) -> bool:
-    """Tell whether a file is the shim that ``install`` would write now."""
+    """Return whether a file is the shim that ``install`` would write now."""
     return _read(path) == emission.shim()
 
 
 def is_shim(path: str) -> bool:
-    """Tell whether a file is our shim."""
+    """Return whether a file is our shim."""
     if not os.path.isfile(path):
         return False
     try:

@@ -1,6 +1,6 @@
 """The rendered snippet of ``init``, kept so that the start of a shell does not wait for the template engine.
 
-It is a file that the shell itself can read: what ``install`` puts into a startup file does that.
+It is a file that the shell itself can read, which is what the lines do that ``install`` puts into a startup file.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None
 
 
 def keep(shell: str, command: str, environment: Mapping[str, str], text: str) -> None:
-    """Keep a rendered snippet for the next ``init`` and for startup files; if that fails, these are merely slower."""
+    """Keep a rendered snippet for the next ``init`` and for startup files; if that fails, they are only slower."""
     if cache.make(variables.data_folder(environment)):
         heading = _heading(shell, command, environment)
         cache.put(path(shell, command, environment), heading + text.encode("utf-8", "surrogateescape"))
 
 
 def path(shell: str, command: str, environment: Mapping[str, str]) -> str:
-    """Return the file that has the snippet for a ``command`` in a shell, or would have it."""
+    """Return the path of the kept snippet for a ``command`` in a shell, which need not exist."""
     return os.path.join(variables.data_folder(environment), file_name(shell, command))
 
 
 def file_name(shell: str, command: str) -> str:
-    """Return the name of that file in its folder."""
+    """Return the name of that file, without its folder."""
     return f"{command}.{shell}"
 
 

@@ -28,7 +28,7 @@ def begin(command: str) -> bytes:
 def with_snippet(content: bytes | None, snippet: bytes, command: str) -> bytes:
     """Return the bytes of a startup file, None if it does not exist, with ``snippet`` between our two marks.
 
-    It replaces an older snippet of ours, and all else stays as it is. UnsafeToChange when that is not possible.
+    It replaces an older snippet of ours, and everything else stays as it is. UnsafeToChange if that is not possible.
     """
     block = b"%b\n%b\n%b\n" % (begin(command), snippet.rstrip(b"\n"), END)
     if content is None:
@@ -44,7 +44,7 @@ def with_snippet(content: bytes | None, snippet: bytes, command: str) -> bytes:
 
 
 def without_snippet(content: bytes) -> bytes | None:
-    """Return the bytes from before ``with_snippet``, None if it made the file; UnsafeToChange if a mark is missing."""
+    """Return the bytes before ``with_snippet``, None if it created the file; UnsafeToChange if a mark is missing."""
     place = _place(content)
     if place is None:
         return content
@@ -59,13 +59,13 @@ def without_snippet(content: bytes) -> bytes | None:
 
 
 def evaluates_init(content: bytes) -> bool:
-    """Tell whether a line of the user's own, outside our marks, evaluates ``opencode-litellm init``."""
+    """Return whether a line of the user's own, outside our marks, evaluates ``opencode-litellm init``."""
     start, end = _place(content) or (0, 0)
     return any(_OWN_LINE.search(part) for part in (content[:start], content[end:]))
 
 
 def installed(content: bytes) -> tuple[str, bytes] | None:
-    """Return the command that our lines are for, and the lines between our marks; None without any."""
+    """Return the command that our lines are for, and the lines between our marks; None if there are none."""
     place = _place(content)
     if place is None:
         return None
@@ -75,17 +75,17 @@ def installed(content: bytes) -> tuple[str, bytes] | None:
 
 
 def reads(content: bytes, name: str) -> bool:
-    """Tell whether a startup file seems to read another one: its name is in a line that is no comment."""
+    """Return whether a startup file seems to read another one: its name is in a line that is not a comment."""
     return re.search(rb"^[^#\n]*" + re.escape(name.encode()) + rb"\b", content, re.MULTILINE) is not None
 
 
 def is_marked(content: bytes) -> bool:
-    """Tell whether ``content`` has a line that is one of our marks."""
+    """Return whether ``content`` has a line that is one of our marks."""
     return _MARK.search(content) is not None
 
 
 def _place(content: bytes) -> tuple[int, int] | None:
-    """Return where our block begins and ends, None without one."""
+    """Return where our block begins and ends, None if there is none."""
     marks = list(_MARK.finditer(content))
     if not marks:
         return None
