@@ -1,14 +1,14 @@
-"""The two console scripts: launches and snippets take short ways of their own, all else is up to ``cli``.
+"""The two console scripts: launches and snippets take shortcuts, everything else goes to ``cli``.
 
-Only what Python itself has loaded by now, or has within it, is imported here: whatever is wrong with the rest of us,
-with the machine or with a folder on PYTHONPATH, opencode starts.
+Only modules that Python has already loaded, or that are built in, are imported here, so that opencode starts even if
+the rest of this package, the machine or a folder on PYTHONPATH is broken.
 """
 
 import gc
 import os
 import sys
 
-_LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"  # as in ``program``, which may be what is broken
+_LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"  # as in ``variables``, which may be broken
 _TAKE_A_VALUE = ("--url", "--timeout", "--delivery")
 
 
@@ -25,7 +25,7 @@ def main() -> int:
         status = _run(arguments)
     except KeyboardInterrupt:
         status = 130
-    except BaseException as error:  # noqa: BLE001 - told, or what guarantees that opencode starts
+    except BaseException as error:  # noqa: BLE001 - reported, or opencode is started anyway
         if command:
             status = _start_plainly(command, error)
         elif isinstance(error, SystemExit) and isinstance(error.code, int):
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def opencode() -> int:
-    """Run ``opencode-with-litellm``, which stands for ``opencode-litellm exec -- opencode``."""
+    """Run ``opencode-with-litellm``, short for ``opencode-litellm exec -- opencode``, and return its exit status."""
     _keep_garbage()
     return _ended(_launch(["opencode", *sys.argv[1:]]))
 
@@ -64,16 +64,16 @@ def _launch(command: list[str]) -> int:
         return warm.run(command, os.environ)
     except KeyboardInterrupt:
         return 130
-    except BaseException as error:  # noqa: BLE001 - what guarantees that opencode starts
+    except BaseException as error:  # noqa: BLE001 - opencode is started anyway
         return _start_plainly(command, error)
 
 
 def _run(arguments: list[str]) -> int:
-    from opencode_litellm import terminal  # what a launch loads by itself
+    from opencode_litellm import terminal  # launches import it themselves
     from opencode_litellm.errors import Failure
 
     try:
-        if arguments == ["--version"]:  # by which snippets find out whether we work
+        if arguments == ["--version"]:  # snippets use this to find out whether we work
             from opencode_litellm import __version__
 
             terminal.emit(f"opencode-litellm, version {__version__}\n")
@@ -85,7 +85,7 @@ def _run(arguments: list[str]) -> int:
             if snippet is not None:
                 terminal.emit(snippet)
                 return 0
-        from opencode_litellm import cli  # what the short ways do not pay for
+        from opencode_litellm import cli  # it is slow, so the shortcuts above do without it
 
         return cli.run(arguments)
     except Failure as failure:
@@ -94,10 +94,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _ended(status: int) -> int:
-    """Return ``status``; while a request is still under way, end the process with it.
+    """Return ``status``, or end the process with it at once if a thread still has a request under way.
 
-    OpenSSL frees what it has when a process ends in the usual way, and a thread that is using it then crashes
-    (SIGSEGV, seen with OpenSSL 3.0 and Python 3.11).
+    At a normal exit OpenSSL frees its memory, and a thread that is using it crashes (SIGSEGV, seen with OpenSSL 3.0 and
+    Python 3.11).
     """
     threading = sys.modules.get("threading")
     if threading is None or threading.active_count() == 1:
@@ -111,19 +111,19 @@ def _ended(status: int) -> int:
 
 
 def _keep_garbage() -> None:
-    """A process of ours is short; looking for circles would take a sixth of its time where models are many."""
+    """Switch the garbage collector off: with many models it takes a sixth of the time of our short process."""
     gc.disable()
 
 
 def _put_the_standard_library_first() -> None:
-    """A ``token.py`` in a folder on PYTHONPATH, often somebody's project, must not take the place of Python's own."""
+    """Keep a ``token.py`` in a folder on PYTHONPATH, often somebody's project, from replacing Python's own."""
     library = os.path.dirname(os.__file__)
     own = (library, os.path.join(library, "lib-dynload"), os.path.join(os.path.dirname(library), "DLLs"))
     sys.path.sort(key=lambda folder: folder not in own)
 
 
 def _write_utf8() -> None:
-    """On Windows a pipe or a file would get the code page of the system, which lacks most characters."""
+    """Write UTF-8 on Windows, where pipes and files get the system's code page, which lacks most characters."""
     if os.name == "nt":
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
@@ -131,7 +131,7 @@ def _write_utf8() -> None:
 
 
 def _start_plainly(command: list[str], error: BaseException) -> int:
-    """Start the program with as little as possible; return a status only when that fails."""
+    """Start the program with as little code as possible; return a status only if that fails."""
     if isinstance(error, (ImportError, SyntaxError)):
         _say(f"the installation is damaged ({type(error).__name__}): install it again")
     else:
@@ -159,7 +159,7 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
 
 
 def _start_plainly_on_windows(command: list[str]) -> int:
-    """Start an ``.exe`` of PATH's absolute folders, also where npm has put it, but no batch file."""
+    """Start an ``.exe`` from the absolute folders of PATH, or where npm puts it there, but never a batch file."""
     import subprocess
 
     folder, name = os.path.split(command[0])
@@ -186,9 +186,9 @@ def _start_plainly_on_windows(command: list[str]) -> int:
 
 
 def _launched() -> list[str]:
-    """Return OPENCODE_PID, then the programs that launches started and that led back here: wrappers of ours.
+    """Return OPENCODE_PID, then the programs that launches started and that led back here: wrappers that call us.
 
-    The variable that tells of them leaves the environment.
+    The variable that lists them is removed from the environment.
     """
     inside, *programs = os.environ.pop(_LAUNCHED, "").split(os.pathsep)
     here = os.environ.get("OPENCODE_PID", "")
@@ -196,20 +196,20 @@ def _launched() -> list[str]:
 
 
 def _environment(program: str, launched: list[str]) -> dict[str, str]:
-    """Return the environment for a program, which the server of opencode 2 would keep for its life."""
+    """Return the environment for a program: unchanged for opencode 2, whose server keeps it as long as it runs."""
     environment = dict(os.environ)
     package = _package(program)
     if package.startswith("@opencode"):
         return environment
     if _only_is_wanted():
-        environment["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than somebody else's
+        environment["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than another provider's
     if not package.startswith("opencode-"):
         environment[_LAUNCHED] = os.pathsep.join(launched)  # it may be a wrapper
     return environment
 
 
 def _only_is_wanted() -> bool:
-    """Tell whether no provider but LiteLLM's is to be used, as far as a text tells that nobody can parse any more."""
+    """Return whether the user wants no provider but LiteLLM's, as far as that shows without parsing any file."""
     variable = os.environ.get("OPENCODE_LITELLM_ONLY", "").lower()
     if variable:
         return variable not in ("0", "false", "no", "off")
@@ -245,12 +245,12 @@ def _text(path: str) -> str:
 
 
 def _told(error: BaseException) -> int:
-    """Tell of a fault of our own, and return the exit status; nobody is helped by a traceback on the terminal."""
+    """Report a fault of our own, and return the exit status. The traceback goes to the log, not to the terminal."""
     try:
         from opencode_litellm import log, terminal  # only after a fault
 
         terminal.failure(log.fault(os.environ, error), os.environ)
-    except Exception:  # noqa: BLE001 - what is broken may be just that
+    except Exception:  # noqa: BLE001 - these modules may be what is broken
         _say(f"internal error ({type(error).__name__}): install it again")
     return 70
 

@@ -1,4 +1,4 @@
-"""Files of ours between launches: private, atomic, and never trusted for more than bytes that we wrote.
+"""Our files between launches: private, written atomically, and never read if anybody else could have written them.
 
 Nothing here raises for a folder that is missing, full, read-only or somebody else's: without a cache everything
 still works, only slower.
@@ -17,11 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-WEEK = 7 * 24 * 3600.0  # seconds that a payload serves while the proxy is away
+WEEK = 7 * 24 * 3600.0  # seconds that models may be used while the proxy is away
 MONTH = 30 * 24 * 3600.0  # seconds that an unused file is kept
 
 _DIGEST = "[0-9a-f]{32}"
-_TEMPORARY = ".tmp"  # how the names of files end that are being written
+_TEMPORARY = ".tmp"  # ends the names of files that are being written
 
 
 class Kind:
@@ -40,14 +40,14 @@ class Kind:
 # Every kind of file that there is: `uninstall` removes these, and nothing else.
 KINDS = (
     RECORD := Kind("launch"),
-    TURN := Kind("turn"),  # the lock of a launch that replaces a record
+    TURN := Kind("turn"),  # the lock of a launch that replaces a record, asks a proxy or writes the slot
     CLAIM := Kind("refresh"),  # the claim of a detached process that refreshes a record
     PAYLOAD := Kind("payload", ".json"),
     HEAD := Kind("head", ".json"),
     ANSWERS := Kind("answers", ".json"),
     REFUSAL := Kind("refused"),  # that a proxy has just refused a key
     PROBE := Kind("probe"),
-    VERSION := Kind("version"),  # what a program said that it is
+    VERSION := Kind("version"),  # a program's answer to --version
 )
 SHARED = "opencode2.json"  # the payload for opencode 2's server, under a name that its settings may hold
 
@@ -56,7 +56,7 @@ _LARGEST = 512 * 2**20  # bytes
 
 
 def digest(parts: Iterable[str]) -> str:
-    """Return a name of 32 characters for ``parts``; it says nothing of them."""
+    """Return a name of 32 hexadecimal digits for ``parts``, which does not reveal them."""
     try:
         from _blake2 import blake2b  # hashlib loads OpenSSL first, 2.5 ms
     except ImportError:
@@ -66,7 +66,7 @@ def digest(parts: Iterable[str]) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a file of one of the kinds has this name, or had it while it was being written."""
+    """Return whether a file of one of the kinds has this name, or had it while it was being written."""
     import re  # only for uninstall
 
     kinds = "|".join(f"{kind.begin}-{kind.middle}{re.escape(kind.end)}" for kind in KINDS)
@@ -79,23 +79,23 @@ def path(environment: Mapping[str, str], name: str) -> str:
 
 
 def is_ours(status: os.stat_result) -> bool:
-    """Tell whether only we could have written a file or folder."""
+    """Return whether only we could have written a file or folder."""
     if not hasattr(os, "getuid"):
         return True
     return status.st_uid == os.getuid() and not status.st_mode & _GROUP_OR_OTHERS_WRITE
 
 
 def read(environment: Mapping[str, str], name: str) -> bytes | None:
-    """Return what the file holds; None when it is absent, unreadable or could be somebody else's."""
+    """Return the content of a file; None if it is absent, unreadable or could be somebody else's."""
     return get(path(environment, name))
 
 
 def get(path: str) -> bytes | None:
-    """Return what a file in a folder of ours holds; None as for ``read``."""
+    """Return the content of a file in one of our folders; None as for ``read``."""
     try:
         if not is_ours(os.stat(os.path.dirname(path))):
             return None
-        # Neither a link nor a pipe that somebody put there, which would be waited for.
+        # Do not follow a link that somebody put there, nor wait for a pipe.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         descriptor = os.open(path, flags)
         with open(descriptor, "rb") as file:
@@ -115,7 +115,7 @@ def write(environment: Mapping[str, str], name: str, content: bytes) -> str | No
 def put(path: str, content: bytes) -> str | None:
     """Write a file of mode 0600 under a temporary name, rename it, and return ``path``; None when that fails.
 
-    Whatever is at ``path``, a link too, is replaced and not followed.
+    Whatever is at ``path`` is replaced; a link is not followed.
     """
     temporary = f"{path}.{os.getpid()}-{time.monotonic_ns()}{_TEMPORARY}"
     try:
@@ -133,7 +133,7 @@ def put(path: str, content: bytes) -> str | None:
 
 
 def is_writable(environment: Mapping[str, str], size: int) -> bool:
-    """Tell whether a file of ``size`` bytes can be kept here, by trying it."""
+    """Return whether a file of ``size`` bytes can be kept here, by trying it."""
     name = PROBE.name(digest([]))
     written = write(environment, name, bytes(size)) is not None
     remove(environment, name)
@@ -141,12 +141,12 @@ def is_writable(environment: Mapping[str, str], size: int) -> bool:
 
 
 def make_folder(environment: Mapping[str, str]) -> bool:
-    """Make the folder, private, and tell whether it is there and ours alone to write."""
+    """Create the cache folder, private, and return whether it exists and only we can write to it."""
     return make(variables.cache_folder(environment))
 
 
 def make(folder: str) -> bool:
-    """Make a folder of ours as ``make_folder`` does."""
+    """Create one of our folders as ``make_folder`` does."""
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         return is_ours(os.stat(folder))
@@ -163,7 +163,7 @@ def remove(environment: Mapping[str, str], name: str) -> None:
 
 
 def use(environment: Mapping[str, str], name: str) -> None:
-    """Mark a file as used now, if it can be: its time of access, which ``sweep`` looks at; its age stays."""
+    """Set a file's time of access, which ``sweep`` looks at, to now, if possible; its modification time stays."""
     file = path(environment, name)
     try:
         os.utime(file, ns=(time.time_ns(), os.stat(file).st_mtime_ns))
@@ -172,7 +172,7 @@ def use(environment: Mapping[str, str], name: str) -> None:
 
 
 def date(environment: Mapping[str, str], name: str, seconds: float) -> None:
-    """Let a file say that it is of ``seconds`` (``time.time``), if that is possible."""
+    """Set the times of a file to ``seconds`` (``time.time``), if possible."""
     try:
         os.utime(path(environment, name), (seconds, seconds))
     except OSError:
@@ -180,9 +180,9 @@ def date(environment: Mapping[str, str], name: str, seconds: float) -> None:
 
 
 def claim(environment: Mapping[str, str], name: str, seconds: float) -> bool:
-    """Take on a task for everybody; False when another process has it, or none of this can be kept.
+    """Claim a task for this process; False if another process has it, or if no claim can be written.
 
-    A claim ends when the file is removed, and by itself after ``seconds``: a killed process blocks nobody.
+    A claim ends when its file is removed, and by itself after ``seconds``, so that a killed process blocks nobody.
     """
     file = path(environment, name)
     try:
@@ -197,15 +197,15 @@ def claim(environment: Mapping[str, str], name: str, seconds: float) -> bool:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError:
         return False
-    date(environment, name, time.time())  # our clock, which need not be the file server's
+    date(environment, name, time.time())  # by our clock, which may differ from a file server's
     return True
 
 
 def take_turn(environment: Mapping[str, str], name: str, seconds: float) -> int | None:
-    """Hold a lock that ends with the process, and return its descriptor, to be closed.
+    """Take a lock that ends with the process, and return its descriptor, to be closed.
 
-    When another process has it, wait until that is done, at most ``seconds``, and return None, as where none can be
-    had: if the one in front failed, nobody waits for all the others as well.
+    If another process has it, wait until that is done, at most ``seconds``, and return None without the lock: if that
+    process failed, the ones that waited must not queue up as well. Also None if files cannot be locked here.
     """
     if not make_folder(environment):
         return None
@@ -254,7 +254,7 @@ def count(environment: Mapping[str, str], kind: Kind) -> int:
 
 
 def sweep(environment: Mapping[str, str]) -> None:
-    """Remove what was not used for 30 days, and temporary files that a killed process left an hour ago."""
+    """Remove files that were not used for 30 days, and temporary files that a killed process left an hour ago."""
     folder = variables.cache_folder(environment)
     now = time.time()
     try:

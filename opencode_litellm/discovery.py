@@ -41,7 +41,7 @@ _TURN = 1.0  # seconds that a launch waits for another one to hear whether the k
 
 @dataclass(frozen=True)
 class Served:
-    """What one proxy serves; ``stale`` says why its answers are not of today, if they are not."""
+    """What one proxy serves; ``stale`` is the failure because of which its last answers are used, None for new ones."""
 
     proxy: Proxy
     remembered: Remembered
@@ -50,13 +50,13 @@ class Served:
 
     @property
     def spent(self) -> BudgetSpent | None:
-        """What keeps its models from answering: a budget that is spent; None for all that is known."""
+        """The spent budget that keeps its models from answering; None if no budget is known to be spent."""
         said = self.remembered.answers
         return refusals.budget_spent(said.spent, said.url) if said.spent else None
 
 
 class NothingUsable(NotLiteLLM):
-    """A proxy lists no model that opencode can use; ``answered`` is what it said, None when several are meant."""
+    """A proxy lists no model that opencode can use; ``answered`` is its answer, None for several proxies."""
 
     def __init__(self, problem: str, remedy: str = "", answered: Served | None = None) -> None:
         super().__init__(problem, remedy)
@@ -65,7 +65,7 @@ class NothingUsable(NotLiteLLM):
 
 @dataclass(frozen=True)
 class Discovery:
-    """The proxies that serve something, why others do not, the payload of it all, and what it could not hold."""
+    """The proxies that serve something, the failures of the others, the payload, and notes for the user."""
 
     served: tuple[Served, ...]
     failures: tuple[Failure, ...]
@@ -77,10 +77,10 @@ class Discovery:
 class Patience:
     """How long to wait, as readings of ``time.monotonic``, and what to do without an answer.
 
-    ``economical`` (launches): a proxy that is away keeps the models that it listed within a week, and one that
-    lists no new ones is not asked for details again. Otherwise everything is asked and nothing is made up.
+    ``economical`` (launches): a proxy that is away keeps the models that it listed within a week, and one that lists no
+    new models is not asked for details again. Otherwise everything is asked, and a proxy that is away is a failure.
     ``began`` (launches, ``time.time``): a refusal that another launch has heard since then counts for this one too.
-    ``strict`` (commands): a proxy that lists models although the budget for them is spent serves nothing.
+    ``strict`` (commands): a proxy whose budget is spent is a failure, even if it lists models.
     """
 
     deadline: float
@@ -97,14 +97,14 @@ class Patience:
 
     @property
     def budget_deadline(self) -> float:
-        """Until when to wait for who knows of a spent budget, which keeps no launch long."""
+        """The deadline for the endpoints that know of a spent budget; a launch does not wait long for them."""
         return min(self.deadline, time.monotonic() + _BUDGET_PATIENCE) if self.economical else self.deadline
 
 
 def discover(settings: Settings, environment: Mapping[str, str], patience: Patience) -> Discovery:
-    """Ask all proxies of ``settings`` and return what came of it.
+    """Ask all proxies of ``settings`` and return the result.
 
-    Raises a failure of the first one's class, which names all of them, when none serves anything.
+    If none serves anything, raises a Failure that names all of their failures, of the class of the first.
     """
     results = consult(settings, environment, patience)
     served = [result for result in results if isinstance(result, Served)]
@@ -120,14 +120,14 @@ def consult(settings: Settings, environment: Mapping[str, str], patience: Patien
     """Ask all proxies of ``settings`` and return what each one serves, or why it does not, in their order."""
     results = connection.at_once(
         [partial(_consult, proxy, environment, patience) for proxy in settings.proxies],
-        None,  # each keeps to its patience by itself
+        None,  # each call keeps to its own deadlines
         ProxyUnreachable("no answer in time"),
     )
     return [_served(proxy, result) for proxy, result in zip(settings.proxies, results, strict=True)]
 
 
 def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
-    """Return what the last discovery of the proxies of ``settings`` came to, without asking anybody."""
+    """Return the result of the last discovery of the proxies of ``settings``, without asking them."""
     served = []
     for proxy in settings.proxies:
         said = answers.recall(environment, proxy)
@@ -137,7 +137,7 @@ def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
 
 
 def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
-    """Return the models that opencode gets to see of what a proxy said."""
+    """Return the models that opencode gets, from the answers of a proxy."""
     said = remembered.answers
     has_responses = said.has_responses is not False
     return catalog.build(said.listed, said.info, proxy.options, has_responses=has_responses)
@@ -150,13 +150,13 @@ def not_served(served: Served) -> tuple[Hidden, ...]:
 
 
 def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
-    """Return the payload of all that is served."""
+    """Return the payload for everything that is served."""
     proxies = [(each.proxy, each.remembered.answers.url, each.models) for each in served]
     return payload.build(proxies, settings.defaults)
 
 
 def _twice(served: Sequence[Served]) -> Iterator[str]:
-    """Yield a sentence when the plugin adds models as well."""
+    """Yield a sentence if the plugin is loaded too, which adds models as well."""
     if place := served[0].proxy.section.plugin_place:
         yield (
             f"{PLUGIN} is loaded too, and would add every model a second time to a provider for responses, so there is"
@@ -173,7 +173,7 @@ def unmet(settings: Settings, whole: Payload) -> Iterator[str]:
 
 
 def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:
-    """Return what a proxy says, or what it said last and why it is that; raises Failure without either."""
+    """Return a proxy's answers, or its last ones and the failure because of which; raises Failure without either."""
     old = answers.recall(environment, proxy)
     turn = answers.take_turn(environment, proxy, _TURN) if patience.began < inf else None
     try:
@@ -188,7 +188,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
         raise
     except Failure as failure:
         if isinstance(failure, ListNotAllowed) and failure.url and proxy.listed_models:
-            # The user has named the models, so nothing is amiss.
+            # The user has named the models, so nothing is wrong.
             now = time.time()
             return Remembered(Answers(failure.url, (), {}, b"", 0.0), now, now), None
         usable = failure.keeps_models and patience.economical and old and old.usable
@@ -205,7 +205,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
 
 
 def _is_still_meant(proxy: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
-    """Tell whether a detected proxy is still itself or away: nobody else must be sent its key."""
+    """Return whether a detected proxy is still there, or nothing is: nobody else must be sent its key."""
     url = old.answers.url
     if not proxy.detected or client.is_vacant(url):
         return True
@@ -250,6 +250,6 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
 
 
 def _wildcards(said: Answers) -> list[str]:
-    """Return the wildcards of a proxy that names no model; LiteLLM 1.106 has those in its rows alone."""
+    """Return the wildcards of a proxy that names no model; LiteLLM 1.106 has them only in its info rows."""
     rows = said.listed or [row for rows in said.info.values() for row in rows or ()]
     return sorted({row.model for row in rows if is_wildcard(row.model)})

@@ -46,9 +46,9 @@ OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"
 _STEPS = ("settings", "proxy", "default model", "delivery")
 
 _VERSION_PATIENCE = 30.0  # seconds; a first start of opencode on a busy machine
-_ROOM = 2**20  # bytes; a launch keeps that much of about 2,000 models
-_LONGEST = 300  # characters of what a program says
-_LAUNCHES = 5  # so many of the last ones are told
+_ROOM = 2**20  # bytes; what a launch keeps of about 2,000 models
+_LONGEST = 300  # characters of a program's output
+_LAUNCHES = 5  # how many of the last entries of the log are shown
 _TOLD = {log.LAUNCH: "", log.REFRESH: "in the background, for ", log.FAULT: "internal error: "}
 
 
@@ -127,7 +127,7 @@ def _shim(environment: Mapping[str, str]) -> Check:
     if paths[0] == shims[0]:
         try:
             current = installation.is_current_shim(shims[0])
-        except UsageFailure as failure:  # what an installation on Windows is made of is not whole
+        except UsageFailure as failure:  # on Windows, the installation may be incomplete
             return _failed(name, failure)
         if not current:
             remedy = "run opencode-litellm install --shim"
@@ -156,7 +156,7 @@ def _startup(environment: Mapping[str, str]) -> Check:
 def _templates(environment: Mapping[str, str]) -> Check:
     """Render the user's own templates: one that is broken has no effect."""
     folder = Path(variables.override_folder(environment))
-    # Path.exists raises an error for a folder that nobody may look into.
+    # Path.exists raises an error for a folder that we may not look into.
     replaced = [name for name in FORMATS if os.path.exists(folder / f"{name}.j2")]
     try:
         for name in replaced:
@@ -197,7 +197,7 @@ def _cache(environment: Mapping[str, str]) -> Check:
 
 
 def _launches(environment: Mapping[str, str], folder: str, version: Version | None) -> Check:
-    """Say how much the next launch has to ask, and what came of the last ones."""
+    """Say how much the next launch has to ask, and what the last ones did."""
     finding = _next_launch(environment, folder, version)
     entries = log.last(environment, _LAUNCHES)
     details = tuple(f"{_local(stamp)} {_TOLD[kind]}{text}" for stamp, kind, text in entries)
@@ -209,7 +209,7 @@ def _launches(environment: Mapping[str, str], folder: str, version: Version | No
 
 
 def _local(stamp: str) -> str:
-    """Return a time of the log as the clock on the wall says it, to the minute."""
+    """Return a time of the log in local time, to the minute."""
     try:
         seconds = calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
     except ValueError:
@@ -232,7 +232,7 @@ def _next_launch(environment: Mapping[str, str], folder: str, version: Version |
 
 
 def _others(environment: Mapping[str, str], known: int) -> str:
-    """Return a word on launches from other folders or with other settings, beside the ``known`` one."""
+    """Return a note on the records of other folders or settings, not counting the ``known`` one."""
     others = cache.count(environment, cache.RECORD) - known
     return f"; {others} more in other folders or with other settings" if others > 0 else ""
 
@@ -306,7 +306,7 @@ def _hidden(served: Served) -> Iterator[Check]:
 
 
 def _models_named(configuration: Configuration, served: Sequence[Served], payload: Payload) -> Iterator[Check]:
-    """Find models that the configuration names and that opencode would not have."""
+    """Warn about models that the configuration names and that opencode would not have."""
     delivered = {f"{provider.id}/{model}" for provider in payload.providers for model in provider.models}
     own = {each.proxy.provider: each.proxy.listed_models for each in served}
     for name in sorted(configuration.models_named - delivered):
@@ -318,7 +318,7 @@ def _models_named(configuration: Configuration, served: Sequence[Served], payloa
 
 
 def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -> Check:
-    """Say which models a session gets that nobody chose one for, and warn when one of them is not LiteLLM's."""
+    """Say which models a fresh session gets, and warn if one of them is not LiteLLM's."""
     name = "default model"
     unmet = "; ".join(discovery.unmet(settings, payload))
     titles = f"titles: {fresh.title}" if fresh.title else "titles: the same model"
@@ -359,7 +359,7 @@ def _recipient(version: Version | None, settings: Settings) -> str:
 
 
 def _opencode(environment: Mapping[str, str]) -> tuple[Check, Version | None]:
-    """Start opencode for its version, and return that as well: None where it does not start."""
+    """Check whether opencode starts, and return its version too: None if it does not start."""
     name = "opencode"
     remedy = "install it (npm install -g opencode-ai), and put its folder on PATH"
     path = program.find(name, environment)
@@ -381,7 +381,7 @@ def _opencode(environment: Mapping[str, str]) -> tuple[Check, Version | None]:
 
 
 def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
-    """Return why opencode does not start, with what it says itself, and a launch's exit status; empty when it does."""
+    """Return why opencode does not start, with its own output, and a launch's exit status; empty if it starts."""
     try:
         line = versions.command_line(path, ["--version"], environment)
         done = subprocess.run(  # noqa: S603 - what a launch would start
@@ -402,7 +402,7 @@ def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _second(environment: Mapping[str, str], folder: str, version: Version | None) -> Iterator[Check]:
-    """Check what opencode 2 needs beside: the file that its server reads, the server, and its key."""
+    """Check what opencode 2 needs in addition: the file that its server reads, the server, and its key."""
     written = slot.paths(environment)
     if version is None or version.major == 1:
         if written:

@@ -50,7 +50,7 @@ class KeyRefused(Failure):
 
 
 class Withheld(Failure):
-    """The list of models is kept from a key that nobody calls wrong: what it listed before stays true."""
+    """A key that is not wrong does not get the list of models: what it got before is still valid."""
 
     exit_status = 4
     keeps_models = True
@@ -61,7 +61,7 @@ class BudgetSpent(Withheld):
 
 
 class GatewayRefused(Withheld):
-    """What stands in front of LiteLLM wants something else than LiteLLM's key."""
+    """A gateway in front of LiteLLM asks for something other than LiteLLM's key."""
 
 
 class KeyDoubted(Withheld):
@@ -84,7 +84,7 @@ class NotLiteLLM(Failure):
 
 
 class ConfigurationUnreadable(Failure):
-    """One of the user's configuration files cannot be read; ``stops_opencode`` tells whether opencode can start."""
+    """One of the user's configuration files cannot be read; ``stops_opencode`` tells that opencode cannot start."""
 
     exit_status = 6
 

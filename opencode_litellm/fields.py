@@ -1,4 +1,4 @@
-"""Plain classes whose annotations are their fields: dataclasses without the 12 ms that importing them costs."""
+"""Plain classes whose annotations are their fields: dataclasses without the 22 ms that importing them costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ else:
 
 @dataclass_transform(kw_only_default=True)
 class Fields:
-    """What a class derives from to be made of its annotated fields, all of them given by name.
+    """A base class whose constructor takes all annotated fields of a subclass, by name.
 
     Raises TypeError for a field that is missing or that does not exist.
     """

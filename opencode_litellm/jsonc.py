@@ -33,7 +33,7 @@ _NOT_NEWLINE = re.compile(r"[^\r\n]")
 _INFINITE = float("inf")
 
 # What json escapes, the backslash first because the others are written with one; then what opencode, shells, cmd.exe
-# and dotenv files act on, none of which but the brace JSON has outside of strings.
+# and dotenv files act on. Of these, JSON itself uses only the brace outside strings.
 _ESCAPES = [
     *((rf"\{letter}", f"\\u{ord(plain):04x}") for letter, plain in zip('\\"bfnrt', '\\"\b\f\n\r\t', strict=True)),
     *((character, f"\\u{ord(character):04x}") for character in "{'$`!#%&<>|^;"),
@@ -57,7 +57,7 @@ class BeyondPython(JsoncError):
 
 
 class Bound(str):
-    """What replaced a token that cannot be written anywhere else: plain text that must not be repeated."""
+    """The value of a token that cannot be written in another file: plain text that must not be repeated."""
 
     __slots__ = ()
 
@@ -87,8 +87,9 @@ def parse(text: str) -> JSON:
     """Return the value that opencode 1.18 (jsonc-parser, trailing commas allowed) reads from `text`.
 
     Comments and one trailing comma are accepted; a byte-order mark only where `decode` removes it. Raises
-    `JsoncError` for what opencode refuses, and `BeyondPython` for what it takes: numbers beyond a float's range
-    (infinite in JavaScript), integers of thousands of digits, nesting of a thousand levels.
+    `JsoncError` for text that opencode refuses, and `BeyondPython` for text that it accepts but Python does not:
+    numbers beyond a float's range (infinite in JavaScript), integers of thousands of digits, nesting of a thousand
+    levels.
     """
     try:
         return _loads(text)
@@ -101,10 +102,10 @@ def parse(text: str) -> JSON:
 
 
 def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None) -> JSON:
-    """Return what `parse` returns, with every string and key that holds a live token a `Live` one.
+    """Return what `parse` returns, but with every string and key that holds a live token as a `Live` string.
 
-    Tokens keep the spelling that they have in the text. `settle` is asked for the token to keep in its place
-    and for the text that takes its place outside of strings, where none can be kept. Raises `JsoncError`.
+    Tokens keep their spelling. For each one, `settle` returns the token to keep instead, and the text to use outside
+    strings, where no token can be kept. Raises `JsoncError`.
     """
     mark = os.urandom(16).hex()
     tokens: list[str] = []
@@ -153,17 +154,17 @@ def joined(separator: str, strings: Iterable[str]) -> str:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Return `value` when it is an object, else an empty one."""
+    """Return `value` if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def uncommented(text: str) -> str:
-    """Return `text` with spaces in place of its comments."""
+    """Return `text` with spaces instead of its comments."""
     return _COMMENT.sub(_blank, text)
 
 
 def is_commented(text: str, offset: int) -> bool:
-    """Whether opencode leaves the ``{file:}`` at `offset` alone: its line begins with ``//``."""
+    """Return whether opencode leaves the ``{file:}`` at `offset` alone, because its line begins with ``//``."""
     return text[text.rfind("\n", 0, offset) + 1 : offset].lstrip().startswith("//")
 
 
@@ -204,7 +205,7 @@ def dump(value: JSON) -> str:
     """Return `value` as compact ASCII JSON that nothing on its way to opencode changes.
 
     Inside strings, every escape and each character that a shell or opencode acts upon is written ``\\uXXXX``,
-    so that the text can stand between single quotes in any shell; the tokens of `Live` strings are written as
+    so that the text can be put between single quotes in any shell; the tokens of `Live` strings are written as
     they are. Raises ValueError for numbers that JSON does not have.
     """
     if isinstance(value, str):

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from opencode_litellm.models.catalog import Limit, Model
     from opencode_litellm.models.visibility import Reason
 
-JSON_VERSION = 1  # of the shape that docs/json.md describes; another one when a reader of the old would be misled
+JSON_VERSION = 1  # of the format in docs/json.md; it changes if programs that read the old one would be misled
 
 _UNKNOWN = "-"
 _GAP = "  "
 _NARROWEST_NAME = 16  # columns that a name is cut to before a column is dropped
-_FITTING_IDS = 0.9  # the part of the ids that a column is wide enough for; a few long ones must not cost the others
-_FIRST_EFFORTS = 2  # so many are named one by one, more in a row as a range
+_FITTING_IDS = 0.9  # the share of the ids that the column is wide enough for; a few long ones must not widen it
+_FIRST_EFFORTS = 2  # up to so many are named one by one, more in a row as a range
 _MOST_DIFFERENCES = 20  # lines of one comparison
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "1", "2", "31", "32", "33", "36"
 
@@ -70,7 +70,9 @@ def _entries(discovery: Discovery, *, everything: bool) -> Iterator[Entry]:
 
 
 def matching(listed: Iterable[Entry], patterns: Sequence[str]) -> list[Entry]:
-    """Return the models that one of ``patterns`` matches, in either case, with or without the provider; all for none.
+    """Return the models that match one of ``patterns``, with or without the provider and ignoring case.
+
+    Without patterns, return all.
 
     The patterns are globs: ``*`` matches anything, slashes too.
     """
@@ -96,7 +98,7 @@ def _by_name(model: Model) -> tuple[str, ...]:
     return (model.name.lower(),)
 
 
-# The cheapest, the largest, and the first of the alphabet come first; what is unknown comes last.
+# The cheapest, the largest, and the first in the alphabet come first; unknown values come last.
 ORDERS: dict[str, Callable[[Model], tuple[float, ...] | tuple[str, ...]]] = {
     "price": _by_price,
     "context": _by_context,
@@ -105,7 +107,7 @@ ORDERS: dict[str, Callable[[Model], tuple[float, ...] | tuple[str, ...]]] = {
 
 
 def in_order_of(listed: Iterable[Entry], order: str | None) -> list[Entry]:
-    """Return the models in an order of ``ORDERS``, those that opencode does not have at the end; None: as they are."""
+    """Return the models in an order of ``ORDERS`` (None: as they are); those that opencode does not have come last."""
     if order is None:
         return list(listed)
     rank = ORDERS[order]
@@ -115,8 +117,8 @@ def in_order_of(listed: Iterable[Entry], order: str | None) -> list[Entry]:
 def as_json(listed: Iterable[Entry], *, everything: bool = False) -> str:
     """Return what docs/json.md describes, a model a line: limits in tokens, prices in USD per million tokens.
 
-    With ``everything`` each has ``hidden``: null, or the rule by which opencode does not get it from us, and what
-    decided. Of those that opencode does not get at all, nothing but provider and id is given.
+    With ``everything`` each has ``hidden``: null, or the rule by which opencode does not get it from us, with the
+    detail that decided. A model that opencode does not have at all has only provider and id.
     """
     lines = []
     for entry in listed:
@@ -126,7 +128,7 @@ def as_json(listed: Iterable[Entry], *, everything: bool = False) -> str:
 
 
 def as_lines(listed: Iterable[Entry], *, everything: bool = False) -> str:
-    """Return a line for each model, its fields separated by tabs, without a heading; ``-`` for what is not known.
+    """Return a line for each model, its fields separated by tabs, without a heading; ``-`` for unknown values.
 
     Id, name, route, context and output in tokens, input and output price in USD per million tokens, modalities,
     reasoning efforts; with ``everything`` also why opencode does not get it from us.
@@ -163,7 +165,7 @@ def _route(model: Model) -> str:
 class _Column(NamedTuple):
     """A column beside the id: what it shows of a model, and how.
 
-    Where there is no room for all, the one with the lowest ``rank`` goes first; the id always stays.
+    If there is no room for all, the column with the lowest ``rank`` is dropped first; the id always stays.
     """
 
     title: str
@@ -179,7 +181,7 @@ def _modalities(model: Model) -> str:
 
 
 def _reasoning(model: Model) -> str:
-    """Return the efforts that it takes, the weakest first; many in a row as a range, such as ``low-high``."""
+    """Return the efforts that a model takes, the weakest first; many in a row as a range, such as ``low-high``."""
     if not model.reasoning:
         return _UNKNOWN
     efforts = model.sure_efforts
@@ -214,7 +216,7 @@ _COLUMNS = (
 def as_table(listed: Sequence[Entry], width: int, *, coloured: bool) -> str:
     """Return a table that fits into ``width`` columns of a terminal, ids as opencode wants them after ``-m``.
 
-    An id is never cut: one that is too long has a line for itself. What opencode does not have is followed by why.
+    An id is never cut: one that is too long has a line to itself. A hidden model is followed by the reason.
     """
     rows = [(plain(entry.full_id), _cells(entry), entry.reason) for entry in listed]
     shown = [cells for _, cells, _ in rows if cells]
@@ -250,7 +252,7 @@ def _id_width(ids: Sequence[str], width: int) -> int:
 
 
 def _cells(entry: Entry) -> Mapping[_Column, str] | None:
-    """Return what the columns show of a model, None of one that opencode does not get from us."""
+    """Return the cells of a model by column, None for one that opencode does not get from us."""
     if entry.model is None or entry.reason is not None:
         return None
     return {column: column.cell(entry.model) for column in _COLUMNS}
@@ -276,7 +278,7 @@ def _hidden_line(model_id: str, reason: str, widest: int, width: int, paint: Cal
 
 def _placed(text: str, column: _Column, width: int) -> str:
     if _wide(text) > width:
-        from rich.cells import set_cell_size  # knows how wide a terminal shows a text
+        from rich.cells import set_cell_size  # it knows how wide a text is on a terminal
 
         text = f"{set_cell_size(text, width - 1).rstrip()}…"
     return f"{' ' * (width - _wide(text))}{text}" if column.number else _padded(text, width)
@@ -294,7 +296,7 @@ def _wide(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # of 10,000 rows rich's own table takes 4.9 s of CPU, ours 0.13
+    from rich.cells import cell_len  # for 10,000 rows rich's own table takes 4.9 s of CPU, ours 0.13
 
     return cell_len(text)
 
@@ -346,7 +348,7 @@ def _changes(old: Model | None, new: Model | None) -> list[str]:
     ]
 
 
-# What refresh compares: its title, as it is shown, and exactly, for what would look the same.
+# What refresh compares: the title, the value as shown, and the exact value for two that would look the same.
 _COMPARED: tuple[tuple[str, Callable[[Model], str], Callable[[Model], object]], ...] = (
     ("name", _name, _name),
     ("context", _context, lambda model: model.limit and model.limit.context),
@@ -374,7 +376,7 @@ def differences(old: JSON, new: JSON) -> list[str]:
 def _differences(old: JSON, new: JSON, place: str) -> Iterator[str]:
     if not isinstance(old, dict) or not isinstance(new, dict):
         if old != new:
-            # Elsewhere a key may stand, in a file that is not ours.
+            # Elsewhere, in a file that is not ours, the value may be a key.
             values = f": {json.dumps(old)} → {json.dumps(new)}" if ".models." in place else ""
             yield f"~ {place}{values}"
         return

@@ -1,4 +1,4 @@
-"""A small log for what nobody would see later: our own faults, and what launches did that were not just as the last.
+"""A small log of our own faults, and of launches that were not just like the last one.
 
 A launch that finds nothing new writes nothing: it would have to wait for the disk.
 """
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LARGEST = 64 * 2**10  # bytes; the file before it is kept as log.1
+LARGEST = 64 * 2**10  # bytes; a larger file becomes log.1
 
 # What an entry is about, its first word. A fault is followed by lines of its traceback.
 LAUNCH, REFRESH, FAULT = "launch", "refresh", "fault"
@@ -31,7 +31,7 @@ def write(environment: Mapping[str, str], text: str) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         if os.path.exists(path) and os.path.getsize(path) > LARGEST:
             os.replace(path, f"{path}.1")
-        # Without waiting for whoever might read from a pipe that stands there.
+        # Do not wait for a reader, if somebody put a pipe there.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
         with open(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -41,7 +41,7 @@ def write(environment: Mapping[str, str], text: str) -> None:
 
 
 def tell(environment: Mapping[str, str], kind: str, folder: str, text: str) -> None:
-    """Add an entry of one line: what came of a launch from ``folder``, or of a refresh for such launches."""
+    """Add an entry of one line: the result of a launch from ``folder``, or of a refresh for such launches."""
     write(environment, f"{kind}: {terminal.plain(f'{folder}: {text}')}")
 
 
@@ -57,7 +57,7 @@ def last(environment: Mapping[str, str], count: int) -> list[tuple[str, str, str
 
 
 def _content(environment: Mapping[str, str], name: str) -> str:
-    """Return the end of a file of the log; empty for one that is not there, or is no regular file."""
+    """Return the end of a file of the log; empty if it does not exist or is not a regular file."""
     path = os.path.join(variables.state_folder(environment), name)
     try:
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
@@ -72,7 +72,7 @@ def _content(environment: Mapping[str, str], name: str) -> str:
 
 def fault(environment: Mapping[str, str], error: BaseException) -> str:
     """Log a fault of our own with its traceback, and return a message of one line about it."""
-    import traceback  # 15 ms that only a fault pays
+    import traceback  # 15 ms, only after a fault
 
     # Only where it happened: the message of an exception may hold a key.
     frames = "".join(traceback.format_tb(error.__traceback__))

@@ -1,4 +1,4 @@
-"""A pager for what is longer than the terminal, chosen and started as git does."""
+"""A pager for output that is longer than the terminal, chosen and started as git does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_STARTED = (126, 127)  # exit statuses of a shell that cannot start a progra
 
 
 def show(text: str, environment: Mapping[str, str]) -> None:
-    """Print ``text``, through ``PAGER`` (default: less) when standard output is a terminal with too few lines for it.
+    """Print ``text``, through ``PAGER`` (default: less) if standard output is a terminal with too few lines for it.
 
     As in git, an empty ``PAGER`` or ``cat`` means none; without the program, the text is printed.
     """
@@ -31,7 +31,7 @@ def show(text: str, environment: Mapping[str, str]) -> None:
 
 
 def _default() -> str:
-    """Return the pager of somebody who names none: none on Windows, where `which` finds the working folder's."""
+    """Return the default pager: less if it is there, but none on Windows, where `which` finds the working folder's."""
     return "less" if sys.platform != "win32" and shutil.which("less") else ""
 
 
@@ -42,9 +42,9 @@ def _is_too_long(text: str, environment: Mapping[str, str]) -> bool:
 
 
 def _paged(text: str, command: str, environment: Mapping[str, str]) -> bool:
-    """Tell whether the pager could be started."""
+    """Return whether the pager could be started."""
     try:
-        # By the shell, as git does: it may have options, and be a pipeline.
+        # Through the shell, as git does: it may have options, or be a pipeline.
         process = subprocess.Popen(  # noqa: S602 - the user's own command
             command, shell=True, env={**_DEFAULTS, **environment, **_ELSEWHERE}, stdin=subprocess.PIPE
         )

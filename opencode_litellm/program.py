@@ -19,7 +19,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
 _OPENCODE_PID = "OPENCODE_PID"
-_MOST_ROUNDS = 8  # launches of one program in each other, where no other is to be found
+_MOST_ROUNDS = 8  # nested launches of one program, if no other is found
 
 
 def start(
@@ -27,9 +27,9 @@ def start(
 ) -> int:
     """Replace this process with ``command``, in ``environment`` with ``changes`` applied.
 
-    What is not ``guarded`` gets no variable that cuts a loop of wrappers: it is opencode itself, not one of them.
-    Returns an exit status only when the program cannot be found (127) or started (126), and on Windows, where it
-    returns the program's own.
+    Unless ``guarded``, the program gets no variable that stops a loop of wrappers: it is opencode itself, not a
+    wrapper. Returns an exit status only if the program cannot be found (127) or started (126), and on Windows, where it
+    is the program's own.
     """
     is_opencode = commandline.is_opencode(command[0])
     wrappers = _led_back(environment) if is_opencode else []
@@ -59,15 +59,15 @@ def start(
 def _led_back(environment: Mapping[str, str]) -> list[str]:
     """Return the programs that earlier launches started as opencode and that led here: wrappers that call us.
 
-    opencode 1.18 sets OPENCODE_PID for what it starts. Where that has changed, opencode itself has started us, so what
-    the last launch started was no wrapper.
+    opencode 1.18 sets OPENCODE_PID for what it starts. If that has changed, opencode itself has started us, so the last
+    launch did not start a wrapper.
     """
     inside, *programs = environment.get(variables.LAUNCHED, "").split(os.pathsep)
     return programs if inside == environment.get(_OPENCODE_PID, "") else []
 
 
 def why_not(program: str, error: OSError) -> str:
-    """Return why a program cannot be started, in more words than the system has for it."""
+    """Return why a program cannot be started, in more detail than the system's own message."""
     begin = _begin(program)
     if error.errno == errno.ENOENT and begin.startswith(b"#!"):
         interpreter = os.fsdecode(begin[2:].split(b"\n")[0].strip().split(b" ")[0])
@@ -81,7 +81,7 @@ def why_not(program: str, error: OSError) -> str:
 
 
 def is_script(program: str) -> bool:
-    """Tell whether shells run ``program`` themselves, as Unix' do with what has no ``#!`` and is text."""
+    """Return whether a shell would run ``program`` itself, as on Unix with a text that has no ``#!``."""
     if os.name == "nt":
         return False
     begin = _begin(program)
@@ -97,7 +97,7 @@ def _begin(program: str) -> bytes:
 
 
 def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
-    """Tell whether Python set ``LC_CTYPE``, not the caller: it does so in the C locale (PEP 538)."""
+    """Return whether Python set ``LC_CTYPE``, not the caller: it does so in the C locale (PEP 538)."""
     language = environment.get("LANG") or "C"
     if "LC_CTYPE" not in environment or environment.get("LC_ALL") or language not in ("C", "POSIX"):
         return False
@@ -110,7 +110,7 @@ def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
 
 def _replace(program: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
     if os.name == "nt":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.run(program, command[1:], environment)
     import _signal  # type: ignore[import-not-found]  # the public module costs 5 ms, for enumerations
@@ -129,13 +129,13 @@ def _replace(program: str, command: Sequence[str], environment: Mapping[str, str
 
 
 def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()) -> str | None:
-    """Return the path of the program that a shell would start for ``name``, without our shims; None without one.
+    """Return the path of the program that a shell would start for ``name``, without our shims; None if there is none.
 
-    Without ``wrappers`` too, unless there is nothing else: an opencode before OPENCODE_PID looks like one of them when
-    it is started inside of itself. A wrapper only comes back a few times, and then None is returned.
+    ``wrappers`` are skipped too, unless there is nothing else: an opencode from before OPENCODE_PID looks like one of
+    them if it is started inside itself. The same wrapper is returned only a few times, then None.
     """
     if os.name == "nt":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         program = windows.find(name, environment, wrappers)
     elif os.path.dirname(name) and name not in wrappers:
@@ -148,9 +148,9 @@ def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()
 
 
 def places(name: str, environment: Mapping[str, str]) -> list[str]:
-    """Return all files on PATH that a shell could start for ``name``, the first one first, ours among them."""
+    """Return all files on PATH that a shell could start for ``name``, in the order of PATH, including ours."""
     if os.name == "nt":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.places(name, environment)
     folders = dict.fromkeys(environment.get("PATH", os.defpath).split(os.pathsep))
@@ -159,16 +159,16 @@ def places(name: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def place(name: str, environment: Mapping[str, str]) -> str | None:
-    """Return the file on PATH that is not ours and that a shell could start for ``name``, None without one."""
+    """Return the file on PATH that is not ours and that a shell could start for ``name``; None if there is none."""
     if os.name == "nt":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.place(name, environment)
     return _on_path(name, environment, [])
 
 
 def find_opencode(name: str, environment: Mapping[str, str]) -> str | None:
-    """Return the path of the opencode that `start` would start for ``name``, None without one."""
+    """Return the path of the opencode that `start` would start for ``name``; None if there is none."""
     return find(name, environment, _led_back(environment))
 
 
@@ -185,7 +185,7 @@ def _on_path(name: str, environment: Mapping[str, str], wrappers: Sequence[str])
 
 
 def _is_ourselves(candidate: str) -> bool:
-    """Tell whether ``candidate`` is this program under another name, or a short script that calls it."""
+    """Return whether ``candidate`` is this program under another name, or a short script that calls it."""
     try:
         if os.path.samefile(candidate, sys.argv[0]):
             return True

@@ -1,6 +1,6 @@
-"""What everybody speaks of: a proxy, where it is, its key, its headers, and what the user says of it.
+"""The types that everybody shares: a proxy, its address, key and headers, and what the user says about it.
 
-Types and constants alone. ``settings`` makes them, everything from ``litellm`` upwards reads them.
+Only types and constants. ``settings`` makes them; everything from ``litellm`` upwards reads them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SIBLING_SUFFIX = "-responses"
 DECLARATIONS = ("litellm", "litellmCompatible", "litellm-compatible", "litellm_compatible")
 HEADER_OPTIONS = ("customHeaders", "headers")
 TAGS = "tags"
-PLUGIN = "opencode-plugin-litellm"  # which opencode can load in our place
+PLUGIN = "opencode-plugin-litellm"  # opencode can load it instead of us
 
 _ENDPOINTS = ("/v1/models", "/v1/chat/completions", "/v1/responses")  # what people copy from examples
 
 
 @dataclass(frozen=True)
 class ProxyURL:
-    """Where a proxy is: ``root`` is the URL without ``/v1`` and without a slash at its end."""
+    """The address of a proxy: ``root`` is its URL without ``/v1`` and without a final slash."""
 
     root: str
     host: str
@@ -44,7 +44,7 @@ class ProxyURL:
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether the host is this machine, by its name alone: nothing is looked up."""
+        """Whether the host is this machine, by its name alone: nothing is looked up."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
         try:
@@ -69,7 +69,7 @@ class ProxyURL:
             raise ValueError("it names no host")
         try:
             port = parts.port
-        except ValueError:  # whose text has what stands there, such as a password
+        except ValueError:  # its message quotes the text, which may be a password
             raise ValueError("its port is not a number below 65536") from None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         default_port = {"http": 80, "https": 443}[parts.scheme]
@@ -81,17 +81,16 @@ class ProxyURL:
         return cls(f"{parts.scheme}://{netloc}{path}", parts.hostname)
 
 
-# opencode 1.18: a provider without any key lets @ai-sdk/openai fall back to OPENAI_API_KEY, so there is one always.
+# opencode 1.18: a provider without any key lets @ai-sdk/openai fall back to OPENAI_API_KEY, so there always is one.
 PLACEHOLDER = Live("none")
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key and what may be known of it.
+    """A key, and what may be shown of it.
 
-    ``source`` names it for people. ``reference`` is what a payload may say for it, None where the secret is
-    known to us only as text. ``origin`` is where a later launch reads it again, in the words of
-    :mod:`opencode_litellm.origin`.
+    ``source`` describes it in messages. ``reference`` is how a payload refers to it, None if we know the secret only as
+    text. ``origin`` is where a later launch reads it again, in the words of :mod:`opencode_litellm.origin`.
     """
 
     secret: str = field(repr=False)
@@ -101,7 +100,7 @@ class Key:
 
     @property
     def reaches_sibling(self) -> bool:
-        """A literal key and one in ``auth.json`` serve only the provider id that they stand under."""
+        """Whether the sibling can use it too: a literal key and one in ``auth.json`` are for their own provider id."""
         return self.reference is not None
 
 
@@ -112,9 +111,9 @@ NO_KEY = Key("", "no key", PLACEHOLDER, origin.NOWHERE)
 class Header:
     """A header for every request to a proxy.
 
-    ``written`` is what a payload may say: a reference as the user wrote it, or a literal value that is no
-    secret by its name. ``variable`` carries a literal secret to opencode instead, in its environment alone.
-    ``option`` is where in the section the value stands.
+    ``written`` is the value in a payload: a reference as the user wrote it, literal tags, or a reference to
+    ``variable``, which carries any other literal value to opencode, in its environment alone. ``option`` is the option
+    of the section that has the value.
     """
 
     name: str
@@ -126,7 +125,7 @@ class Header:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The options that choose and correct models; patterns know one wildcard, ``*``.
+    """The options that choose and correct models; the only wildcard in patterns is ``*``.
 
     A new one is a field here, with the name of its option, and its reader in ``settings.options``.
     """
@@ -146,7 +145,7 @@ class ModelOptions:
 
 
 OPTION_NAMES = {each.name: each.metadata["option"] for each in fields(ModelOptions)}
-# Options that steer us, not opencode's packages: no sibling needs them.
+# Options for us, not for opencode's packages, so a sibling does not inherit them.
 OUR_OPTIONS = frozenset(
     {
         "apiKey", "baseURL", *HEADER_OPTIONS, TAGS, *DECLARATIONS,
@@ -157,10 +156,10 @@ OUR_OPTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Wish:
-    """One of the models that the user would like to start with, the first that is there.
+    """A default model that the user wants; of several wishes, the first with a matching model counts.
 
-    ``pattern`` is for ids, or for PROVIDER/ID; ``provider`` is whose models are meant, empty for all; ``source`` is who
-    says so.
+    ``pattern`` is for ids, or for PROVIDER/ID; ``provider`` is whose models are meant, empty for all; ``source`` says
+    where the wish comes from.
     """
 
     pattern: str
@@ -170,11 +169,11 @@ class Wish:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What is handed over beside providers: which models a fresh session takes, and which providers there may be.
+    """What is handed over beside providers: the models of a fresh session, and which providers there may be.
 
-    ``model`` and ``small_model`` are empty where the user's configuration has the same setting already. ``only`` holds
-    the provider ids that are left, None where all are; ``others`` are those that the user's own ``enabled_providers``
-    would let in beside them, and those that they disabled.
+    ``model`` and ``small_model`` are empty if the user's configuration already has that setting. ``only`` holds the ids
+    of the providers that stay, None if all do; ``others`` are those to disable: the ones that the user's own
+    ``enabled_providers`` would let in beside them, and the ones that the user disabled.
     """
 
     model: tuple[Wish, ...] = ()
@@ -187,26 +186,26 @@ class Defaults:
         """The settings of opencode that leave no provider but those of ``only``."""
         if self.only is None:
             return {}
-        # opencode 1.18: disabled_providers beats a list of enabled ones that stands above ours.
+        # opencode 1.18: disabled_providers beats a list of enabled ones that ranks above ours.
         disabled: dict[str, JSON] = {"disabled_providers": [*self.others]} if self.others else {}
         return {"enabled_providers": [*self.only], **disabled}
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the user's configuration says of a provider already, and what a payload must therefore not say.
+    """What the user's configuration already says about a provider, so that a payload must not say it.
 
-    ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved;
+    ``written`` and ``sibling`` are the sections of ``X`` and ``X-responses`` with references unresolved.
     ``named_models`` are the ids that something of the user's names as ``X/ID``: the configuration, opencode's command
     line or its state, another plugin's file. ``named_in_sibling`` are those that it names as ``X-responses/ID``;
-    ``any_name`` tells that more of them may be named where nobody can look, such as in a session of last week.
-    ``plugin_place`` is the file that loads a plugin which adds models to whatever looks like a LiteLLM provider, empty
-    without one.
+    ``any_name`` tells that more may be named where we cannot look, such as in an earlier session.
+    ``plugin_place`` is the file that loads a plugin which adds models to anything that looks like a LiteLLM provider,
+    empty if there is none.
     ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
-    ``sibling_root`` where the user sends it, empty for nowhere. ``local``: the address or the key stands in a layer
-    that another folder may not have; ``local_env``: so does the variable of the key. ``stored`` and ``sibling_stored``
-    tell that opencode stores a key for ``X`` or ``X-responses``, which would be used. ``output`` is what an earlier
-    output of ours, which the project has, says of the provider.
+    ``sibling_root`` is the address that the user gives it, empty if there is none. ``local``: the address or the key is
+    in a layer that another folder may not have; ``local_env``: so is the variable of the key. ``stored`` and
+    ``sibling_stored`` tell that opencode stores a key for ``X`` or ``X-responses``, which it would use. ``output`` is
+    the provider's section in an earlier output of ours that is in the project.
     """
 
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -228,9 +227,9 @@ class Section:
 class Proxy:
     """A proxy to ask and the provider that it becomes.
 
-    ``url`` is None where it has to be detected. ``overrides`` tells that a flag or variable took the place of
-    the section's own URL, so that the section's key and headers must not go there; ``beats_project`` that the
-    project's configuration says otherwise, which only an inline payload can overrule.
+    ``url`` is None if it has to be detected. ``overrides`` tells that a flag or variable replaces the section's own
+    URL, so that the section's key and headers must not go there; ``beats_project`` tells that the project's
+    configuration says otherwise, which only an inline payload can overrule.
     """
 
     provider: str
@@ -246,28 +245,28 @@ class Proxy:
 
     @property
     def is_bound(self) -> bool:
-        """Tell whether address, key and headers must be delivered together, above every folder's configuration.
+        """Whether address, key and headers must be delivered together, above every folder's configuration.
 
-        opencode merges by name: a header of ours would go to whatever address another folder has, and what an earlier
-        output says of the address would get our key.
+        opencode merges by name: a header of ours would go to the address of another folder, and the address of an
+        earlier output would get our key.
         """
         return bool(self.headers or self.section.output)
 
     @property
     def key_variable(self) -> str | None:
-        """The variable that carries the key to opencode where it has to be delivered and no reference can say it."""
+        """The variable that carries the key to opencode, if it has to be delivered and there is no reference to it."""
         if self.is_bound and self.key.reference is None and self.key.secret:
             return f"{CARRIED}{cache.digest([self.provider])[:12].upper()}"
         return None
 
     @property
     def sibling_is_elsewhere(self) -> bool:
-        """Tell whether ``X-responses`` is a provider of the user's own, with an address of its own."""
+        """Whether ``X-responses`` is a provider of the user's own, with an address of its own."""
         root = self.section.sibling_root
         return bool(root) and (self.url is None or root != self.url.root)
 
     @property
     def listed_models(self) -> frozenset[str]:
-        """The ids that the user wrote down for this proxy, under either sibling."""
+        """The ids that the user's configuration lists for this proxy, under either provider id."""
         sections = [self.section.written, *([] if self.sibling_is_elsewhere else [self.section.sibling])]
         return frozenset(model for section in sections for model in mapping(section.get("models")))

@@ -1,4 +1,4 @@
-"""The template engine, and the payload as it renders it."""
+"""The template engine, and the payload rendered with it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def payload(value: Payload) -> str:
-    """Return the configuration for opencode as ASCII JSON; the user has no template for that."""
+    """Return the configuration for opencode as ASCII JSON; users cannot replace its template."""
     return engine(shipped).get_template("payload.json.j2").render(payload=value)
 
 
 def engine(find: Callable[[str], Source | None]) -> jinja2.Environment:
-    """Return Jinja with our habits; ``find`` returns a template by its name, None for one that is not there."""
+    """Return Jinja with our settings; ``find`` returns a template by its name, None if it does not exist."""
     import jinja2
 
     made = jinja2.Environment(  # noqa: S701 - nothing here is HTML; shell words and JSON have their filters
@@ -46,7 +46,7 @@ def shipped(name: str) -> Source | None:
 
 
 def source(path: Path) -> Source | None:
-    """Return a template from a file, None when that is not there; OSError or ValueError when it cannot be read."""
+    """Return a template from a file, None if that does not exist; OSError or ValueError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8"), str(path), lambda: True
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""A file put in the place of another: whole or not at all."""
+"""Replacing a file by another one: completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import suppress
 
 
 class OwnerLost(OSError):
-    """A new file in the place of the old one could not have its owner or group."""
+    """The new file could not be given the owner or group of the old one."""
 
 
 def replace(path: str, content: bytes, mode: int) -> None:
-    """Write a file beside ``path`` and put it in its place: through symbolic links, with the owner and mode it had.
+    """Replace the file at ``path``, or the one that it links to, by a new one with the same owner and mode.
 
-    ``mode`` is that of a new file, as far as the umask lets it. Raises OSError, or OwnerLost where only the owner or
-    the group stands in the way; then all is as it was.
+    ``mode`` is for a file that does not exist yet, and subject to the umask. Raises OSError, or OwnerLost if only the
+    owner or the group prevents it; the old file is then unchanged.
     """
     target = os.path.realpath(path)
     if os.path.islink(target):

@@ -1,4 +1,4 @@
-"""What doctor found, as a person or a program wants to read it."""
+"""The findings of doctor, for a person or a program to read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.doctor import Check
 
-JSON_VERSION = 1  # of the shape that docs/json.md describes
+JSON_VERSION = 1  # of the format in docs/json.md
 
 _SYMBOLS = {OK: "✓", WARNING: "!", FAILED: "✗", SKIPPED: "-"}
 _WORDS = {OK: "ok", WARNING: "!", FAILED: "x", SKIPPED: "-"}  # where an encoding lacks the symbols
@@ -30,7 +30,7 @@ def as_json(checks: Iterable[Check]) -> str:
 
 
 def as_lines(checks: Sequence[Check], width: int | None, *, coloured: bool) -> str:
-    """Return the checks: how each one is, its name and what was found; below that what to do, and at the end a sum.
+    """Return each check as its status, name and finding, with the remedy below, and a summary at the end.
 
     They fit into ``width`` columns; None leaves each finding and each remedy on one line.
     """

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-_INVALID = 22  # EINVAL: Windows' word for a pipe that nobody reads any more
-_IN_ASCII = {ord("→"): "->", ord("…"): "..."}  # our own signs, where an encoding lacks some
+_INVALID = 22  # EINVAL: Windows' error for a pipe that nobody reads any more
+_IN_ASCII = {ord("→"): "->", ord("…"): "..."}  # our own symbols, for an encoding without them
 LONGEST_LINE = 1000  # characters; a proxy's error message must not flood the terminal
 
 
@@ -65,7 +65,7 @@ def emit(text: str) -> None:
 
 
 def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
-    """Tell whether to use colours on a stream: on a terminal that has them, unless ``NO_COLOR`` is set."""
+    """Return whether to use colours on a stream: on a terminal that has them, unless ``NO_COLOR`` is set."""
     return (
         is_terminal(stream)
         and not environment.get("NO_COLOR")
@@ -74,19 +74,19 @@ def is_coloured(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether somebody looks at a stream."""
+    """Return whether a stream is a terminal."""
     return stream is not None and stream.isatty()
 
 
 def size() -> os.terminal_size:
-    """Return how many columns and lines the terminal of standard output has: 80 and 24 where nobody says."""
+    """Return how many columns and lines the terminal of standard output has: 80 and 24 if that is unknown."""
     import shutil  # not for launches
 
     return shutil.get_terminal_size()
 
 
 def can_print(text: str) -> bool:
-    """Tell whether the encoding of standard output has these characters."""
+    """Return whether the encoding of standard output has these characters."""
     try:
         text.encode((sys.stdout and sys.stdout.encoding) or "utf-8")
     except UnicodeEncodeError:

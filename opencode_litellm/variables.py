@@ -9,11 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# opencode's own, which are the user's first.
+# opencode's own, which the user may have set.
 CONFIG = "OPENCODE_CONFIG"
 CONFIG_CONTENT = "OPENCODE_CONFIG_CONTENT"
 
-# Where LiteLLM's users keep their key, the first one that is set.
+# Where LiteLLM's users keep their key; the first one that is set counts.
 KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
 # What people copy along with a key.
@@ -21,50 +21,50 @@ SPACE_AROUND = "has space or a line break around it"
 QUOTES_AROUND = "has quotes around it"
 
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
-ANY_MODEL = "*"  # in its place: somebody may name any model, and nobody can tell which
+ANY_MODEL = "*"  # as NAMED_MODEL: any model may be named later, and we cannot tell which
 
-# On or off: nothing is done for a launch; what is printed.
+# Switches: the first makes launches do nothing, the others decide what is printed.
 DISABLE = "OPENCODE_LITELLM_DISABLE"
 QUIET = "OPENCODE_LITELLM_QUIET"
 VERBOSE = "OPENCODE_LITELLM_VERBOSE"
 
-# What the user prefers, above the options of the same meaning.
+# The user's preferences, which beat the options of the same meaning.
 DEFAULT_MODEL = "OPENCODE_LITELLM_DEFAULT_MODEL"
 SMALL_MODEL = "OPENCODE_LITELLM_SMALL_MODEL"
 ONLY = "OPENCODE_LITELLM_ONLY"
 
-# What launches started in place of opencode so far, a path list: OPENCODE_PID as it was, then the programs.
+# A path list: OPENCODE_PID at the last launch, then the programs that nested launches have started as opencode so far.
 LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"
 ASKED = "OPENCODE_LITELLM_ASKED"  # set where a program is started only to tell its version
 
 # What a delivery leaves in opencode's environment beside the payload.
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content, which `env --unset` restores
-USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery took the place of
+USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery replaces
 NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
-DETECTED = "OPENCODE_LITELLM_DETECTED"  # the addresses that nobody named, by blanks
-CARRIED = "OPENCODE_LITELLM_HEADER_"  # how the variables begin that take a literal secret to opencode
+DETECTED = "OPENCODE_LITELLM_DETECTED"  # the URLs of proxies that were detected, separated by spaces
+CARRIED = "OPENCODE_LITELLM_HEADER_"  # begins the names of variables that carry a literal secret to opencode
 
 
-# What programs ask directly although there is an HTTP proxy. Bun, and so opencode, takes the second before the first.
-# On Windows the two are one.
+# The hosts that programs ask directly although there is an HTTP proxy. Bun, and so opencode, prefers the second name.
+# On Windows both are the same variable.
 NO_PROXY = ("NO_PROXY",) if os.name == "nt" else ("NO_PROXY", "no_proxy")
-# What the user had there, a letter before it: "=" for a value, "-" for none.
+# What the user had there, after a mark: "=" for a value, "-" for none.
 USER_NO_PROXY = {name: f"OPENCODE_LITELLM_WAS_{name}" for name in NO_PROXY}
 DIRECT = "OPENCODE_LITELLM_DIRECT"  # the hosts that a delivery added to both
 
 
 def switched_on(environment: Mapping[str, str], name: str) -> bool:
-    """Tell whether the variable ``name`` is set to anything but an empty string or a word for no."""
+    """Return whether the variable ``name`` is set to anything but an empty string or a word for no."""
     return environment.get(name, "").lower() not in ("", "0", "false", "no", "off")
 
 
 def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
     """Return ``environment`` with ``changes``, in which None removes a variable.
 
-    On Windows names mean the same in any case, as in ``os.environ`` there. A plain dict of it would lose that.
+    On Windows the names ignore case, as in ``os.environ`` there, which a plain dict would not.
     """
     if os.name == "nt":
-        from opencode_litellm import windows  # there alone
+        from opencode_litellm import windows  # only on Windows
 
         return windows.changed(environment, changes)
     return {name: value for name, value in {**environment, **changes}.items() if value is not None}
@@ -73,14 +73,14 @@ def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -
 def trimmed_keys(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of ``KEY_VARIABLES`` whose value has white space around it, with the value alone.
 
-    opencode would send that space too, and with a line break in it refuses its configuration.
+    opencode would send that space too, and refuse its configuration if it has a line break.
     """
     values = {name: environment.get(name, "") for name in KEY_VARIABLES}
     return {name: value.strip() for name, value in values.items() if value.strip() not in ("", value)}
 
 
 def is_quoted(value: str) -> bool:
-    """Tell whether a value has quotes around it that a shell or a file of variables left there."""
+    """Return whether a value has quotes around it that a shell or a file of variables left there."""
     return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
 
 

@@ -1,8 +1,8 @@
-r"""What Windows does in its own way: the names of variables, how programs are found, and how they are started.
+r"""What is different on Windows: the names of variables, how programs are found, and how they are started.
 
-It is imported on Windows alone. Two things are dangerous there. Windows looks for a program in the working folder
-first, which may be anybody's project: so programs are looked up here, in the absolute folders of PATH. And a batch file
-is run by cmd.exe, which takes parts of arguments for commands whatever the quotes (CVE-2024-1874 and its kin).
+It is imported only on Windows. Two things are dangerous there. Windows looks for a program in the working folder first,
+which may be anybody's project, so programs are looked up here, in the absolute folders of PATH. And a batch file is run
+by cmd.exe, which takes parts of arguments for commands despite their quotes (CVE-2024-1874 and similar ones).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _BATCH = (".bat", ".cmd")
 _STARTABLE = (".com", ".exe", *_BATCH)  # PATHEXT has others too, which only a shell can start
 _LARGEST_BATCH = 65536  # bytes that are read of a batch file
-_LARGEST_LAUNCHER = 2 * 2**20  # bytes; opencode.exe has a hundred times as many
+_LARGEST_LAUNCHER = 2 * 2**20  # bytes; opencode.exe is a hundred times as large
 _LONGEST_LINE = 8191  # characters that cmd.exe takes
 
-# What a console script of ours has in it, which pip, pipx and uv append uncompressed to their launcher, and our shim.
+# What our console scripts, which pip, pipx and uv append uncompressed to their launcher, and our shim contain.
 _OUR_ENTRY = b"opencode_litellm.__main__"
 SHIM = b"# >>> opencode-litellm: the shim"
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec", b"opencode-litellm.exe", b"opencode_litellm exec")
@@ -41,13 +41,13 @@ _NODE = "node"
 _BEFORE_NODE = "endlocal & goto #_undefined_# 2>nul || title %comspec% & "  # so that cmd.exe asks nothing after Ctrl-C
 _BY_NODE = ('"%_prog%" ', '"%~dp0\\node.exe" ', "node ")
 
-# Beside letters and digits: what cmd.exe leaves alone between double quotes, also when a batch file passes it on
-# without them, and what no program takes for its own quoting.
+# Beside letters and digits: the characters that cmd.exe leaves alone between double quotes, even if a batch file passes
+# them on without quotes, and that no program takes for quoting.
 _HARMLESS = frozenset(" _-./\\:@+~#")
 
 
 class Variables(MutableMapping[str, str]):
-    """Environment variables by names that mean the same in any case; they are listed in capitals, as Python does."""
+    """Environment variables whose names ignore case; they are listed in capitals, as Python does."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._values = {name.upper(): value for name, value in variables.items()}
@@ -76,10 +76,10 @@ def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -
 
 
 def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:
-    """Return the absolute path of the program that ``name`` stands for, None without one.
+    """Return the absolute path of the program that ``name`` stands for; None if there is none.
 
     A name with a folder in it is looked up there, any other one in the absolute folders of PATH, never in the working
-    folder; what is ours or ``passed_over`` is left out. For a shim of npm's, the program behind it is returned.
+    folder; programs that are ours or ``passed_over`` are left out. For npm's shim, the program behind it is returned.
     """
     folder, base = ntpath.split(name)
     if folder:
@@ -92,7 +92,7 @@ def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] =
 
 
 def place(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:
-    """Return the file on PATH by which `find` gets to the program ``name``, None without one."""
+    """Return the file on PATH by which `find` gets to the program ``name``; None if there is none."""
     for path in places(name, environment):
         program = behind(path)
         if program not in passed_over and not _is_ourselves(path) and not _is_ourselves(program):
@@ -101,7 +101,7 @@ def place(name: str, environment: Mapping[str, str], passed_over: Sequence[str] 
 
 
 def places(name: str, environment: Mapping[str, str]) -> list[str]:
-    """Return all files in the absolute folders of PATH that ``name`` may stand for, the first one first."""
+    """Return all files in the absolute folders of PATH that ``name`` may stand for, in the order of PATH."""
     paths = [ntpath.join(folder, each) for folder in folders(environment) for each in names(name, environment)]
     return list(filter(os.path.isfile, dict.fromkeys(paths)))
 
@@ -130,7 +130,7 @@ def names(name: str, environment: Mapping[str, str]) -> list[str]:
 
 
 def _is_ourselves(path: str) -> bool:
-    """Tell whether a program is one of our console scripts under any name, or a batch file that calls one."""
+    """Return whether a program is one of our console scripts under any name, or a batch file that calls one."""
     try:
         with open(path, "rb") as file:
             if is_batch(path):
@@ -143,19 +143,19 @@ def _is_ourselves(path: str) -> bool:
 
 
 def is_batch(path: str) -> bool:
-    """Tell whether Windows has cmd.exe run this program."""
-    # Windows ignores blanks and dots at the end of a name.
+    """Return whether Windows has cmd.exe run this program."""
+    # Windows ignores spaces and dots at the end of a name.
     return path.rstrip(" .").lower().endswith(_BATCH)
 
 
 def behind(path: str) -> str:
-    """Return the program that a shim only passes its arguments to; ``path`` itself when it is anything else."""
+    """Return the program to which a shim only passes its arguments; ``path`` itself if it is anything else."""
     interpreter, program = _passed_to(path)
     return program if program and not interpreter else path
 
 
 def _passed_to(path: str) -> tuple[str, str]:
-    """Return what `named_by_shim` does of a file, with the absolute path."""
+    """Return the result of `named_by_shim` for a file, with an absolute path."""
     if not is_batch(path):
         return "", ""
     try:
@@ -169,7 +169,7 @@ def _passed_to(path: str) -> tuple[str, str]:
 def named_by_shim(text: str) -> tuple[str, str]:
     """Return what a batch file passes all its arguments to: its interpreter, and the program, relative to the file.
 
-    The interpreter is ``node`` for a script, empty for an ``.exe``. Both are empty where the batch file does more.
+    The interpreter is ``node`` for a script, empty for an ``.exe``. Both are empty if the batch file does more.
     """
     lines = [" ".join(line.split()).removeprefix("@") for line in text.splitlines()]
     named = {_named_by_line(line) for line in lines if line.lower() not in _IDLE}
