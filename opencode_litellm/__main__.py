@@ -42,7 +42,7 @@ def opencode() -> int:
 
 
 def _command(arguments: list[str]) -> list[str]:
-    """Return the program that ``exec`` is to start, and its arguments; empty without one."""
+    """Return the program that ``exec`` is to start, and its arguments; empty if there is none."""
     if arguments[:1] != ["exec"]:
         return []
     rest = arguments[1:]
@@ -230,13 +230,13 @@ def _only_is_wanted() -> bool:
 
 
 def _package(program: str) -> str:
-    """Return the name in the ``package.json`` behind a program, as npm installs opencode; empty without one."""
+    """Return the name in the ``package.json`` behind a program, as npm installs opencode; empty if there is none."""
     path = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(program))), "package.json")
     return _text(path).partition('"name":"')[2].partition('"')[0]
 
 
 def _text(path: str) -> str:
-    """Return the beginning of a file without its white space; empty when it cannot be read."""
+    """Return the beginning of a file without its white space; empty if it cannot be read."""
     try:
         with open(path, "rb", 0) as file:
             return "".join(file.read(262144).decode("ascii", "replace").split())

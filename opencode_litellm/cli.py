@@ -55,14 +55,14 @@ def _either(names: Collection[str]) -> str:
 
 
 def _deliveries(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the values of --delivery. The settings say which are valid: a wrong one must not keep doctor away."""
+    """Complete the values of --delivery. It is not a click.Choice, so that a wrong one does not stop doctor."""
     from opencode_litellm.settings.sections import DELIVERIES
 
     return [name for name in DELIVERIES if name.startswith(incomplete)]
 
 
 def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of all commands that discover; each is also a variable of the same name."""
+    """Give a command the options that all commands with a discovery have; each is also a variable of that name."""
     options = [
         click.option("--url", metavar="URL", help="The proxy to ask, instead of any other."),
         click.option("--timeout", metavar="SECONDS", help="How long discovery may take [default: 5]."),
@@ -88,7 +88,7 @@ def _environment(**flags: str | bool | None) -> Environment:
 
 
 def _trimmed(environment: Environment) -> Environment:
-    """Return the environment as launches have it, where a key has no white space around it."""
+    """Return the environment as launches see it, without white space around a key."""
     return variables.changed(environment, variables.trimmed_keys(environment))
 
 
@@ -123,7 +123,7 @@ def init(shell: str | None, command: str) -> None:
     text = emission.snippet(name, command, os.environ, complaints.append)
     for complaint in complaints:
         terminal.note(str(complaint), os.environ)
-    if not complaints:  # which the next one would not repeat
+    if not complaints:  # a kept snippet would not repeat them
         replay.keep(name, command, os.environ, text)
     terminal.emit(text)
 
@@ -149,7 +149,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         _hand_to_server(delivery.shared(environment), f"{version}'s server")
         terminal.emit(emission.assignments(name, delivery.undo(environment), environment, _noting(environment)))
         return
-    named = _with_any_model(environment)  # whoever starts opencode later may name it
+    named = _with_any_model(environment)  # opencode may be started later with any model
     try:
         settings, discovery = _discovered(named, _configuration(environment))
     except Failure:
@@ -163,7 +163,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         handover = hand_over_here(discovery, settings, environment, recipient=recipient)
     _notes(environment, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
     secrets = carried(discovery)
-    # What somebody set as we asked for stays.
+    # A header's variable that the user has set as we asked stays.
     changes = {
         variable: value
         for variable, value in handover.changes.items()
@@ -192,7 +192,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
         _refuse_users_own(output)
     try:
         configuration = _configuration(environment, project=project or output is None)
-        # Nobody knows which names somebody gives to what is printed here.
+        # We cannot tell which models the reader of this output will name.
         _, discovery = _discovered(_with_any_model(environment), configuration)
     except Failure:
         limits = restriction.wanted(environment, _folder())
@@ -369,7 +369,7 @@ _end_help_with_examples()
 
 
 def _running(shim: bool) -> list[str]:
-    """Return the shell that runs us. When a ``shim`` is installed as well, it may be one that we do not know."""
+    """Return the shell that runs us. If a ``shim`` is installed as well, it may be one that we do not know."""
     try:
         return [preferred(os.environ)]
     except UsageFailure as failure:
@@ -380,7 +380,7 @@ def _running(shim: bool) -> list[str]:
 
 
 def _said(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
-    """Report each file as soon as it is dealt with, and return the exit status."""
+    """Report each file as soon as it is done, and return the exit status."""
     status = 0
     for outcome in outcomes:
         if isinstance(outcome, UsageFailure):
@@ -398,7 +398,7 @@ def _with_any_model(environment: Environment) -> Environment:
 
 
 def _noting(environment: Environment) -> Callable[[UsageFailure], None]:
-    """Return what prints a failure without which we go on."""
+    """Return a function that prints a failure as a message, after which we go on."""
     return lambda failure: terminal.note(str(failure), environment)
 
 
@@ -441,7 +441,7 @@ def _recipient(environment: Environment) -> tuple[Version, str]:
 
 
 def _hand_to_server(environment: Environment, server: str) -> None:
-    """Put fresh models into the file that opencode 2's server reads, because its launches hand it no variables."""
+    """Put fresh models into the file that opencode 2's server reads, because it gets no variables from a launch."""
     from opencode_litellm.launch import restriction
     from opencode_litellm.launch.handover import hand_over
     from opencode_litellm.opencode import versions
@@ -491,7 +491,7 @@ def _not_handed_over(discovery: Discovery, environment: Environment) -> list[str
 def _progress(
     environment: Environment, text: str = "asking LiteLLM for its models"
 ) -> AbstractContextManager[Any]:
-    """Show on a terminal that something is going on; a pipe gets nothing."""
+    """Show progress on a terminal; a pipe gets nothing."""
     quiet = variables.switched_on(environment, variables.QUIET)
     if quiet or sys.stderr is None or not sys.stderr.isatty() or environment.get("TERM") == "dumb":
         return nullcontext()
@@ -502,7 +502,7 @@ def _progress(
 
 @contextmanager
 def _restored(shown: Status) -> Iterator[None]:
-    """Let go of the terminal also when a signal ends us, even while it begins: else the cursor would stay hidden."""
+    """Restore the terminal even if a signal ends us, or comes as we begin: the cursor would stay hidden."""
     import signal  # on a terminal only
 
     def end(number: int, _: object) -> None:
@@ -523,7 +523,7 @@ def _restored(shown: Status) -> Iterator[None]:
 
 
 def _refuse_users_own(output: Path) -> None:
-    """Raise UsageFailure when ``output`` exists and we did not write it."""
+    """Raise UsageFailure if ``output`` exists and we did not write it."""
     from opencode_litellm import jsonc
     from opencode_litellm.opencode import delivery
 
@@ -564,7 +564,7 @@ def _tell_differences(output: Path, old: str | None, new: str, environment: Envi
 
 
 def _tell_unread(output: Path, environment: Environment) -> None:
-    """Say when a file lies in a folder of opencode's, under a name that opencode does not read."""
+    """Warn if a file is in one of opencode's folders, but under a name that opencode does not read."""
     from opencode_litellm.opencode import layers
 
     path = os.path.realpath(output)

@@ -118,7 +118,7 @@ def _ourselves() -> Check:
 
 
 def _shim(environment: Mapping[str, str]) -> Check:
-    """Say which ``opencode`` comes first on PATH for whatever does not use a shell's functions."""
+    """Say which ``opencode`` comes first on PATH for programs that do not use a shell's functions."""
     name = "on PATH"
     paths = program.places("opencode", environment)
     shims = [path for path in paths if installation.is_shim(path)]

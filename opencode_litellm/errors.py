@@ -50,7 +50,7 @@ class KeyRefused(Failure):
 
 
 class Withheld(Failure):
-    """A key that is not wrong does not get the list of models: what it got before is still valid."""
+    """The proxy gives no list of models, but does not clearly refuse the key: the last list is still valid."""
 
     exit_status = 4
     keeps_models = True
@@ -65,7 +65,7 @@ class GatewayRefused(Withheld):
 
 
 class KeyDoubted(Withheld):
-    """LiteLLM answered as some versions of it do to a wrong key, and all of them after a crash."""
+    """LiteLLM answered as some of its versions do to a wrong key, and all of them after a crash."""
 
 
 class ListNotAllowed(Withheld):

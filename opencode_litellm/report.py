@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 JSON_VERSION = 1  # of the format in docs/json.md
 
 _SYMBOLS = {OK: "✓", WARNING: "!", FAILED: "✗", SKIPPED: "-"}
-_WORDS = {OK: "ok", WARNING: "!", FAILED: "x", SKIPPED: "-"}  # where an encoding lacks the symbols
+_WORDS = {OK: "ok", WARNING: "!", FAILED: "x", SKIPPED: "-"}  # for an encoding without the symbols
 _COLOURS = {OK: "32", WARNING: "33", FAILED: "31", SKIPPED: "2"}
 _NARROWEST = 40  # columns; a narrower terminal has to break lines itself
 

@@ -50,7 +50,7 @@ def failure(text: str, environment: Mapping[str, str]) -> None:
 def emit(text: str) -> None:
     """Print a result. Bytes of a variable that are not valid text are printed unchanged.
 
-    Ends the process as SIGPIPE would when the reader is gone; raises UsageFailure when output cannot be written.
+    If the reader is gone, ends the process as SIGPIPE would; raises UsageFailure if the output cannot be written.
     """
     if sys.stdout is None:
         raise UsageFailure("standard output is closed", "redirect it to a file or a pipe")

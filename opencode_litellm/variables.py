@@ -35,12 +35,12 @@ ONLY = "OPENCODE_LITELLM_ONLY"
 
 # A path list: OPENCODE_PID at the last launch, then the programs that nested launches have started as opencode so far.
 LAUNCHED = "OPENCODE_LITELLM_LAUNCHED"
-ASKED = "OPENCODE_LITELLM_ASKED"  # set where a program is started only to tell its version
+ASKED = "OPENCODE_LITELLM_ASKED"  # set for a program that is started only to tell its version
 
 # What a delivery leaves in opencode's environment beside the payload.
 USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content, which `env --unset` restores
 USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery replaces
-NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # what a provider's `env` names, where its key is not ours to write
+NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # named in a provider's `env` if its key is not ours to write
 DETECTED = "OPENCODE_LITELLM_DETECTED"  # the URLs of proxies that were detected, separated by spaces
 CARRIED = "OPENCODE_LITELLM_HEADER_"  # begins the names of variables that carry a literal secret to opencode
 

@@ -38,7 +38,7 @@ class Credentials:
         return headers
 
     def carried(self, provider: str, place: str, name: str) -> str | None:
-        """Return a secret that a variable carries: the header ``name`` of an option, or without a name a key.
+        """Return a secret that a variable carries: the header ``name`` of an option, or the key if ``name`` is empty.
 
         ``place`` is the option, or the key's origin. None or empty if the secret is no longer there.
         """

@@ -87,7 +87,7 @@ class Record(Fields):
 
 
 def fingerprint(environment: Mapping[str, str], folder: str, recipient: str = versions.ONE) -> str:
-    """Return a name for everything that a payload depends on, as far as the configuration need not be read for it.
+    """Return a name for everything that a payload depends on, except what only reading the configuration would tell.
 
     ``recipient`` is the opencode that the payload is for, a constant of :mod:`opencode_litellm.opencode.versions`.
     """

@@ -170,7 +170,7 @@ def _check_identity(conversation: _Conversation, question: Question) -> None:
 
 
 def _begun(question: Question, context: ssl.SSLContext | None, deadline: float) -> _Conversation:
-    """Connect, through the HTTP proxy and over TLS where the question says so."""
+    """Connect, through the HTTP proxy and over TLS if the question asks for these."""
     host, port, login = _http_proxy(question.via) if question.via else (question.host, question.port, {})
     connection = _connection(host, port, deadline, rich=question.tls)
     if context is None or not question.tls:
@@ -278,7 +278,7 @@ class _Conversation:
         return self._received
 
     def _receive(self) -> bool:
-        """Wait for more bytes; False when no more will come."""
+        """Wait for more bytes; False if no more will come."""
         self._connection.settimeout(_remaining(self._deadline))
         piece = self._connection.recv(_PIECE)
         self._received += piece

@@ -1,7 +1,7 @@
 """The models that a proxy serves, as a person would want them in opencode's picker.
 
 Pure: rows of LiteLLM's answers in, :class:`Model` out. Where rows disagree, the safe side wins: the smallest
-limit, the highest price, an ability only when every deployment has it.
+limit, the highest price, an ability only if every deployment has it.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def owner(model_id: str, litellm_provider: str | None) -> str | None:
     """Return the owner of a model, for ``organizationOwner``: a lower-case word such as ``anthropic``.
 
     LiteLLM's provider comes first, then the id's own prefix (``anthropic/…``, Bedrock's ``us.anthropic.…``).
-    None when neither says anything (an ARN does not); printable, on one line, of at most 68 characters.
+    None if neither names one (an ARN does not); printable, on one line, of at most 68 characters.
     """
     source = litellm_provider or ""
     if not source.strip():
@@ -199,7 +199,7 @@ def _own_part(text: str) -> str:
 
 
 def _without_revision(text: str, *, bedrock: bool) -> str:
-    """Drop Bedrock's revision where a version or a date says more; ``claude-v2:1`` is a version."""
+    """Drop Bedrock's revision if there is a version or a date as well; ``claude-v2:1`` is a version."""
     match = _REVISION.search(text) if bedrock or ":" in text else None
     if not match or not (bedrock or match[3]):
         return text

@@ -221,7 +221,7 @@ class _Layer:
         return section if isinstance(section, dict) else self.resolved
 
     def _settled(self, token: str) -> tuple[str, str]:
-        """Return `token` as it can stand in any file (empty when it cannot), and what replaces it."""
+        """Return `token` as it can be written in any file (empty if it cannot), and its value."""
         if token.startswith("{file:"):
             path, written = self._with_variables(token)[len("{file:") : -1], token[len("{file:") : -1]
             if not path.startswith("~/") and not os.path.isabs(path):

@@ -25,7 +25,7 @@ MANAGED = "managed"
 
 # Variables that make git use another repository than the `.git` in the folder.
 _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
-_GIT_PATIENCE = 2.0  # seconds; where git hangs, opencode hangs too
+_GIT_PATIENCE = 2.0  # seconds; if git hangs, opencode hangs too
 _LARGEST_LINK = 2**20  # characters; git refuses a larger `.git` file as well
 _NAMES = ("opencode.json", "opencode.jsonc")
 
@@ -155,7 +155,7 @@ def _root(folder: str, environment: Mapping[str, str]) -> str:
 
 
 def _git(environment: Mapping[str, str]) -> str:
-    """Return the git that would be started; empty without one."""
+    """Return the git that would be started; empty if there is none."""
     if sys.platform == "win32":
         from opencode_litellm import windows  # only on Windows
 

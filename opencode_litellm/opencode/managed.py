@@ -121,7 +121,7 @@ class _Member:
 
 
 class _Scanner:
-    """Finds where the objects and members of a text are, which is known to be JSON with comments."""
+    """Finds the positions of objects and members in a text that is known to be JSON with comments."""
 
     def __init__(self, text: str) -> None:
         self._text = text

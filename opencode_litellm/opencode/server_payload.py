@@ -113,7 +113,7 @@ def _sibling_settings(proxy: Proxy, url: ProxyURL) -> dict[str, JSON]:
         return _beside(users, settings, {} if stated else {"apiKey": PLACEHOLDER})
     fields, options = _credential(proxy, users)
     if "env" in fields:
-        # V1: @ai-sdk/openai without a key takes OPENAI_API_KEY, also where the variable of `env` is not set.
+        # V1: @ai-sdk/openai without a key takes OPENAI_API_KEY, even if the variable of `env` is not set.
         options["apiKey"] = Live(f"{{env:{_variable(proxy)}}}")
     elif not options and "apiKey" not in mapping(users.get("options")):
         options["apiKey"] = PLACEHOLDER

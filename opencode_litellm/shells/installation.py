@@ -44,7 +44,7 @@ class Outcome:
     note: str = ""
 
     def line(self, *, dry_run: bool) -> str:
-        """Return the line for standard output, empty when nothing was done."""
+        """Return the line for standard output, empty if nothing was done."""
         done = _WOULD.get(self.done, self.done) if dry_run else self.done
         return f"{done} {terminal.plain(self.path)}\n" if done else ""
 
