@@ -1,4 +1,4 @@
-"""What the tests stand on: real programs, a home of one's own, servers that misbehave on request.
+"""The fixtures of the tests: real programs, a home of its own for each test, servers that misbehave on request.
 
 A tool that is missing skips the tests that need it, with the reason; in CI it fails them.
 """
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# Ctrl-C is ignored in what a script starts with "&", and what is ignored stays so in all that the tests start.
+# A program that a script starts with "&" ignores Ctrl-C, and so would every program that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No deadline: a busy machine is no fault of a test's.
+# No deadline, because a test is not to blame for a busy machine.
 hypothesis.settings.register_profile(
     "patient",
     parent=hypothesis.settings(),
@@ -39,11 +39,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 
-# Whoever asks for one of these starts a real program: not in `make quick`.
+# A test that asks for one of these starts a real program, so it is not in `make quick`.
 REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo", "windows"}
 
 
-# Before xdist's, which reads the groups.
+# Before the hook of xdist, which reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start a real program, and let one worker run those that share a server or a build."""
@@ -67,13 +67,13 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def fixtures(item: pytest.Item) -> set[str]:
-    """Return what a test asks for, without its parameters and what any system has."""
+    """Return the fixtures of a test, without its parameters and those that work on any system."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     return set(getattr(item, "fixturenames", ())) - set(parameters) - {"request", "tmp_path"}
 
 
 def shared(item: pytest.Item, name: str) -> bool:
-    """Tell whether a fixture is one of the test's own file, and made once for it."""
+    """Return whether a fixture belongs to the test's own file and is made once for that."""
     fixtures = item._fixtureinfo.name2fixturedefs.get(name, ())
     return any(each.scope in ("module", "session") and each.baseid.endswith(item.path.name) for each in fixtures)
 
@@ -96,16 +96,16 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
-    """Treat a program that the test itself looks for in the same way."""
+    """Do the same for a program that the test itself looks for."""
     with nothing_missing():
         return (yield)
 
 
 @contextmanager
 def nothing_missing() -> Iterator[None]:
-    """Turn a missing program into a skip that says why; in CI nothing may be missing.
+    """Turn a missing program into a skip that says why; in CI it stays a failure.
 
-    Not in the fixture that looks for it: pytest remembers for the whole session what a fixture raised.
+    Not in the fixture that looks for it, because pytest remembers for the whole session what a fixture raised.
     """
     try:
         yield
@@ -133,7 +133,7 @@ def litellm(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Ite
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Return the whole environment of somebody with an empty home: ``Path(home["HOME"])`` is the folder."""
+    """Return the whole environment of a user with an empty home: ``Path(home["HOME"])`` is the folder."""
     environment = make_home(tmp_path / "home")
     yield environment
     end_inhabitants(environment)
@@ -154,7 +154,7 @@ def proxies() -> Iterator[dict[str, StubProxy]]:
 
 @pytest.fixture
 def stub_proxy() -> Iterator[Callable[..., StubProxy]]:
-    """Return a maker of scriptable proxies: ``stub_proxy(["gpt-4o"], key="sk-right", prefix="/team")``."""
+    """Return a function that makes scriptable proxies: ``stub_proxy(["gpt-4o"], key="sk-right", prefix="/team")``."""
     with ExitStack() as stack:
 
         def make(*arguments: Any, **options: Any) -> StubProxy:
@@ -173,7 +173,7 @@ def proxy(request: pytest.FixtureRequest, stub_proxy: Callable[..., StubProxy]) 
 
 @pytest.fixture
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody whose proxy is known by a variable."""
+    """Return the environment of a user whose proxy is named by a variable."""
     return {**home, "OPENCODE_LITELLM_URL": proxy.url}
 
 
@@ -186,7 +186,7 @@ def opencode() -> Opencode:
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Return a maker of terminals: ``terminal(["opencode"], home, folder)``, then ``wait_for``, ``type``."""
+    """Return a function that makes terminals: ``terminal(["opencode"], home, folder)``, then ``wait_for``, ``type``."""
     tools.program("tmux")
     with ExitStack() as stack:
 
@@ -198,7 +198,7 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 @pytest.fixture
 def windows(tmp_path: Path) -> Windows:
-    """Return somebody's Windows, under Wine: ``windows.run(["opencode-with-litellm", "run"], ...)``."""
+    """Return a user's Windows, under Wine: ``windows.run(["opencode-with-litellm", "run"], ...)``."""
     tools.program(str(wine.WINE))
     tools.installed(wine.MADE)
     return Windows(tmp_path)
@@ -206,6 +206,6 @@ def windows(tmp_path: Path) -> Windows:
 
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], Path]:
-    """Return the finder of a shell or another program of the system's: ``program("fish")``."""
+    """Return a function that finds a shell or another program of the system: ``program("fish")``."""
 
     return tools.program

@@ -1,1 +1,1 @@
-"""The world of the tests and the demo: the real programs, and loopback servers that stand in for others."""
+"""The world of the tests and the demo: the real programs, and loopback servers instead of others."""

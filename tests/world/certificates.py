@@ -1,4 +1,4 @@
-"""Certificates of an authority that nobody trusts by itself."""
+"""Certificates of an authority that nobody trusts by default."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def certified(folder: Path, *names: str) -> ssl.SSLContext:
-    """Make an authority, ``ca.pem`` in ``folder``, and return a server's side with its certificate for ``names``.
+    """Make an authority, ``ca.pem`` in ``folder``, and return a server's context with its certificate for ``names``.
 
-    A name is written as OpenSSL wants it: ``IP:127.0.0.1``, ``DNS:localhost``.
+    Names are in OpenSSL's format: ``IP:127.0.0.1``, ``DNS:localhost``.
     """
     new = [tools.program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     new += ["-nodes", "-days", "2"]

@@ -1,7 +1,7 @@
-"""Our commands without Python's start: a process that has loaded everything is copied for each command.
+"""Our commands without the start of Python: a process that has loaded everything is forked for each command.
 
-A command costs 10 ms of processor time like that, in place of 160. What matters at Python's own start, such as what is
-imported when, needs the real one: ``sh -c`` in front is enough.
+Each command then costs 10 ms of processor time instead of 160. A test of the start itself, such as of what is imported
+when, needs a real one: ``sh -c`` in front is enough.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .processes import ended
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# What Python and the C library read when they start, and not again.
+# Variables that Python and the C library read only when they start.
 _READ_AT_START = ("PYTHON", "LC_", "LD_", "TZ")
 _LANG = "C.UTF-8"
-# Linux: the network of the thread that asks, which may have a loopback of its own; the command moves there.
+# Linux: the network of the calling thread, which may have a loopback of its own; the command is moved there.
 _NETWORK = "/proc/thread-self/ns/net"
 
-# The server forks for each connection, and that process for the command, so that many can run at once. A command that
-# has only its memory left to free ends at once: most of that memory it shares with the server. Any other one ends as
-# the console script does, by SystemExit at the very end of the script.
+# The server forks for each connection, and that process forks for the command, so that many can run at once. A command
+# that only has its memory left to free exits at once, because it shares most of that with the server. Any other one
+# ends as the console script does, by SystemExit at the very end of the script.
 _SERVER = """
 import atexit, ctypes, gc, json, os, select, signal, socket, sys, threading
 import opencode_litellm.cli, opencode_litellm.doctor, opencode_litellm.listing
@@ -100,7 +100,7 @@ sys.exit(status)
 
 
 class Copy:
-    """A command that runs, with what ``subprocess.Popen`` has: ``pid``, ``wait`` and ``poll``."""
+    """A running command, with ``pid``, ``wait`` and ``poll`` as in ``subprocess.Popen``."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -119,17 +119,17 @@ class Copy:
         return self._status
 
     def poll(self) -> int | None:
-        """Do nothing: whoever copies the command also waits for it."""
+        """Do nothing: the caller waits for the command."""
         return self._status
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection to the server."""
         self._lines.close()
         self._connection.close()
 
 
 def path_of(command: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """Return where a console script of ours is, if ``command`` is one and its copy would behave like it."""
+    """Return the path of ``command``, if it is one of our console scripts and its copy would behave like it."""
     name = command[0]
     if name not in tools.CONSOLE_SCRIPTS or environment.get("LANG") != _LANG:
         return None
@@ -168,7 +168,7 @@ def copied(
 
 @functools.cache
 def _server() -> str:
-    """Start the process that is copied, which ends with this one; return the path of its socket."""
+    """Start the process that is forked, which ends with this one; return the path of its socket."""
     folder = tempfile.TemporaryDirectory(prefix="commands-")
     path = str(Path(folder.name, "socket"))
     with socket.socket(socket.AF_UNIX) as listening:

@@ -1,4 +1,4 @@
-"""Many folders' configurations in one start of opencode: `opencode serve` loads each folder's anew."""
+"""The configurations of many folders with one start of opencode: `opencode serve` loads each folder's separately."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE = 60  # seconds
 
 @dataclass(frozen=True)
 class Refused:
-    """opencode does not start in this folder: ``kind`` is ConfigJsonError for what it cannot parse."""
+    """opencode does not start in this folder: ``kind`` is ConfigJsonError for a file that it cannot parse."""
 
     kind: str
     message: str
@@ -56,7 +56,7 @@ class ConfigEndpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # It holds a lot by then, and takes minutes over an orderly end.
+        # It uses a lot of memory by then, and would need minutes for an orderly end.
         self._server.kill()
         self._server.communicate(timeout=_PATIENCE)
 
@@ -72,9 +72,9 @@ class ConfigEndpoint:
         return {provider["id"]: provider for provider in answer["providers"]}
 
     def prompt(self, folder: Path, model: str, text: str, variant: str | None = None) -> dict[str, Any]:
-        """Put a question to a model in a session of its own, and return opencode's last message."""
+        """Ask a model a question in a new session, and return opencode's last message."""
         provider, _, name = model.partition("/")
-        session = self._ask("POST", "/session", folder, {"title": "a test"})  # or a model is asked for one
+        session = self._ask("POST", "/session", folder, {"title": "a test"})  # else a model is asked for one
         assert not isinstance(session, Refused), session
         question: dict[str, Any] = {
             "model": {"providerID": provider, "modelID": name},

@@ -1,4 +1,4 @@
-"""Launches from damaged installations, many in a process: each is a fork that imports our modules anew.
+"""Launches from damaged installations, many in one process: each is a fork that imports our modules again.
 
 Started by itself, with a folder on PATH where ``opencode`` is a link to echo. Reads a JSON list of
 [module, source, arguments] from standard input; writes one of [status, output, messages].
@@ -23,7 +23,7 @@ ENTRY = "opencode_litellm.__main__"
 
 
 class _Damage(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Finds one module before anybody else does, with another source."""
+    """A finder that comes before all others and finds one module, with another source."""
 
     def __init__(self, module: str, source: str, *, is_package: bool) -> None:
         self._module, self._source, self._is_package = module, source, is_package
@@ -41,7 +41,7 @@ class _Damage(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
 
 def _launch(module: str, source: str, arguments: Sequence[str]) -> int:
-    """Run one launch, in the fork; it returns only when the program was not started."""
+    """Run one launch in the fork; it returns only if the program was not started."""
     sys.meta_path.insert(0, _Damage(module, source, is_package=False))
     name, *rest = arguments
     sys.argv = [name, *rest]
@@ -67,7 +67,7 @@ def _result(module: str, source: str, arguments: Sequence[str]) -> tuple[int, st
 
 def main() -> None:
     """Run all cases of standard input."""
-    # What takes long to import and is none of ours.
+    # Modules that are slow to import and not ours.
     for name in ("click", "jinja2", "requests", "json", "dataclasses", "subprocess", "traceback"):
         importlib.import_module(name)
     json.dump([_result(*case) for case in json.load(sys.stdin)], sys.stdout)

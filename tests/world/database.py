@@ -1,4 +1,4 @@
-"""A real PostgreSQL for LiteLLM, and what stands in for Prisma's binaries, which no package registry has.
+"""A real PostgreSQL for LiteLLM, and a substitute for Prisma's binaries, which no package registry has.
 
 PostgreSQL is Debian's. The query engine is Prisma's own, compiled to WASM, behind `prisma/query-engine.js`;
 `make setup` gets it from npm.
@@ -27,10 +27,10 @@ _SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "lis
 
 
 class Database:
-    """A PostgreSQL with LiteLLM's tables, as long as the ``with`` block lives.
+    """A PostgreSQL with LiteLLM's tables, for the time of a ``with`` block.
 
-    ``litellm`` is the program whose tables and client are made, ``folder`` an empty one for the client.
-    ``environment`` is what this LiteLLM needs to use it.
+    ``litellm`` is the program for which the tables and the client are made, ``folder`` an empty one for the client.
+    ``environment`` holds the variables that this LiteLLM needs to use it.
     """
 
     def __init__(self, folder: Path, litellm: Path = tools.LITELLM) -> None:
@@ -43,13 +43,13 @@ class Database:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead LiteLLM to the database, its client and the engine."""
+        """The variables that tell LiteLLM where the database, its client and the engine are."""
         return {
             **self._engine,
             "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
             "PYTHONPATH": str(self._folder),
             "DATABASE_URL": self.url,
-            # The tables are there, and what would change them is one of the binaries that are not.
+            # The tables exist already, and the program that would update them is one of the missing binaries.
             "DISABLE_SCHEMA_UPDATE": "true",
             "LITELLM_SALT_KEY": "sk-salt",
         }
@@ -104,7 +104,7 @@ class Database:
         """Generate the client into a copy of its package, so that the installed one stays as it is."""
         packages = self._packages()
         shutil.copytree(packages / "prisma", self._folder / "prisma")
-        # Before 1.80 or so it was beside the proxy.
+        # Until about 1.80 it was beside the proxy.
         extras, proxy = packages / "litellm_proxy_extras/schema.prisma", packages / "litellm/proxy/schema.prisma"
         lines = (extras if extras.exists() else proxy).read_text().splitlines(keepends=True)
         schema = self._folder / "schema.prisma"
@@ -137,7 +137,7 @@ class Database:
 
 
 def _ordinary_user() -> str | None:
-    """Return whom PostgreSQL runs as when we are root, which it refuses to be; None for ourselves."""
+    """Return the user to run PostgreSQL as if we are root, which it refuses; None for our own user."""
     if os.getuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -31,6 +31,6 @@ def asked(how: str, environment: Mapping[str, str], folder: Path, *flags: str) -
 
 
 def applied(environment: Mapping[str, str], assignments: str) -> dict[str, str]:
-    """Return ``environment`` after what ``env json`` printed."""
+    """Return ``environment`` with the output of ``env json`` applied."""
     merged = {**environment, **json.loads(assignments)}
     return {name: value for name, value in merged.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A home folder of one's own: no configuration, no cache, no key, and a PATH with little on it."""
+"""A home folder for a test: no configuration, no cache, no key, and a PATH with little on it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
-# opencode asks nobody for a newer self or for a newer list of the world's models.
+# opencode asks nobody for a newer version of itself or for a newer list of the world's models.
 QUIET_OPENCODE = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
 # A start of opencode 1.18 costs half as much processor time when it does not read its list of all the world's models
-# and does not compile what runs once: 1.8 s in place of 3.3 s, measured side by side. That it keeps its garbage saves
-# another third, and costs 55 MB.
+# and does not compile code that runs once: 1.8 s instead of 3.3 s, measured side by side. Switching off its garbage
+# collection saves another third, and costs 55 MB.
 QUICK_OPENCODE = {
     "OPENCODE_MODELS_PATH": str(Path(__file__).with_name("models.json")),
     "BUN_JSC_useDFGJIT": "0",
@@ -38,7 +38,7 @@ _FOLDERS = {
 
 
 def make_home(folder: Path, *, shells: Iterable[Path] = ()) -> dict[str, str]:
-    """Make a home in an empty folder and return the whole environment of somebody who lives there.
+    """Make a home in an empty folder and return the whole environment of its user.
 
     ``bin`` in it comes first on PATH and has links to our console scripts, to opencode where it is installed,
     and to ``shells`` that live outside the system's folders.
@@ -73,7 +73,7 @@ def write(path: Path, content: Any) -> Path:
 
 
 def stand_in(home: Mapping[str, str], script: str = "echo 1.18.33") -> Path:
-    """Put a script of the shell in opencode's place, whose start takes a second of the processor's time."""
+    """Replace opencode, whose start takes a second of processor time, by a shell script."""
     path = Path(home["HOME"], "bin", "opencode")
     path.unlink(missing_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -82,12 +82,12 @@ def stand_in(home: Mapping[str, str], script: str = "echo 1.18.33") -> Path:
 
 
 def global_configuration(home: Mapping[str, str]) -> Path:
-    """Return where a home's global configuration of opencode is, or would be."""
+    """Return the path of opencode's global configuration in a home, which need not exist."""
     return Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json")
 
 
 def provided(provider: str = "litellm", **options: Any) -> dict[str, Any]:
-    """Return a configuration of one provider with these options; with `$schema`, or opencode rewrites it."""
+    """Return a configuration of one provider with these options; without `$schema`, opencode would rewrite it."""
     return {"$schema": "x", "provider": {provider: {"options": options}}}
 
 
@@ -97,9 +97,9 @@ def configure(home: Mapping[str, str], provider: str = "litellm", **options: Any
 
 
 def end_inhabitants(home: Mapping[str, str]) -> None:
-    """End all that still runs in a home, such as the process that a launch leaves behind to refresh its cache.
+    """End all processes that still run in a home, such as one that a launch leaves behind to refresh its cache.
 
-    Seen on Linux alone; elsewhere such processes end by themselves, within seconds.
+    They can be found only on Linux; elsewhere they end by themselves, within seconds.
     """
     deadline = time.monotonic() + 5
     while (living := list(_inhabitants(home))) and time.monotonic() < deadline:
@@ -111,7 +111,7 @@ def end_inhabitants(home: Mapping[str, str]) -> None:
 
 def _inhabitants(home: Mapping[str, str]) -> Iterator[int]:
     for process in Path("/proc").glob("[0-9]*"):
-        # A process of somebody else's, or one that ended meanwhile, has nothing to read.
+        # Another user's process cannot be read, nor one that has ended meanwhile.
         with suppress(OSError):
             if f"HOME={home['HOME']}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 yield int(process.name)

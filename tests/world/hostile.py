@@ -51,7 +51,7 @@ PLAUSIBLE: dict[str, list[Any]] = {
 
 
 class Hostile:
-    """Rows for the three endpoints, which speak of the same ``ids``."""
+    """Rows for the three endpoints, all about the same ``ids``."""
 
     def __init__(self, random: Random, number: int) -> None:
         self._random = random
@@ -72,7 +72,7 @@ class Hostile:
     def _id(self, index: int) -> str:
         chance = self._random
         parts = [chance.choice(TEXTS + NAMES * 3) for _ in range(chance.choice((1, 2, 3)))]
-        # Most are one of a kind, so that as many models come of it.
+        # Most ids are unique, so that there are as many models.
         return chance.choice(("", "-", "/", " ")).join([*parts, f"{index:x}"] if chance.random() < 0.99 else parts)
 
     def _row(self) -> dict[str, Any]:

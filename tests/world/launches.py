@@ -1,4 +1,4 @@
-"""Launches of a program that shows what opencode would be given, and what a home keeps of them."""
+"""Launches of a program that prints what opencode would be given, and what they leave in a home."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .opencode import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What stands in for opencode: it prints the payload, from wherever it was delivered.
+# Runs instead of opencode: it prints the payload, from wherever it was delivered.
 SHOW = (
     'case "$OPENCODE_CONFIG_CONTENT" in *opencode-litellm*) printf %s "$OPENCODE_CONFIG_CONTENT";;'
     ' *) if [ -f "$OPENCODE_CONFIG" ]; then cat "$OPENCODE_CONFIG"; fi;; esac; exit 7'
 )
 
-# The interpreter's clock, wrong by so many seconds: loaded from PYTHONPATH before anything of ours.
+# Makes the interpreter's clock wrong by so many seconds: loaded from PYTHONPATH before anything of ours.
 _CLOCK = """
 import os, time
 _time, _time_ns, _offset = time.time, time.time_ns, int(os.environ["CLOCK_OFFSET"])
@@ -43,12 +43,12 @@ class Launch:
 
     @property
     def lines(self) -> list[str]:
-        """What was said on standard error."""
+        """The lines on standard error."""
         return self.stderr.splitlines()
 
 
 def launch(home: Mapping[str, str], folder: Path | str | None = None, **environment: str) -> Launch:
-    """Launch once, and check that the program started and that its exit status came through."""
+    """Launch once, and check that the program started and that its exit status was passed on."""
     began = time.monotonic()
     finished = run(["opencode-litellm", "exec", "--", "sh", "-c", SHOW], {**home, **environment}, folder)
     seconds = time.monotonic() - began
@@ -64,7 +64,7 @@ def cache(home: Mapping[str, str]) -> Path:
 
 
 def settle(home: Mapping[str, str], seconds: float = 20) -> None:
-    """Wait until no detached process is at work for this home."""
+    """Wait until no detached process works for this home."""
     deadline = time.monotonic() + seconds
     while list(cache(home).glob("refresh-*")):
         assert time.monotonic() < deadline, "a detached process is still at work"
@@ -72,7 +72,7 @@ def settle(home: Mapping[str, str], seconds: float = 20) -> None:
 
 
 def with_clock(home: Mapping[str, str], offset: float) -> dict[str, str]:
-    """Return the environment of a home whose clock is ``offset`` seconds off."""
+    """Return the environment of a home in which the clock is ``offset`` seconds off."""
     folder = Path(home["HOME"], "clock")
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(_CLOCK)

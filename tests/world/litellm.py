@@ -24,7 +24,7 @@ _PATIENCE = 400
 
 
 class LiteLLM:
-    """A proxy that lives as long as the ``with`` block, under the path ``prefix`` if that is set.
+    """A proxy for the time of a ``with`` block, under the path ``prefix`` if that is set.
 
     ``url`` is without ``/v1``, ``key`` is its master key. It has no database, so it answers a wrong key with
     status 400 (``no_db_connection``), a missing one with 401.
@@ -115,5 +115,5 @@ class LiteLLM:
         return self.log.read_text(errors="replace")[-3000:]
 
 
-# No HTTP proxy of the machine's comes between.
+# Without the machine's HTTP proxy in between.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

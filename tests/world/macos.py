@@ -1,6 +1,6 @@
-"""What macOS does not have, taken away from Linux: /proc, and what Python and the system offer on Linux alone.
+"""Linux without what macOS lacks: /proc, and everything that Python and the system offer only on Linux.
 
-Nothing of macOS itself is here. What this shows is that the other ways are taken, and that they work.
+Nothing of macOS itself is here. The tests show that our alternatives are used, and that they work.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .opencode import Finished
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAUNCHD_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"  # what programs get that no shell has started
+LAUNCHD_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"  # the PATH of programs that no shell has started
 
-# Loaded by Python before anything of ours. Python asks _scproxy, which is there alone, for the system's HTTP proxies.
+# Loaded by Python before anything of ours. Python asks _scproxy, which only macOS has, for the system's HTTP proxies.
 _SITE = """
 import os, sys, time, types
 sys.platform = "darwin"
@@ -35,7 +35,7 @@ system = sys.modules["_scproxy"] = types.ModuleType("_scproxy")
 system._get_proxies = lambda: {"http": "http://127.0.0.1:9", "https": "http://127.0.0.1:9"}
 system._get_proxy_settings = lambda: {"exclude_simple": False, "exceptions": []}
 """
-# What `ps` says there of the parents of whoever asks: a login shell, as every terminal starts one.
+# What `ps` prints on macOS about the parents of a process: a login shell, which every terminal starts.
 _PS = '#!/bin/sh\nprintf "%s 4242 python\\n4242 1 -zsh\\n" "$PPID"\n'
 _WITHOUT_PROC = 'mount -t tmpfs none /proc && exec "$@"'
 
@@ -47,7 +47,7 @@ class Mac:
     home: Mapping[str, str]
 
     def run(self, command: list[str], variables: Mapping[str, str | None], path: str = "") -> Finished:
-        """Run a command with changed variables; ``path`` takes the place of everything on PATH."""
+        """Run a command with changed variables; ``path`` replaces the whole PATH."""
         folder = Path(self.home["HOME"])
         environment = {**self.home, "PYTHONPATH": str(folder / "site"), **variables}
         environment["PATH"] = path or f"{folder}/bin:{tools.SCRIPTS}:{LAUNCHD_PATH}"
@@ -60,7 +60,7 @@ class Mac:
 
 
 def mac(home: Mapping[str, str]) -> Mac:
-    """Return the Mac of whoever has this home; ToolMissing where nobody may hide /proc."""
+    """Return the Mac of the user of this home; ToolMissing if we may not hide /proc."""
     tried = subprocess.run(
         ["unshare", "--mount", "/bin/sh", "-c", _WITHOUT_PROC, "sh", "true"], capture_output=True, check=False
     )

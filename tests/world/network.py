@@ -1,4 +1,4 @@
-"""A loopback of one's own, in which every port is free: nobody else's server answers, and nobody sees ours."""
+"""A separate loopback, in which every port is free: nobody else's server answers, and nobody sees ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _IFF_UP = 1
 def own_loopback(ports: Iterable[int]) -> Iterator[None]:
     """Put this thread, and every process and thread that it starts, into a network with nothing but loopback.
 
-    Who may not do that shares the machine's: ``ports`` have to be free there, and are used by one test at a time.
+    Without permission for that, it stays on the machine's: ``ports`` have to be free there, and only one test at a time
+    uses them.
     """
     system = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY) if sys.platform == "linux" else -1

@@ -1,4 +1,4 @@
-"""A real nginx in front of a proxy, set up in the ways that companies set it up."""
+"""A real nginx in front of a proxy, configured as companies do."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ http {{
 
 
 class Nginx:
-    """An nginx in front of ``upstream`` as long as the ``with`` block lives.
+    """An nginx in front of ``upstream``, for the time of a ``with`` block.
 
-    ``url`` is followed by what it does: ``/team``, ``/gzip``, ``/basic``, ``/forbidden``, ``/down``, ``/busy``,
-    ``/sso``. ``tls_url`` has the certificate in ``certificates``, which ``authority`` made.
+    A path after ``url`` chooses what it does: ``/team``, ``/gzip``, ``/basic``, ``/forbidden``, ``/down``, ``/busy``,
+    ``/sso``. ``tls_url`` uses the certificate in ``certificates``, which ``authority`` made.
     """
 
     def __init__(self, folder: Path, upstream: str, certificates: Path) -> None:
@@ -82,7 +82,7 @@ class Nginx:
     def __enter__(self) -> Nginx:
         program = str(tools.program("nginx"))
         (self._folder / "users").write_text("user:{PLAIN}password\n")
-        # It gives up being root for somebody who would have to be let into this folder.
+        # As root it would switch to another user, who has no access to this folder.
         self._folder.joinpath("nginx.conf").write_text(f"user root;\n{self._text}" if os.getuid() == 0 else self._text)
         with ExitStack() as stack:
             command = [program, "-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]

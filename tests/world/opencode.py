@@ -1,4 +1,4 @@
-"""The real opencode, run to its end and read back."""
+"""The real opencode: running it, and reading its output."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(
 ) -> Finished:
     """Run a program found on the environment's own PATH; ``folder`` is its HOME unless said otherwise.
 
-    Its output goes through files, because opencode 1.18 cuts what it writes into a pipe at 64 KiB.
+    Its output goes through files, because opencode 1.18 cuts its output into a pipe at 64 KiB.
     """
     with (
         tempfile.TemporaryFile() as stdin,
@@ -75,7 +75,7 @@ class Opencode:
         program: str = "opencode",
         timeout: float = _PATIENCE,
     ) -> Finished:
-        """Run it with these arguments."""
+        """Run opencode with these arguments."""
         spare_global_install(environment)
         return run([program, *arguments], environment, folder, timeout=timeout)
 
@@ -96,7 +96,7 @@ class Opencode:
         *,
         program: str = "opencode",
     ) -> dict[str, dict[str, Any]]:
-        """Return a provider's models as opencode understood them, by id; none when it does not know it."""
+        """Return a provider's models as opencode understood them, by id; empty if it does not know the provider."""
         finished = self(environment, "models", provider, "--verbose", folder=folder, program=program)
         if finished.status and f"Provider not found: {provider}" in finished.stderr:
             return {}
@@ -112,13 +112,13 @@ class Opencode:
         *,
         program: str = "opencode",
     ) -> Finished:
-        """Put one question to a model, such as ``litellm/gpt-4o``."""
+        """Ask a model, such as ``litellm/gpt-4o``, one question."""
         return self(environment, "run", "-m", model, prompt, folder=folder, program=program)
 
 
 def models_shown(text: str, provider: str) -> dict[str, dict[str, Any]]:
-    """Return the models, by id, of what ``opencode models PROVIDER --verbose`` prints."""
-    # A line `provider/id`, then the model as indented JSON, then the next.
+    """Return the models in the output of ``opencode models PROVIDER --verbose``, by id."""
+    # For each model a line `provider/id`, then the model as indented JSON.
     decoder = json.JSONDecoder()
     models = {}
     while text.strip():

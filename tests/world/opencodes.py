@@ -38,7 +38,7 @@ def pinned() -> list[str]:
 
 
 def program(version: str) -> Path:
-    """Return the program of a version of opencode 1, installed if it is not there yet."""
+    """Return the program of a version of opencode 1, and install it if necessary."""
     return _installed(f"opencode-{_PLATFORM}", version, "opencode")
 
 
@@ -50,7 +50,7 @@ def preview() -> Path:
 def oh_my_opencode() -> str:
     """Return the URL of the plugin oh-my-opencode.
 
-    Of what it depends on, 400 MB, no more is needed than one package: the plugin itself is one file.
+    Of its dependencies, 400 MB, only one package is needed: the plugin itself is one file.
     """
     folder = FOLDER / f"oh-my-opencode-{OH_MY_OPENCODE}"
     packages = folder / "node_modules"

@@ -1,4 +1,4 @@
-"""Somebody without root's powers: whoever runs the tests, or user 1000 of a user namespace where that is root."""
+"""A user without root's powers: the one who runs the tests, or if that is root, user 1000 of a user namespace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
 def is_possible() -> bool:
-    """Tell whether there can be such a user here."""
+    """Return whether there can be such a user here."""
     return not IS_ROOT or (
         shutil.which("unshare") is not None
         and subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0

@@ -10,14 +10,14 @@ from .home import write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What opencode 1.18 looks for before it installs its plugin library into a folder.
+# The files that opencode 1.18 looks for before it installs its plugin library into a folder.
 _INSTALLED = {"packages": {"": {"dependencies": {"@opencode-ai/plugin": "*"}}}}
 
 
 def spare_install(folder: Path) -> None:
-    """Let a folder with configuration look as if opencode had installed its plugin library there.
+    """Make a folder with configuration look as if opencode had installed its plugin library there.
 
-    It tries to, else, in each such folder and again for each project: 0.2 CPU seconds at first, more each time.
+    Otherwise it tries to, in each such folder and again for each project: 0.2 CPU seconds at first, more each time.
     """
     if folder.is_dir() and not (folder / "node_modules").exists():
         (folder / "node_modules").mkdir()
@@ -25,7 +25,7 @@ def spare_install(folder: Path) -> None:
 
 
 def spare_global_install(environment: Mapping[str, str]) -> None:
-    """Do so with the folder for the global configuration, which opencode makes if it is not there.
+    """Do so with the folder of the global configuration, which opencode creates if it does not exist.
 
     A relative ``XDG_CONFIG_HOME`` is left alone: it would be a folder below the one where the tests run.
     """

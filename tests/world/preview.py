@@ -24,7 +24,7 @@ _PAUSE = 0.3
 
 
 class Preview:
-    """A server that lives as long as the ``with`` block, in the home and with the variables of ``environment``."""
+    """A server for the time of a ``with`` block, in the home and with the variables of ``environment``."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._environment = environment
@@ -45,7 +45,7 @@ class Preview:
         self._stack.close()
 
     def models(self, folder: Path, *wanted: str) -> dict[str, dict[str, Any]]:
-        """Return the models of LiteLLM's providers in a folder by PROVIDER/ID, as soon as those that are wanted are."""
+        """Return the models of LiteLLM's providers in a folder by PROVIDER/ID, once the wanted ones are there."""
 
         def listed() -> dict[str, dict[str, Any]] | None:
             models = {
@@ -62,7 +62,7 @@ class Preview:
         return {provider["id"] for provider in self.ask("/api/provider", folder)["data"]}
 
     def chat(self, folder: Path, model: str, text: str, variant: str | None = None) -> None:
-        """Put one question to a model; the answer takes its time."""
+        """Ask a model one question; the answer comes later."""
         provider, _, name = model.partition("/")
         chosen = {"id": name, "providerID": provider, **({"variant": variant} if variant else {})}
         session = self._post("/api/session", {"location": {"directory": str(folder)}, "model": chosen})["data"]["id"]

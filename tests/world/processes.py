@@ -26,9 +26,9 @@ def process_group(
     stdout: IO[bytes] | int,
     stderr: IO[bytes] | int,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program in a group of its own; when the block is left, all of the group ends.
+    """Start a program in a process group of its own, which ends at the end of the block.
 
-    Ctrl-C at the terminal does not reach the group by itself, so it ends once, in our order.
+    Ctrl-C at the terminal does not reach the group, so that it ends only once, in our order.
     """
     process = subprocess.Popen(
         command,
@@ -46,7 +46,7 @@ def process_group(
 
 
 class Group(Protocol):
-    """The first process of a group, of which it has the number."""
+    """The first process of a group, whose id is that of the group."""
 
     pid: int
 

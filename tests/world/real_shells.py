@@ -1,4 +1,4 @@
-"""Real shells in their strict modes, with what the tests have to know of each, and programs for their PATH.
+"""Real shells in their strict modes, with what the tests have to know about each, and programs for their PATH.
 
 A shell that has a snippet is one row here, a ``SnippetShell``; every test of all shells reads it.
 """
@@ -23,11 +23,11 @@ class RealShell:
 
     name: str
     options: tuple[str, ...]
-    # What it is called on PATH, where that is not its name.
+    # Its name on PATH, if that differs.
     program: str = ""
     command: str = "-c"
     prologue: str = ""
-    # How it evaluates what a command prints.
+    # How it evaluates the output of a command.
     evaluate: str = 'eval "$({command})"'
 
     def path(self) -> str:
@@ -59,11 +59,11 @@ class RealShell:
 class SnippetShell(RealShell):
     """A shell that ``init`` has a snippet for, and what tests expect of it or need to write in its language."""
 
-    # Where the startup file is for somebody with nothing but HOME, seen from there; and with the folders of MOVED.
+    # The startup file for a user with nothing but HOME, relative to that; and with the folders of MOVED.
     startup_file: str = field(kw_only=True)
     moved_startup_file: str = field(kw_only=True)
-    # How a user starts it to run one line; without options the line is typed at its prompt. Where it reads no startup
-    # file then, the line begins with ``read``.
+    # How a user starts it to run one line; without options the line is typed at its prompt. If it reads no startup file
+    # then, the line begins with ``read``.
     interactive: tuple[str, ...] = field(kw_only=True)
     read: str = ""
     # The whole text of `env` for CHANGES.
@@ -93,7 +93,7 @@ class SnippetShell(RealShell):
         return self.calls.format(name=name, words=quoted).strip()
 
     def has(self, snippet: str, folder: Path, name: str = "snippet") -> str:
-        """Return the line of a script that evaluates a snippet of ``init``."""
+        """Return the line of a script that evaluates the snippet of ``init``."""
         line = self.evaluates(snippet, folder, name)
         return self.snippet.format(path=folder / name, text=snippet) + "\n" if self.snippet else line
 
@@ -128,7 +128,7 @@ ZSH = SnippetShell(
     moved_startup_file="/zsh/.zshrc",
     interactive=("-i", "-c"),
     assignments=EXPORTS,
-    # Zsh completes nothing without its line editor; what its function asks is asked here, and that it is in place.
+    # Zsh completes nothing without its line editor, so we ask what its function would ask, and whether it is installed.
     completes="autoload -Uz compinit; compinit -u -d ./dump; source ./script;"
     " [[ ${{_comps[opencode-litellm]}} = _opencode_litellm_completion ]] || exit 1;"
     ' COMP_WORDS="opencode-litellm {words} " COMP_CWORD={place} _OPENCODE_LITELLM_COMPLETE=zsh_complete'
@@ -208,7 +208,7 @@ NUSHELL = SnippetShell(
     evaluate="{command} | from json | load-env",
     startup_file=".config/nushell/autoload/opencode-litellm.nu",
     moved_startup_file="/config/nushell/autoload/opencode-litellm.nu",
-    # It reads that folder for its prompt alone.
+    # It reads that folder only for its prompt.
     interactive=(),
     assignments='{"OPENCODE_CONFIG_CONTENT":"\\u007b\\u0022it\\u0027s\\u0022:\\u0022a \\u00e9\\u0022}",'
     '"OPENCODE_CONFIG":"/h/a b.json","GONE":null,"EMPTY":""}\n',
@@ -235,11 +235,11 @@ set-env OPENCODE_CONFIG '/h/a b.json'
 unset-env GONE
 set-env EMPTY ''
 """,
-    # A script has no "edit:", so it gets one that keeps what the completion script sets.
+    # A script has no "edit:", so it gets one that stores what the completion script sets.
     completes="var kept: = (ns [&arg-completer=[&]]);"
     " eval (slurp < script) &ns=(ns [&edit:=(ns [&completion:=$kept:])]);"
     " $kept:arg-completer[opencode-litellm] opencode-litellm {words} '' | each {{|word| echo $word }}",
-    # Evaluated, it defines a command for the prompt alone, and a script has none.
+    # An evaluated snippet defines a command only for the prompt, which a script does not have.
     snippet="{text}",
     reports="try {{ {line}; echo 0 }} catch error {{ echo $error[reason][exit-status] }}",
     asks="try {{ {line}; echo worked }} catch {{ echo failed }}",
@@ -272,7 +272,7 @@ __xonsh__.env["EMPTY"] = ''
 )
 
 WITH_SNIPPET = (BASH, ZSH, FISH, PWSH, DASH, NUSHELL, ELVISH, XONSH)
-# The other shells that read what is for dash.
+# The other shells that read dash's snippet.
 POSIX = (KSH, MKSH, BUSYBOX)
 
 
@@ -307,7 +307,7 @@ class Programs:
         self._write(name, f"{_RECORDER}{then}\n")
 
     def add_broken(self, name: str) -> None:
-        """Add what a Python upgrade leaves behind: a script whose interpreter is gone."""
+        """Add what an upgrade of Python leaves behind: a script whose interpreter is gone."""
         self._write(name, "#!/nonexistent/python3\n")
 
     def add_without_package(self, name: str) -> None:
@@ -319,7 +319,7 @@ class Programs:
         (self.path / name).chmod(0o755)
 
     def calls(self) -> list[Call]:
-        """Return all calls so far, the first first."""
+        """Return all calls so far, in order."""
         if not self._record.exists():
             return []
         words = iter(self._record.read_bytes().decode().split("\0")[:-1])

@@ -1,4 +1,4 @@
-"""Whoever is not on this machine: an HTTP proxy that notes who is asked for, and lets nobody through."""
+"""The rest of the world: an HTTP proxy that notes which hosts are asked for, and lets nobody through."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Recorder(Server):
         return {**home, **ways, **direct, **keys}
 
     def asked(self) -> set[str]:
-        """Return the hosts that somebody wanted to reach, but for those that are no providers of models."""
+        """Return the hosts that were asked for, except those that are not providers of models."""
         hosts = {request.path.removeprefix("http://").partition("/")[0].partition(":")[0] for request in self.requests}
         return hosts - {*_NO_PROVIDERS}
 
     def answer_to(self, request: Request, connection: BaseHTTPRequestHandler) -> None:  # noqa: ARG002 - one answer
-        """Refuse."""
+        """Refuse the request."""
         send(connection, b"", status=403)
         connection.close_connection = True

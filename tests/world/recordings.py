@@ -47,11 +47,11 @@ class Recording:
 
     @property
     def with_database(self) -> Mapping[str, Mapping[str, Any]]:
-        """The same of the keys in a database; nothing of the versions that were recorded without one."""
+        """The same for the keys in a database; empty for versions that were recorded without one."""
         return {kind: said for kind, said in self.keys.items() if not kind.endswith(", no database")}
 
     def rows(self, endpoint: str) -> list[dict[str, Any]]:
-        """Return the rows of an endpoint, those of wildcards with no more than their mode."""
+        """Return the rows of an endpoint, with only the mode of those for wildcards."""
         file, field = {
             MODELS: ("models.json", "id"),
             INFO: ("model-info.json", "model_name"),
@@ -67,7 +67,7 @@ class Recording:
         return list(rows)
 
     def serve(self, stub: StubProxy, kind: str = "master, no database") -> None:
-        """Let a stub answer as this version did to a kind of key."""
+        """Make a stub answer as this version did to a kind of key."""
         said = self.keys[kind]
         for path in (MODELS, INFO, GROUPS):
             status, what = said[f"GET {path}"]

@@ -1,4 +1,4 @@
-"""What lies between a launch and a proxy: distance, or a company's HTTP proxy."""
+"""What may be between a launch and a proxy: distance, or a company's HTTP proxy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Relay:
-    """Passes connections on to a loopback port as long as the ``with`` block lives.
+    """Forwards connections to a loopback port, for the time of a ``with`` block.
 
-    ``delay`` is seconds that every piece of data takes, each way. With ``http_proxy`` it is asked as an HTTP proxy
-    is, for whole URLs or tunnels, wherever they lead; ``heads`` are the requests that it got for itself.
+    ``delay`` is how many seconds every piece of data takes, each way. With ``http_proxy`` it works as an HTTP proxy,
+    for whole URLs or tunnels to any host; ``heads`` are the requests that it got itself.
     """
 
     def __init__(self, target: int, *, host: str = "127.0.0.1", delay: float = 0.0, http_proxy: bool = False) -> None:
@@ -47,7 +47,7 @@ class Relay:
             threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        # The way there and back that setting up a connection takes.
+        # The round trip of setting up a connection.
         time.sleep(2 * self.delay)
         try:
             server = socket.create_connection(("127.0.0.1", self._target))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came; ``path`` has no query, header names are in lower case."""
+    """One request as received; ``path`` has no query, header names are in lower case."""
 
     method: str
     path: str
@@ -33,19 +33,19 @@ class Request:
 
     @property
     def key(self) -> str | None:
-        """What follows ``Bearer`` in ``Authorization``, None without that header."""
+        """The part of ``Authorization`` after ``Bearer``; None without that header."""
         header = self.headers.get("authorization")
         return None if header is None else header.removeprefix("Bearer").strip()
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on, nor will by chance.
+    """Return a loopback port that nobody listens on, and that no other test gets by chance.
 
-    Linux gives ports from 32768 on to whoever asks for any, other systems higher ones: one of those could go to another
-    test's server before a slow program has taken it.
+    A program that asks for any port gets one from 32768 on in Linux, a higher one elsewhere: if we returned one of
+    those, another test's server could get it before a slow program has bound it.
     """
     while True:
-        # Not from `random`: hypothesis seeds that, and each worker would take the same.
+        # Not from `random`, which hypothesis seeds, so that each worker would take the same port.
         port = 10_000 + secrets.randbelow(22_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -53,7 +53,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A server that lives as long as the ``with`` block; a subclass says what is answered.
+    """A server for the time of a ``with`` block; a subclass decides what it answers.
 
     With ``tls`` it speaks HTTPS.
     """
@@ -77,7 +77,7 @@ class Server:
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_CONNECT = answer  # noqa: N815 - http.server's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
-                """Say nothing: the requests are kept."""
+                """Print nothing: the requests are recorded."""
 
         self._server = _QuietServer(("127.0.0.1", port), Connection)
         self._scheme = "https" if tls else "http"
@@ -95,11 +95,11 @@ class Server:
 
     @property
     def root(self) -> str:
-        """Its URL without a slash at the end."""
+        """Its URL without a final slash."""
         return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def paths(self) -> list[str]:
-        """Return the paths asked for so far, in the order they came."""
+        """Return the paths asked for so far, in order."""
         return [request.path for request in self.requests]
 
     def answer_to(self, request: Request, connection: BaseHTTPRequestHandler) -> None:
@@ -114,7 +114,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Stop listening and let go of every answer that is still on its way; harmless when done twice."""
+        """Stop listening and abandon every answer that is still on its way; harmless if called twice."""
         self.closing.set()
         if self._thread.is_alive():
             self._server.shutdown()
@@ -128,7 +128,7 @@ class _QuietServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing when a client left early: for a test of slow answers that is the expected end."""
+        """Print nothing if a client leaves early, which is expected in a test of slow answers."""
 
 
 def send(

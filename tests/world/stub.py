@@ -1,8 +1,7 @@
 """A proxy that looks like LiteLLM from outside and misbehaves on request.
 
-For what the real one cannot be made to do: to be slow, mute, huge or hostile, to refuse, to redirect, to
-change its mind between two launches. It speaks inference too (`Upstream`), so what opencode sends to a proxy
-can be seen.
+For everything that a real one cannot be made to do: to be slow, mute, huge or hostile, to refuse, to redirect, to
+change between two launches. It also answers inference (`Upstream`), to show what opencode sends to a proxy.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _REFUSAL = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a path answers.
+    """The answer of a path.
 
     ``delay`` is seconds before the first byte, ``dribble`` seconds after each byte of the body. ``mute`` is
     never to answer, ``endless`` to repeat the body until the client leaves, ``raw`` to write the body alone,
@@ -115,7 +114,7 @@ class StubProxy(Upstream):
             self.answers[path] = answer
 
     def redirect(self, path: str, target: str, *, status: int = 302) -> None:
-        """Send whoever asks for ``path`` to ``target``."""
+        """Redirect requests for ``path`` to ``target``."""
         self.answer(path, status=status, headers={"Location": target})
 
     def answer_to(self, request: Request, connection: BaseHTTPRequestHandler) -> None:

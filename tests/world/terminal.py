@@ -1,4 +1,4 @@
-"""A terminal of its own, in tmux: for programs that a person looks at."""
+"""A separate terminal, in tmux, for programs that a person looks at."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """A program in a terminal, as long as the ``with`` block."""
+    """A program in a terminal, for the time of a ``with`` block."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Terminal:
         columns: int = 120,
         rows: int = 40,
     ) -> None:
-        # A tmux server of its own: it lends its environment to nobody and ends with its only session.
+        # A separate tmux server: nobody else gets its environment, and it ends with its only session.
         self._tmux = [
             str(tools.program("tmux")),
             "-L",
@@ -59,19 +59,19 @@ class Terminal:
         self._do("send-keys", *keys)
 
     def screen(self) -> str:
-        """Return what stands on the screen, without trailing blanks."""
+        """Return the text on the screen, without trailing spaces."""
         return "\n".join(line.rstrip() for line in self._do("capture-pane", "-p").splitlines()).rstrip()
 
     def coloured(self) -> str:
-        """Return what stands on the screen with its colours, as escape sequences."""
+        """Return the text on the screen with escape sequences for its colours."""
         return self._do("capture-pane", "-p", "-e")
 
     def wait_for(self, text: str, *, seconds: float = 30) -> str:
-        """Return the screen once it shows ``text``; fail with the screen when it does not in time."""
+        """Return the screen once it shows ``text``; fail with the screen if it does not in time."""
         return self.wait_until(lambda screen: text in screen, seconds=seconds)
 
     def wait_until(self, condition: Callable[[str], bool], *, seconds: float = 30) -> str:
-        """Return the screen once it is as it should be; fail with the screen when it is not in time."""
+        """Return the screen once it is as it should be; fail with the screen if it is not in time."""
         deadline = time.monotonic() + seconds
         while not condition(screen := self.screen()):
             assert time.monotonic() < deadline, f"after {seconds} s the screen still is:\n{screen}"

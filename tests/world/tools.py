@@ -13,7 +13,7 @@ OPENCODE = PROJECT / ".tools/node/node_modules/.bin/opencode"
 PRISMA = PROJECT / ".tools/prisma/node_modules"
 NUSHELL = PROJECT / ".tools/nushell/node_modules/@nushell"
 PLUGIN = PROJECT / ".tools/node/node_modules/opencode-plugin-litellm"
-# Beside the interpreter that runs this: .venv/bin, as `make` set it up.
+# Where the interpreter that runs this is: .venv/bin, as `make` set it up.
 SCRIPTS = Path(os.path.abspath(sys.executable)).parent  # it may be ../.venv/bin/python
 CONSOLE_SCRIPTS = ("opencode-litellm", "opencode-with-litellm")
 
@@ -38,7 +38,7 @@ def console_script(name: str) -> Path:
 
 
 def postgresql() -> Path:
-    """Return the folder with PostgreSQL's programs, which Debian puts on nobody's PATH: the newest."""
+    """Return the folder with PostgreSQL's programs, which Debian does not put on PATH: the newest."""
     folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     on_path = shutil.which("initdb")
     if not folders and on_path is None:
@@ -48,7 +48,7 @@ def postgresql() -> Path:
 
 def program(name: str) -> Path:
     """Return a program of the system's, such as a shell or tmux."""
-    # Where .ci/run puts PowerShell, `make setup` nushell, and Debian nginx: folders on few PATHs by themselves.
+    # Where .ci/run puts PowerShell, `make setup` nushell, and Debian nginx: folders that are often not on PATH.
     nushell = (str(folder) for folder in NUSHELL.glob("*/bin"))
     folders = (os.environ["PATH"], str(Path.home() / ".local/bin"), "/usr/sbin", *nushell)
     path = shutil.which(name, path=os.pathsep.join(folders))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from http.server import BaseHTTPRequestHandler
 
-# opencode puts a prompt with blanks into quotes, hence no quotes in here.
+# opencode puts a prompt with spaces into quotes, hence no quotes in here.
 _CALL = re.compile(r'call (\w+) (\w+)=([^\s"]+)')
 _CREATED = 1_700_000_000
 _USAGE_CHAT = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
@@ -31,7 +31,7 @@ _USAGE_RESPONSES = {
 
 
 class Upstream(Server):
-    """Speaks chat completions and responses, with and without ``/v1`` before them."""
+    """Answers chat completions and responses, with and without ``/v1`` before them."""
 
     def __init__(
         self, port: int = 0, *, text: str = "hello from upstream", tls: ssl.SSLContext | None = None

@@ -13,7 +13,7 @@ from . import tools
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# One release of every kind of answers, from the oldest that still installs to the newest. 1.107.0 was compromised.
+# One release for each kind of answers, from the oldest that still installs to the newest. 1.107.0 was compromised.
 VERSIONS = (
     "1.53.9", "1.60.8", "1.65.8", "1.70.4", "1.74.15", "1.77.7", "1.80.17", "1.83.14", "1.90.7", "1.100.5", "1.106.2",
     "1.109.1",
@@ -23,17 +23,17 @@ FIRST_WITH_TABLES = (1, 65)
 
 _FOLDER = tools.PROJECT / ".tools/versions"
 _PINS = Path(__file__).with_name("litellm.txt")
-# Its own dependencies are newer than some copies of the index; those of the pinned one serve it.
+# Its own dependencies are newer than some mirrors of the index, so it gets those of the pinned version.
 _WITH_PINNED_DEPENDENCIES = ("1.109.1",)
 
 
 def parsed(version: str) -> tuple[int, ...]:
-    """Return a version as numbers, which can be compared."""
+    """Return a version as numbers, for comparisons."""
     return tuple(int(part) for part in version.split("."))
 
 
 def installed(version: str, folder: Path = _FOLDER) -> Path:
-    """Return a version's program, installed into a folder of its own if it is not there."""
+    """Return the program of a version, and install it into a folder of its own if necessary."""
     if version not in VERSIONS:
         raise ValueError(f"{version} is none of {', '.join(VERSIONS)}: name it in tests/world/versions.py first")
     made = folder / version / ".made"

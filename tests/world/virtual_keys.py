@@ -60,5 +60,5 @@ def make_keys(litellm: LiteLLM, database: Database) -> dict[str, str]:
 
 
 def _hash(key: str) -> str:
-    """Return what LiteLLM keeps of a key."""
+    """Return the hash of a key that LiteLLM stores."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A real CPython for Windows, under Wine: ``make setup`` puts it into ``.tools/wine`` where Debian's wine64 is there.
+"""A real CPython for Windows, under Wine: ``make setup`` puts it into ``.tools/wine`` if Debian's wine64 is installed.
 
 Wine 8 has two traps. It knows no file behind a standard handle, only pipes, ``/dev/null`` and terminals. And whatever
 it starts first, its server, keeps the pipes that it was given: that is ended with the setup.
@@ -29,7 +29,7 @@ HOME = tools.PROJECT / ".tools/wine"
 PYTHON = HOME / "python/python.exe"
 MADE = HOME / ".made"
 
-# The files with tests that need nothing but Python: they run under this one as well, in a test of their own.
+# The files with tests that need only Python: they run under this one as well, all in one test.
 PURE = (
     "test_budget", "test_catalog", "test_commandline", "test_environment_formats", "test_jsonc",
     "test_listing", "test_managed", "test_naming", "test_payload", "test_routing", "test_second", "test_snippets",
@@ -47,7 +47,7 @@ _FOR_WINDOWS = ("--platform", "win_amd64", "--python-version", "3.11", "--only-b
 
 @dataclass(frozen=True)
 class Ended:
-    """What a program for Windows left: its status, and its output with its line ends."""
+    """How a program for Windows ended: its status, and its output with its line ends."""
 
     status: int
     stdout: str
@@ -55,7 +55,7 @@ class Ended:
 
 
 def path(file: Path | str) -> str:
-    r"""Return the path by which Windows knows a file: ``Z:\home\…``."""
+    r"""Return the path of a file on Windows: ``Z:\home\…``."""
     return "Z:" + str(file).replace("/", "\\")
 
 
@@ -88,7 +88,7 @@ sys.stdout.buffer.write(json.dumps(ended).encode())
 
 
 class Windows:
-    """Somebody's Windows: programs, a home and a working folder below ``root``."""
+    """A user's Windows: programs, a home and a working folder below ``root``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -101,7 +101,7 @@ class Windows:
         (package / "templates").symlink_to(tools.PROJECT / "templates")
 
     def folder(self, name: str) -> Path:
-        """Return a folder, which is made if it is not there."""
+        """Return a folder, and create it if necessary."""
         folder = self.root / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
