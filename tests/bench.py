@@ -49,7 +49,7 @@ _IDS = (
 
 @dataclass
 class Case:
-    """One command to time: ``before`` brings its world into the state that is measured, untimed."""
+    """One command to time: ``before`` prepares the state to measure, and is not timed."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -74,7 +74,7 @@ class Case:
                 sys.exit(f"bench: {list(self.command)} ended with {finished.returncode}:\n{said}")
 
     def measure_peak(self) -> None:
-        """Run once more, by a small parent: a child's peak begins with that of who forked it."""
+        """Run once more, from a small parent, because a child's peak starts with that of its parent."""
         parent = (
             "import os, sys; child = os.spawnvpe(os.P_NOWAIT, sys.argv[1], sys.argv[1:], os.environ);"
             "print(os.wait4(child, 0)[2].ru_maxrss, file=sys.stderr)"
@@ -202,7 +202,7 @@ def _against_rivals(
 def _overhead(
     console: Console, folder: Path, scripts: Path, proxy: LiteLLM, rounds: int, plugin_adds: float
 ) -> list[Budget]:
-    """Time the same ways with ``true`` in opencode's place, so that only the overhead counts.
+    """Time the same ways with ``true`` instead of opencode, so that only the overhead counts.
 
     ``plugin_adds`` is in seconds; its median is far above the noise of a start of opencode.
     """
@@ -379,7 +379,7 @@ def _write_config(environment: Mapping[str, str], value: object) -> None:
 
 
 def _forget(environment: Mapping[str, str]) -> None:
-    """Remove what we, or the plugin, which uses a folder of the same name, know of the proxy."""
+    """Remove what we, or the plugin, which uses a folder of the same name, have cached about the proxy."""
     shutil.rmtree(Path(environment["HOME"]) / ".cache/opencode-litellm", ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""Show the whole way on real programs: a LiteLLM, a shell with one line in it, and opencode with all its models.
+"""Show the whole product with real programs: a LiteLLM, a shell with one line in it, and opencode with all its models.
 
 Run by ``make demo``. Everything happens in a temporary home; whatever is started is stopped again, also after
 Ctrl-C or a failure.
@@ -31,7 +31,7 @@ RESPONSES = 'opencode run -m litellm-responses/gpt-5 "hi"'
 
 
 class DemoFailed(Exception):
-    """Something came out otherwise than promised; ``str()`` of it says what."""
+    """A result was not as promised; ``str()`` of this exception says which."""
 
 
 def main() -> int:

@@ -55,7 +55,7 @@ def build(folder: Path) -> list[Path]:
 
 
 def build_one(kind: str, source: Path, folder: Path, environment: dict[str, str]) -> None:
-    """Build with the pinned tools, not with whatever is the newest today."""
+    """Build with the pinned tools, not with the newest ones."""
     command = [sys.executable, "-m", "build", "--no-isolation", kind, "--outdir", str(folder), str(source)]
     done(*command, environment=environment)
 
@@ -67,7 +67,7 @@ def extract(archive: Path, folder: Path) -> None:
 
 
 def normalize(sdist: Path, epoch: int) -> None:
-    """Write an sdist again, with nothing in it of the machine or of the minute: setuptools leaves both there."""
+    """Rewrite an sdist without traces of the machine and the time of the build, which setuptools leaves in it."""
     packed = io.BytesIO()
     with tarfile.open(sdist) as old, tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new:
         for member in sorted(old.getmembers(), key=lambda member: member.name):
@@ -79,7 +79,7 @@ def normalize(sdist: Path, epoch: int) -> None:
 
 
 def done(*command: str, environment: dict[str, str] | None = None) -> str:
-    """Run a command in the project and return what it prints; its own words and the end of us when it fails."""
+    """Run a command in the project and return its output; if it fails, print that and exit."""
     finished = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:
         sys.exit(f"dist: {' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")

@@ -29,7 +29,7 @@ CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 
 
 class World:
-    """One version in a home of its own, and a proxy that notes what reaches it."""
+    """One version in a home of its own, and a proxy that records what it gets."""
 
     def __init__(self, version: str, stack: ExitStack) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -109,7 +109,7 @@ def chats(environment: Callable[[World], dict[str, str]], model: str, path: str)
 
 
 def project_wins(world: World) -> bool | str:
-    """Tell whether the project's configuration stands above the file of OPENCODE_CONFIG, in opencode itself."""
+    """Return whether the project's configuration ranks above the file of OPENCODE_CONFIG, in opencode itself."""
     (world.project / "opencode.json").write_text(
         json.dumps({"$schema": "https://opencode.ai/config.json", "username": "project"})
     )
@@ -125,7 +125,7 @@ def project_wins(world: World) -> bool | str:
 
 
 def env_works(world: World) -> bool | str:
-    """Tell what becomes of ``env``: a chat in a plain opencode, or a refusal."""
+    """Return the result of ``env``: a chat in a plain opencode, or a refusal."""
     said = run(["opencode-litellm", "env", "json"], world.home, world.project)
     if said.status:
         return "refused"
@@ -141,7 +141,7 @@ def env_works(world: World) -> bool | str:
 
 
 def no_foreign_key(world: World) -> bool:
-    """Tell whether no other key reached the proxy in all of this."""
+    """Return whether no other key reached the proxy in all of this."""
     return not any(FOREIGN in str(dict(request.headers)) for request in world.proxy.requests)
 
 

@@ -1,7 +1,7 @@
 """Try every version of LiteLLM with the real opencode, and print the table of docs/litellm.md: ``make matrix-litellm``.
 
 Each version is installed into `.tools/versions`, serves `recordings/catalogue.yaml` without a database, and is asked by
-the commands, by a wrong key, by two launches and by two chats. It takes as long as it takes.
+the commands, by a wrong key, by two launches and by two chats. There is no time limit.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ MODULES = (
 CASES = "120"  # of the hunt
 TASK = "MUTANTS_TASK"  # the variable that tells the plugin in pytest what to do: the path of a file
 
-# What the changed modules call: it decides for the mutant at hand, and notes which others would have made a difference.
+# The changed modules call this. It decides for the active mutant, and notes which others would have made a difference.
 # The state is read anew in every process, also in a fork.
 _DECISION = '''
 import contextlib, os
@@ -258,7 +258,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Watch the tests, in place of only running them, if that is the task."""
+    """Watch the tests instead of only running them, if that is the task."""
     task = json.loads(Path(os.environ[TASK]).read_text())
     if "part" not in task:
         return None

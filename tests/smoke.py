@@ -65,7 +65,7 @@ def uv(folder: Path, wheel: Path) -> Path:
 
 
 def ran(command: list[str], environment: Mapping[str, str]) -> str:
-    """Run a command and return what it prints; its own words and the end of us when it fails."""
+    """Run a command and return its output; if it fails, print that and exit."""
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:
         sys.exit(f"smoke: {' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")

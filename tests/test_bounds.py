@@ -1,4 +1,4 @@
-"""Time and memory that a proxy's answers can cost: bounded, whatever they hold and however they come."""
+"""The time and memory that a proxy's answers cost is bounded, whatever is in them and however they arrive."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def answered(proxy: StubProxy, path: str = MODELS, *, seconds: float = 5, limit:
     return connection.get(Request(Channel(url, {}, {}), path, time.monotonic() + seconds, limit))
 
 
-# How they come.
+# How they arrive.
 
 
 def test_what_a_server_says_before_its_answer_is_no_answer(proxy: StubProxy, home: dict[str, str]) -> None:
@@ -105,7 +105,7 @@ def test_what_is_said_to_be_packed_and_is_not_is_refused(proxy: StubProxy) -> No
         answered(proxy)
 
 
-# What they hold. Figures are CPU seconds and MiB of a process of its own, beside those of an ordinary answer.
+# What is in them. Figures are CPU seconds and MiB of a separate process, next to those of an ordinary answer.
 
 MEASURED = """
 import json, resource, sys, time
@@ -152,7 +152,7 @@ def test_no_answer_of_the_largest_size_takes_long_or_much(unit: str, size: int) 
     assert mebibytes < 600
 
 
-# Nothing interrupts the parser, so its slowest answers are what a launch may be late by.
+# Nothing interrupts the parser, so a launch may be late by the time of its slowest answer.
 SLOWEST = {
     "keys that are all different": lambda: b"{%b}" % b",".join(b'"%020d":0' % number for number in range(1_990_000)),
     "numbers with as many digits as Python reads": lambda: b"[%b0]" % (b"%b," % (b"9" * 4_299) * (2**27 // 4_300 - 1)),

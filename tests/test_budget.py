@@ -1,4 +1,4 @@
-"""A budget that is spent behind a list of models: who is asked about it, what is believed, and what becomes of it."""
+"""A spent budget behind a list of models: which endpoints are asked, which answers count, and what follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept between launches: private, keyed by all that matters, trusted for nothing but what we wrote."""
+"""The files between launches: private, keyed by everything that matters, and used only if we wrote them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def user(user: dict[str, str]) -> dict[str, str]:
 
 
 def is_warm(user: dict[str, str], proxy: StubProxy, folder: Path | None = None, **environment: str) -> bool:
-    """Launch, and tell whether the cheap question was enough: a payload for these circumstances was there."""
+    """Launch, and return whether the launch was warm: there was a payload for these circumstances."""
     before = len(proxy.requests)
     shown = launch(user, folder, PYTHONPROFILEIMPORTTIME="1", **environment)
     assert shown.models == ["alpha", "beta"]
@@ -153,7 +153,7 @@ def test_another_key_in_the_same_variable_is_sent_at_once(user: dict[str, str], 
     assert proxy.requests[-1].key == "sk-rotated"
 
 
-# Trust: files that are not as we wrote them are as good as none.
+# Trust: files that are not as we wrote them are ignored.
 
 
 def overwrite(content: bytes) -> Callable[[Path], None]:
@@ -235,7 +235,7 @@ def test_a_folder_that_others_may_write_to_is_not_trusted(user: dict[str, str], 
     assert is_warm(user, proxy)
 
 
-# No place to write: everything works, only slower.
+# Nowhere to write: everything works, only slower.
 
 
 def as_file(user: dict[str, str]) -> None:
@@ -261,7 +261,7 @@ def test_without_a_cache_folder_every_launch_delivers_silently(
     hindrance(user)
     for _ in range(2):
         assert launch(user, OPENCODE_LITELLM_QUIET="1").models == models
-    # What had to be left in the system's folder for temporary files is one file, not one a launch.
+    # Only one file is left in the system's folder for temporary files, not one for each launch.
     left = list(Path(user["TMPDIR"]).iterdir())
     assert [stat.S_IMODE(file.stat().st_mode) for file in left] == [0o600] * (number > 1000)
 
@@ -286,7 +286,7 @@ def test_without_room_for_any_file_too_many_models_are_told_and_the_program_star
 
 
 def mounted(user: dict[str, str], options: str) -> Launch:
-    """Launch with a file system of its own as the cache's folder, in a mount namespace of its own."""
+    """Launch with a separate file system as the cache's folder, in a separate mount namespace."""
     command = f"mount -t tmpfs -o {options} none {cache(user).parent} && exec opencode-litellm exec -- sh -c '{SHOW}'"
     shown = subprocess.run(
         ["unshare", "--mount", "--map-root-user", "sh", "-c", command],
@@ -356,7 +356,7 @@ def test_a_payload_that_was_handed_out_stays_as_it_was_when_another_one_comes(
 def test_a_file_is_replaced_by_another_one_and_never_written_in_place(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
-    # Who has the old file open reads all of it, whenever the new one comes.
+    # A program that has the old file open reads all of it, whenever the new one comes.
     launch(user)
     old = {file: (file.stat().st_ino, file.open("rb")) for file in files(user) if file.match("launch-*")}
     old |= {file: (file.stat().st_ino, file.open("rb")) for file in files(user) if file.match("answers-*")}

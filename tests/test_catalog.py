@@ -1,4 +1,4 @@
-"""What a proxy's answers say of a model, and what of it a person sees in opencode's picker."""
+"""What a proxy's answers say about a model, and what a person sees of that in opencode's picker."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def price_table() -> dict[str, Any]:
 
 @pytest.fixture
 def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
-    """Return the way from what three endpoints answer to models: ``build(["gpt-4o"], [Row(...)], {...})``."""
+    """Return a function from the answers of three endpoints to models: ``build(["gpt-4o"], [Row(...)], {...})``."""
 
     def built(
         listed: Iterable[str | Mapping[str, Any]],
@@ -74,7 +74,7 @@ def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
 
 @pytest.fixture
 def one(build: Callable[..., dict[str, Model]]) -> Callable[..., Model]:
-    """Return the way from one deployment's ``model_info`` to its model."""
+    """Return a function from one deployment's ``model_info`` to its model."""
 
     def built(model: str = "house", group: Mapping[str, Any] | None = None, /, **info: Any) -> Model:
         return build([model], [Row(model, info)], {model: group} if group else {})[model]

@@ -1,6 +1,6 @@
-"""How a payload reaches opencode's environment, and what is taken back, each rule by itself.
+"""How a payload reaches opencode's environment, and how that is undone, each rule by itself.
 
-In this process. That the real opencode reads it is in test_delivery.py.
+All in this process. test_delivery.py shows that the real opencode reads it.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def test_all_variables_may_be_three_quarters_of_what_the_system_has_for_them(mon
 
 @pytest.fixture
 def discovery(home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> Callable[..., Handover]:
-    """Return the way from a configuration to what is handed over, by ``hand_over`` if ``launch`` is given."""
+    """Return a function from a configuration to the Handover, by ``hand_over`` if ``launch`` is given."""
 
     def handed(
         beside: Mapping[str, str], options: Mapping[str, Any], recipient: str = versions.ONE, **how: bool

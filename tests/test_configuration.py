@@ -31,7 +31,7 @@ FOLDERS = ("repo/.opencode/", "repo/sub/.opencode/", "work/.opencode/", ".openco
 
 
 def text(**options: Any) -> str:
-    """Return a configuration whose one provider has these options; with `$schema`, or opencode rewrites it."""
+    """Return a configuration whose one provider has these options; without `$schema`, opencode would rewrite it."""
     return json.dumps({"$schema": "x", "provider": {"litellm": {"options": options}}})
 
 
@@ -46,7 +46,7 @@ def options(merged: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Return a home's environment; managed configuration of this machine has no say in it."""
+    """Return a home's environment, without the managed configuration of this machine."""
     home = make_home(tmp_path / "home")
     return {**home, "OPENCODE_TEST_MANAGED_CONFIG_DIR": str(tmp_path / "home" / "managed")}
 
@@ -507,7 +507,7 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment:
 @pytest.mark.parametrize("variables", [{"OPENCODE_CONFIG": "pipe"}, {"OPENCODE_CONFIG_CONTENT": text(a="{file:pipe}")}])
 def test_what_can_be_read_only_once_is_left_to_opencode(environment: dict[str, str], variables: dict[str, str]) -> None:
     home = Path(environment["HOME"])
-    os.mkfifo(home / "pipe")  # to open it would take for ever
+    os.mkfifo(home / "pipe")  # to open it would take forever
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read({**environment, **variables}, str(home))
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Half an installation, a folder on PYTHONPATH, too few descriptors: opencode starts whatever is wrong with us."""
+"""Half an installation, a folder on PYTHONPATH, too few descriptors: opencode starts, whatever is wrong with us."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="launches are forks here
 
 
 def damages(source: str) -> dict[str, str]:
-    """Return what can have become of a module."""
+    """Return the ways in which a module can be damaged."""
     return {
         "empty": "",
         "cut off": source[: len(source) // 2],
@@ -47,7 +47,7 @@ def damages(source: str) -> dict[str, str]:
 
 @pytest.fixture
 def user(home: dict[str, str]) -> dict[str, str]:
-    """Return the environment of somebody whose opencode prints its arguments, and whose proxy is away."""
+    """Return the environment of a user whose opencode prints its arguments, and whose proxy is away."""
     program = Path(home["HOME"], "bin", "opencode")
     program.unlink(missing_ok=True)
     program.symlink_to("/bin/echo")
@@ -89,7 +89,7 @@ def test_the_start_without_us_knows_which_options_take_a_value() -> None:
 
 
 def plainly(code: str, *arguments: str) -> list[str]:
-    """Return a command that runs our entry point as an installation of its own, without site-packages."""
+    """Return a command that runs our entry point as a separate installation, without site-packages."""
     start = "import sys; sys.path.insert(0, sys.argv.pop(1)); from opencode_litellm.__main__ import opencode"
     return [sys.executable, "-S", "-c", f"{start}; {code}sys.exit(opencode())", str(PACKAGE.parent), *arguments]
 

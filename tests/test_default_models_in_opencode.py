@@ -1,4 +1,4 @@
-"""Who answers in the real opencode, with a recorder in the place of every provider of the world."""
+"""Which model answers in the real opencode, with a recorder instead of every provider in the world."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TestWithoutModelsAndOnlyOurs:
 
 
 def acp(environment: Mapping[str, str], folder: Path, requests: list[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """Return what ``opencode acp`` answers to requests that are put one after the other."""
+    """Return the answers of ``opencode acp`` to requests that are sent one after the other."""
     command = ["/usr/bin/env", "opencode-with-litellm", "acp"]
     answers = []
     given, stdin = os.pipe()

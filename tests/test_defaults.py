@@ -1,4 +1,4 @@
-"""Which model answers when nobody chose one, and that no other provider does where the user wants only ours."""
+"""Which model answers if nobody chose one, and that no other provider does if the user wants only ours."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class TestNoProviderButOurs:
         # A project of another folder cannot let anybody else in.
         content = jsonc.mapping(jsonc.parse(after["OPENCODE_CONFIG_CONTENT"]))
         assert content["enabled_providers"] == OURS
-        # Where a file has the models, and this folder was read, the addresses stand there as well.
+        # If a file has the models, and this folder was read, the addresses are there as well.
         above = {"baseURL": f"{user['OPENCODE_LITELLM_URL']}/v1", "apiKey": "{env:LITELLM_API_KEY}"}
         beside = content["provider"].get("litellm")
         assert (beside and beside["options"]) == (None if how == EXEC and delivery != "inline" else above)

@@ -41,7 +41,7 @@ def folder(environment: dict[str, str]) -> Path:
 
 
 def delivered(environment: dict[str, str]) -> dict[str, str]:
-    """Return what of an environment can be ours or the user's."""
+    """Return the variables of an environment that can be ours or the user's."""
     ours = ("OPENCODE_CONFIG", "OPENCODE_LITELLM_NO_KEY", "OPENCODE_LITELLM_USER", "OPENCODE_LITELLM_HEADER")
     return {name: value for name, value in environment.items() if name.startswith(ours)}
 
@@ -70,7 +70,7 @@ def test_a_launch_gets_a_private_file_and_env_the_text(environment: dict[str, st
     assert {name: section["models"] for name, section in above.items()} == {
         name: section["models"] for name, section in below.items()
     }
-    # Below a project, an address must not stand where it beats the project's own.
+    # Below a project, an address must not be in a place where it beats the project's own.
     assert "baseURL" in above["litellm"]["options"]
     assert "options" not in below["litellm"]
     assert "api" in below["litellm"]
@@ -212,7 +212,7 @@ def test_a_launch_inside_of_a_launch_asks_for_nothing_new(environment: dict[str,
 def test_what_env_left_by_file_is_undone_too(environment: dict[str, str]) -> None:
     once = handed_over(ENV, environment, folder(environment), "--delivery", "file")
     assert set(delivered(once)) == {FILE, INLINE, variables.NO_KEY}
-    # The address and its key stand above other folders' configuration, the models need not.
+    # The address and its key rank above other folders' configuration; the models need not.
     assert {name: section["models"] for name, section in providers(once[INLINE]).items()} == {"litellm": {}}
     assert len(providers(Path(once[FILE]).read_text())["litellm"]["models"]) == 2
     assert handed_over(ENV, once, folder(environment), "--delivery", "file") == once

@@ -1,4 +1,4 @@
-"""Where the proxy is, to whom a key is sent, and what the LiteLLM side can look like."""
+"""Where the proxy is, to whom a key is sent, and what a LiteLLM can look like."""
 
 from __future__ import annotations
 

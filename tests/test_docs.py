@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md, the README and docs/ say of the project is there."""
+"""What CONTRIBUTING.md, the README and docs/ say about the project is true."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def sources() -> str:
 
 
 def exists(path: str) -> bool:
-    """Tell whether a path that a document names is one of the project's."""
+    """Return whether a path that a document names exists in the project."""
     return any((base / path).exists() for base in BASES)
 
 
@@ -126,7 +126,7 @@ def test_every_variable_of_ours_that_a_document_names_is_read_or_written() -> No
 
 @cache
 def our_variables() -> frozenset[str]:
-    """Return the names of all variables of ours, of which some are the begin of a name."""
+    """Return the names of all our variables; some are only the beginning of a name."""
     flags = {f"OPENCODE_LITELLM_{parameter.name}".upper() for parameter in COMMANDS["refresh"].params}
     written = set(re.findall(r"\"(OPENCODE_LITELLM_[A-Z_]+)\"", sources()))
     return frozenset({*flags, *written, *variables.USER_NO_PROXY.values()})

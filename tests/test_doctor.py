@@ -1,4 +1,4 @@
-"""doctor: every step of a launch in its order, each failure with its remedy and the status that it stands for."""
+"""doctor: every step of a launch in order, each failure with its remedy and its exit status."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def proxy(proxy: StubProxy) -> StubProxy:
 
 @pytest.fixture
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody for whom all is well, with a program that says it is opencode 1."""
+    """Return the environment of a user for whom all is well, with a program that says it is opencode 1."""
     evaluate(home)
     stand_in(home)
     configure(home, baseURL=proxy.url)
@@ -80,7 +80,7 @@ def doctor(environment: Mapping[str, str], *arguments: str) -> tuple[int, dict[s
 
 
 def details(environment: Mapping[str, str]) -> list[str]:
-    """Return what the last launches did, the newest first, each without its time."""
+    """Return what the last launches did, the newest first, without their times."""
     checks = json.loads(run(["opencode-litellm", "doctor", "--json"], environment).stdout)["checks"]
     lines = next(check["details"] for check in checks if check["check"] == "launches")
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d ", line) for line in lines)
@@ -324,7 +324,7 @@ def test_one_proxy_that_fails_leaves_the_other_s_models(user: dict[str, str], pr
     assert others(found, *failing) == {"ok"}
 
 
-# What works, but not as somebody would want it.
+# What works, but not as a user would want it.
 
 
 def test_launches_that_go_past_us_are_told(user: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Every environment format as text and as its readers understand it, and the templates of the user's."""
+"""Every environment format as text and as its readers understand it, and users' own templates."""
 
 from __future__ import annotations
 
@@ -155,12 +155,12 @@ def test_github_s_delimiter_cannot_be_foreseen() -> None:
 
 
 def at(home: Path) -> dict[str, str]:
-    """Return the environment of somebody with this home, on any system."""
+    """Return the environment of a user with this home, on any system."""
     return {"HOME": str(home), "USERPROFILE": str(home)}
 
 
 def override(home: Path, name: str, text: str | bytes) -> Path:
-    """Put a template of the user's into place and return its path."""
+    """Install a user's own template and return its path."""
     path = home / ".config/opencode-litellm/templates" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)

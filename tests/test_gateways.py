@@ -1,4 +1,4 @@
-"""What a real nginx in front of a proxy does to a launch: most of it nothing, the rest has a line of its own."""
+"""What a real nginx in front of a proxy does to a launch: mostly nothing; otherwise there is a message for it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_passes_everything_on_is_not_seen(way: str, nginx: Nginx, home: dic
     settle(home)
     again = launch(named, PYTHONPROFILEIMPORTTIME="1")
     assert again.models == ["gpt-4o"]
-    # The short way is enough: nothing of a discovery is loaded.
+    # A warm launch is enough: no module of a discovery is loaded.
     assert "opencode_litellm.launch.cold" not in again.stderr
     wrong = run(["opencode-litellm", "config"], named | {"LITELLM_API_KEY": "sk-wrong"})
     assert (wrong.status, wrong.stdout) == (4, "")

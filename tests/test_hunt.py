@@ -1,4 +1,4 @@
-"""Random cases: no secret reaches anybody but those whom `hunt.rights` names, whatever somebody wrote and did."""
+"""Random cases: no secret reaches anybody but those that `hunt.rights` names, whatever a user wrote and did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``install`` and ``uninstall``: what startup files hold then, in the shells that read them, and what is left."""
+"""``install`` and ``uninstall``: what is in startup files then, in the shells that read them, and what is left."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 @pytest.fixture
 def home(home: dict[str, str]) -> dict[str, str]:
-    """Return a home with an opencode, in name, as a shim's place is before it, and with a usual ``.bash_profile``."""
+    """Return a home with a file named opencode, which a shim has to come before, and a usual ``.bash_profile``."""
     program = Path(home["HOME"], "bin/opencode")
     if not program.exists():
         program.symlink_to("/bin/true")
@@ -50,7 +50,7 @@ def home(home: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Programs:
-    """A PATH on which nothing is but an opencode that records its calls."""
+    """A PATH with nothing on it but an opencode that records its calls."""
     programs = Programs(tmp_path)
     programs.add("opencode")
     return programs
@@ -71,7 +71,7 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes | str | None]]:
 
 
 def installed(name: str, home: Mapping[str, str]) -> bytes:
-    """Return the whole of a startup file that we made."""
+    """Return the content of a startup file that we created."""
     return startup.with_snippet(None, emission.startup(name, "opencode", home).encode(), "opencode")
 
 
@@ -87,7 +87,7 @@ contents = st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(PIECES), m
 
 
 def plain(content: bytes) -> bytes:
-    """Skip what is refused, and has tests of its own."""
+    """Skip input that is refused, which has its own tests."""
     assume(b"\0" not in content and not startup.is_marked(content))
     return content
 
@@ -277,7 +277,7 @@ def test_each_file_is_where_the_shell_looks_for_it(shell: SnippetShell, tmp_path
     assert STARTUPS[shell.name].files(home | MOVED)[0] == [shell.moved_startup_file.format(home=tmp_path)]
 
 
-# The login files that somebody has, and what is changed beside .bashrc.
+# The login files that a user has, and which one is changed beside .bashrc.
 LOGIN_FILES = {
     "none": ({}, ".bash_profile"),
     "usual": ({".bash_profile": "[ -f ~/.bashrc ] && . ~/.bashrc\n"}, None),
@@ -630,7 +630,7 @@ def test_linters_have_nothing_to_say_of_the_shim(linter: tuple[str, ...], shims:
 
 @pytest.fixture
 def owner(home: dict[str, str]) -> dict[str, str]:
-    """Return the environment of somebody with an opencode outside of their home, and folders before it."""
+    """Return the environment of a user with an opencode outside of their home, and folders before it."""
     root = Path(home["HOME"])
     for name in ("first", "second", "venv/bin"):
         (root / name).mkdir(parents=True)

@@ -36,7 +36,7 @@ def endpoint(opencode: Opencode, tmp_path_factory: pytest.TempPathFactory) -> It
         yield running
 
 
-# Texts that opencode takes for a value, with the value.
+# Texts that opencode accepts, each with its value.
 ACCEPTED: list[tuple[str, JSON]] = [
     ("1", 1),
     (' \t\r\n"a"', "a"),

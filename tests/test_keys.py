@@ -1,4 +1,4 @@
-"""The right key arrives, wherever it comes from, and no key ever meets another's host.
+"""The right key arrives, wherever it comes from, and no key is ever sent to another's host.
 
 OPENAI_API_KEY is set in every test: it is what @ai-sdk/openai falls back to.
 """
@@ -31,7 +31,7 @@ def environment(home: dict[str, str]) -> dict[str, str]:
 
 
 def configuration(providers: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return a configuration; with `$schema`, or opencode rewrites it."""
+    """Return a configuration; without `$schema`, opencode would rewrite it."""
     return {"$schema": "https://opencode.ai/config.json", "provider": providers}
 
 
@@ -47,12 +47,12 @@ def store(environment: dict[str, str], stored: dict[str, str]) -> str:
 
 
 def arrivals(proxies: dict[str, StubProxy]) -> set[tuple[str, str, str | None]]:
-    """Return (proxy, path, key) of all that arrived."""
+    """Return (proxy, path, key) of every request that arrived."""
     return {(name, request.path, request.key) for name, proxy in proxies.items() for request in proxy.requests}
 
 
 def inferences(proxies: dict[str, StubProxy]) -> set[tuple[str, str, str | None]]:
-    """Return the same of what opencode asked its models."""
+    """Return the same for opencode's requests to models."""
     return {(name, request.path, request.key) for name, proxy in proxies.items() for request in proxy.inferences()}
 
 
@@ -187,7 +187,7 @@ MET_AFTER_ENV: dict[str, dict[str, tuple[str, str] | None]] = {
 
 @pytest.fixture
 def crossroads(environment: dict[str, str], proxies: dict[str, StubProxy]) -> dict[str, str]:
-    """Return the environment of somebody with all kinds of providers and four more folders that say other things."""
+    """Return the environment of a user with all kinds of providers and four more folders that say other things."""
     home = Path(environment["HOME"])
     of_layer: dict[str, dict[str, dict[str, Any]]] = {"global": {}, "project": {}}
     for name in MET_AFTER_ENV:
@@ -214,7 +214,7 @@ def crossroads(environment: dict[str, str], proxies: dict[str, StubProxy]) -> di
 
 
 def met(proxies: dict[str, StubProxy], provider: str) -> tuple[str, str | None] | None:
-    """Return whose host the last prompt met and whose key, None when it was not sent anywhere; and forget it."""
+    """Return the owners of the host and of the key of the last prompt, None if it was not sent; and forget it."""
     found = {(name, key) for name, _, key in inferences(proxies)}
     for proxy in proxies.values():
         proxy.requests.clear()

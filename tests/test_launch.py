@@ -1,4 +1,4 @@
-"""A launch is not felt, shows the models of this moment, and starts its program whatever happens."""
+"""A launch is not noticed, shows the current models, and starts its program whatever happens."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ pytestmark = pytest.mark.serves("alpha", "beta", key=KEY)
 
 @pytest.fixture
 def proxy(proxy: StubProxy) -> StubProxy:
-    """Return a proxy that knows the context size of its models, which a thin answer does not."""
+    """Return a proxy that knows the context size of its models, which an answer without details does not have."""
     inform(proxy, "alpha", "beta")
     return proxy
 
 
 @pytest.fixture
 def user(user: dict[str, str]) -> dict[str, str]:
-    """Return the environment of somebody who uses ``proxy``."""
+    """Return the environment of a user who uses ``proxy``."""
     return {**user, "LITELLM_API_KEY": KEY}
 
 
@@ -166,7 +166,7 @@ def test_disabled_it_asks_nobody_and_changes_nothing(user: dict[str, str], proxy
     assert not cache(user).exists()
 
 
-# Patience: what is late costs nobody anything, for good or for now.
+# Patience: a late answer does not keep a launch waiting, neither now nor next time.
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_with_nothing_known_a_launch_is_plain_opencode_and_one_line(home: dict[s
 
 @pytest.fixture
 def second(home: dict[str, str], stub_proxy: Callable[..., StubProxy], proxy: StubProxy) -> StubProxy:
-    """Return another proxy, of somebody whose configuration names it beside ``proxy``."""
+    """Return another proxy, which the user's configuration names beside ``proxy``."""
     second = stub_proxy(["gamma"], key=KEY)
     sections = {
         name: {"options": {"baseURL": f"{each.url}/v1", "apiKey": KEY}}
@@ -496,11 +496,11 @@ def test_details_are_refreshed_also_while_a_second_proxy_is_down(
     assert contexts(launch(home)) == {"alpha": 8000, "beta": 8000}
 
 
-# A proxy that was detected says who it is at every launch, before it gets a key.
+# A proxy that was detected identifies itself at every launch before it gets a key.
 
 
 class Stranger(Server):
-    """Somebody else's server on a port that LiteLLM likes."""
+    """Another program's server on a port that LiteLLM uses by default."""
 
     def answer_to(self, _: Any, connection: Any) -> None:
         """Answer everything, as a friendly server does."""
@@ -582,7 +582,7 @@ def test_a_detected_proxy_that_is_down_keeps_its_models_and_may_come_back_on_ano
 
 @pytest.fixture
 def busy(user: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody whose next launch leaves a detached process behind, for seconds."""
+    """Return the environment of a user whose next launch leaves a detached process behind, for seconds."""
     launch(user)
     proxy.answer(MODELS, proxy.answers[MODELS].body, delay=4)
     return user

@@ -1,4 +1,4 @@
-"""The one file of opencode 2 that we keep: our keys in it change, every other one stays as it was written."""
+"""The slot, which opencode 2 reads: our keys in it change, every other one stays as it was written."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def situations(draw: st.DrawFn) -> tuple[str, dict[str, Any], dict[str, Any], di
 
 
 def without(value: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is not ours: whatever we did not write, or not so."""
+    """Return what is not ours: keys that we did not write, or whose value we did not write."""
     rest = {}
     for key, item in value.items():
         if isinstance(item, dict) and isinstance(last.get(key), dict):

@@ -1,4 +1,4 @@
-"""Messages: each names what is wrong, where it stands and what to do, and none sends people the wrong way."""
+"""Messages: each says what is wrong, where, and what to do, and none misleads people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tool(environment: Mapping[str, str], *arguments: str) -> Finished:
 
 
 def lines(finished: Finished) -> list[str]:
-    """Return what was said, without our name."""
+    """Return the messages, without our name."""
     return [line.removeprefix("opencode-litellm: ") for line in finished.stderr.splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""Names keep working: what names a responses model, where, and under which provider it is then found."""
+"""Names keep working: what may name a responses model, where, and under which provider it is then found."""
 
 from __future__ import annotations
 

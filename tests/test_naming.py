@@ -1,8 +1,8 @@
 """What the picker calls a model.
 
 ``snapshots/names.tsv`` holds every id of LiteLLM 1.106.2's price table with the name that it gets in a
-catalogue of its own. It is meant to be read: after a change of the rules, write it anew and read what
-is different.
+catalogue of its own. It is meant to be read: after a change of the rules, generate it again and read
+what is different.
 
     python tests/test_naming.py < IDS > tests/snapshots/names.tsv
 """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEY, FOREIGN = "sk-of-the-proxy", "sk-of-somebody-else"
 
-# What stands in for opencode: its package says which one it is, and it shows what it was given.
+# A stand-in for opencode: its package says which version it is, and it prints what it was given.
 SHOW = '#!/bin/sh\nprintf "%s\\n%s" "$OPENCODE_CONFIG" "$OPENCODE_CONFIG_CONTENT"\nexit 7\n'
 
 
@@ -37,7 +37,7 @@ def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
 
 
 def use(user: dict[str, str], version: str) -> None:
-    """Let opencode be a stand-in for a version."""
+    """Replace opencode by a stand-in for a version."""
     package = Path(user["HOME"], "node_modules/opencode-ai")
     (package / "bin").mkdir(parents=True)
     (package / "bin/opencode").write_text(SHOW)
@@ -121,7 +121,7 @@ def test_env_refuses_what_would_list_models_that_cannot_be_called(user: dict[str
 
 @pytest.fixture
 def open_to_all(user: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> dict[str, str]:
-    """Return the environment of somebody with no key, whose opencode is an old one and whose proxy wants none."""
+    """Return the environment of a user with no key, whose opencode is an old one and whose proxy wants none."""
     use(user, "1.2.10")
     del user["LITELLM_API_KEY"]
     return {**user, "OPENCODE_LITELLM_URL": stub_proxy(["gpt-4o"]).url}

@@ -1,6 +1,6 @@
-"""What only somebody without root's powers meets: permissions, owners, shared folders, limits.
+"""What only a user without root's powers meets: permissions, owners, shared folders, limits.
 
-Root would get past all of it, so in a container these run as user 1000 of a user namespace.
+They do not stop root, so in a container these tests run as user 1000 of a user namespace.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from world.stub import StubProxy
 
-OTHER = 12345  # somebody else, also a group that nobody is in
+OTHER = 12345  # another user, and a group without members
 
 
 pytestmark = [

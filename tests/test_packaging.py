@@ -1,4 +1,4 @@
-"""What is shipped: nothing missing, nothing too much, and it runs however it is installed."""
+"""What is shipped is complete, has nothing superfluous, and runs however it is installed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def contents(archive: Path) -> set[str]:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of what git has, as a fresh clone would be: nobody's build leaves traces in it."""
+    """Return a copy of the files in git, as in a fresh clone, without traces of earlier builds."""
     folder = tmp_path_factory.mktemp("source") / "clone"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -184,7 +184,7 @@ def test_it_runs_however_it_is_installed(
 
 
 def run_plainly(home: dict[str, str]) -> tuple[int, str]:
-    """Return what ``opencode --version`` says without us."""
+    """Return the output of ``opencode --version`` without us."""
     finished = run(["opencode", "--version"], home)
     return finished.status, finished.stdout
 

@@ -128,7 +128,7 @@ def numbers(cost: dict[str, Any]) -> Iterator[float]:
 
 
 def checked(text: str) -> dict[str, Any]:
-    """Return a rendered payload, parsed strictly, after all that can be said of its text."""
+    """Return a rendered payload, parsed strictly, after all checks of its text."""
     assert text.isascii()
 
     def refused(constant: str) -> None:
@@ -144,7 +144,7 @@ def checked(text: str) -> dict[str, Any]:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The rules are opencode's: what breaks one, opencode refuses, and what breaks none, it accepts.
+# The rules are opencode's: it refuses a configuration that breaks one, and accepts one that breaks none.
 
 GOOD = {
     "name": "House", "attachment": True, "reasoning": True, "temperature": False, "tool_call": True,
@@ -350,7 +350,7 @@ LONGEST, LARGEST = 2e-3, 20_000  # seconds of CPU and bytes of memory for an ent
 
 
 def from_answers(bodies: Sequence[bytes], chosen: ModelOptions) -> Payload:
-    """Return the payload that comes of the bodies of all endpoints, as a discovery makes it."""
+    """Return the payload that a discovery makes from the bodies of all endpoints."""
     parsers = (facts.listed, facts.deployments, facts.groups)
     listed, deployed, grouped = (
         parse(Reply(200, body, 0.0).json) for parse, body in zip(parsers, bodies, strict=True)

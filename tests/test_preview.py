@@ -43,7 +43,7 @@ def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
 
 @pytest.fixture
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody whose opencode is version 2, and who has another vendor's key as well."""
+    """Return the environment of a user whose opencode is version 2, and who has another vendor's key as well."""
     program = Path(home["HOME"], "bin/opencode")
     program.unlink(missing_ok=True)
     program.write_text('#!/bin/sh\nif [ "$1" = --version ]; then echo "opencode v2.0.30"; fi\n')

@@ -1,6 +1,6 @@
-"""What a payload says of one provider, each rule by itself: beside whose section, above or below a folder's.
+"""What a payload says about one provider, each rule by itself: for each kind of section, above or below a folder's.
 
-Pure. That the real opencode then sends each key to its own address is in test_keys.py and test_security.py.
+Pure. test_keys.py and test_security.py show that the real opencode then sends each key to its own address.
 """
 
 from __future__ import annotations

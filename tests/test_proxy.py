@@ -1,4 +1,4 @@
-"""What a server can answer, and what becomes of it: opencode starts, and commands say what to do about it."""
+"""What a server can answer, and what follows: opencode starts, and commands say what to do about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LITELLM_404 = {"detail": "Not Found"}
 
 @dataclass(frozen=True)
 class Case:
-    """A server that is no use: how it is scripted, the exit status, and what the message has to hold."""
+    """A server without usable models: its script, the exit status, and what the message has to contain."""
 
     id: str
     status: int
@@ -44,7 +44,7 @@ def models(body: object, **how: object) -> Callable[[StubProxy], None]:
 
 
 def everywhere(body: object, **how: object) -> Callable[[StubProxy], None]:
-    """Script one answer to everything: this is no LiteLLM."""
+    """Script one answer to everything, as from a server that is not LiteLLM."""
     return lambda stub: stub.answer("*", body, **how)  # type: ignore[arg-type]
 
 
@@ -128,13 +128,13 @@ CASES = [
 
 
 def together(home: Mapping[str, str], *commands: list[str]) -> list[Finished]:
-    """Run commands of ours beside each other."""
+    """Run our commands in parallel."""
     with ThreadPoolExecutor(len(commands)) as pool:
         return list(pool.map(lambda command: run(["opencode-litellm", *command], home), commands))
 
 
 def is_one_plain_line(text: str) -> bool:
-    """Tell whether it is a single line of ours, printable, and without the key."""
+    """Return whether ``text`` is a single line of ours, printable, and without the key."""
     lines = text.splitlines()
     return len(lines) == 1 and lines[0].startswith("opencode-litellm: ") and lines[0].isprintable() and KEY not in text
 

@@ -1,4 +1,4 @@
-"""The cheap question goes the way that the long one goes: the same trust, the same HTTP proxies, the same limits."""
+"""A warm launch asks in the same way as a cold one: the same certificates, the same HTTP proxies, the same limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WARM = {"PYTHONPROFILEIMPORTTIME": "1"}
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """Return the certificate of an authority, and the server's side of what it certified."""
+    """Return the certificate of an authority, and a server's context with a certificate of that authority."""
     folder = tmp_path_factory.mktemp("authority")
     context = certified(folder, "IP:127.0.0.1", f"IP:{FAR}", "DNS:litellm.invalid")
     return folder / "ca.pem", context
@@ -47,7 +47,7 @@ def secure(authority: tuple[Path, ssl.SSLContext]) -> Iterator[StubProxy]:
 
 
 def warm(home: dict[str, str], **environment: str) -> tuple[Launch, bool]:
-    """Launch, and tell whether the short way was enough."""
+    """Launch, and return whether the launch was warm."""
     shown = launch(home, **environment, **WARM)
     said = [line for line in shown.lines if not line.startswith("import time:")]
     return Launch(shown.payload, "\n".join(said), shown.seconds), "opencode_litellm.launch.cold" not in shown.stderr
@@ -95,7 +95,7 @@ def test_a_header_of_the_user_s_takes_the_place_of_ours(home: dict[str, str], na
         user = {**home, "http_proxy": f"http://127.0.0.1:{middleman.port}"}
         for _ in range(2):
             assert launch(user).models == ["alpha"]
-    for head in (middleman.heads[0], middleman.heads[-1]):  # of the long way and of the short one
+    for head in (middleman.heads[0], middleman.heads[-1]):  # of the cold launch and of the warm one
         lines = [line for line in head.splitlines() if line.lower().startswith(f"{name.lower()}:")]
         assert lines == [f"{name}: mine"]
 

@@ -1,7 +1,7 @@
-"""The recipes of docs/recipes.md and the set-up of the README, run as they stand there.
+"""The recipes of docs/recipes.md and the set-up of the README, run as they are written.
 
-Each text is taken from its page. Only the address of the proxy, the home of `ada` and folders such as /etc are put in
-their place. opencode is a stand-in, which shows how it was started and which models it was given.
+Each text is taken from its page. Only the address of the proxy, the home of `ada` and folders such as /etc are
+replaced. opencode is a stand-in, which prints how it was started and which models it was given.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def blocks(page: Path, title: str) -> list[str]:
 
 @pytest.fixture
 def ada(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody whose programs are in ``~/.local/bin``, and whose key opencode has stored.
+    """Return the environment of a user whose programs are in ``~/.local/bin``, and whose key opencode has stored.
 
     The address is in opencode's configuration, so nothing of it needs a shell.
     """
@@ -75,7 +75,7 @@ def as_here(text: str, proxy: StubProxy) -> str:
 
 
 def in_home(text: str, environment: Mapping[str, str]) -> str:
-    """Return a text with this home in the place of that of `ada`."""
+    """Return a text with this home instead of that of `ada`."""
     return text.replace("/home/ada", environment["HOME"])
 
 
@@ -380,7 +380,7 @@ def test_docker(ada: dict[str, str], proxy: StubProxy, tmp_path: Path) -> None:
 
 
 def without_installers(environment: dict[str, str]) -> dict[str, str]:
-    """Put programs that do nothing in the place of npm and pipx, because all is installed."""
+    """Replace npm and pipx by programs that do nothing, because everything is installed."""
     for name in ("npm", "pipx"):
         write(Path(environment["HOME"], ".local/bin", name), "#!/bin/sh\n").chmod(0o755)
     return environment

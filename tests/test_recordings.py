@@ -1,4 +1,4 @@
-"""What comes of the answers of every recorded LiteLLM: its models, and what is said to a key that gets none."""
+"""What the answers of every recorded LiteLLM lead to: its models, and the message for a key that gets none."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TestModels:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is said to a kind of key: the kind of failure and a piece of its text."""
+    """The message for a kind of key: the class of the failure and a part of its text."""
 
     kind: type[Failure]
     text: str

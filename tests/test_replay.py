@@ -17,7 +17,7 @@ TEXT = "function opencode {\n  x été\n}\n"
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody whose ``init zsh`` and ``init zsh --cmd oc`` were printed before."""
+    """The environment of a user whose ``init zsh`` and ``init zsh --cmd oc`` were printed before."""
     environment = {"HOME": str(tmp_path)}
     replay.keep("zsh", "opencode", environment, TEXT)
     replay.keep("zsh", "oc", environment, TEXT + "oc\n")

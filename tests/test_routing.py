@@ -1,4 +1,4 @@
-"""To which of OpenAI's two interfaces a model is spoken, and that the real opencode speaks to it there."""
+"""Which of OpenAI's two interfaces a model is used through, and that the real opencode uses that one."""
 
 from __future__ import annotations
 

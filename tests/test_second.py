@@ -1,4 +1,4 @@
-"""opencode 2 from outside: a stand-in that says so, the real opencode 1 beside it, and what becomes of files."""
+"""opencode 2 from outside: a stand-in for it, the real opencode 1 beside it, and what happens to files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
 
 @pytest.fixture
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of somebody whose opencode is version 2, the real version 1 being opencode1."""
+    """Return the environment of a user whose opencode is version 2, the real version 1 being opencode1."""
     folder = Path(home["HOME"], "bin")
     real = folder / "opencode"
     if real.is_symlink():

@@ -1,6 +1,6 @@
-"""What a section of the configuration means, each rule by itself: whose key, which headers, what cannot be meant.
+"""What a section of the configuration means, each rule by itself: whose key, which headers, what is invalid.
 
-All in this process. What the real opencode makes of it is in test_keys.py, test_settings.py and test_security.py.
+All in this process. test_keys.py, test_settings.py and test_security.py show what the real opencode makes of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECTION = "options.apiKey of provider litellm"
 
 
 def parsed(home: Mapping[str, str], options: object, section: Mapping[str, Any], **variables: str) -> Settings:
-    """Return the settings of somebody whose only configuration is a section ``litellm``."""
+    """Return the settings of a user whose only configuration is a section ``litellm``."""
     said = {"options": options, **section}
     write(Path(home["HOME"], ".config/opencode/opencode.json"), {"provider": {"litellm": said}})
     environment = {**home, **variables}

@@ -1,6 +1,6 @@
-"""Keys and headers that went elsewhere once: each test is a way that some secret had.
+"""Keys and headers that once went elsewhere: each test is a way in which a secret got out.
 
-docs/security.md says what is promised, and which of these tests holds it.
+docs/security.md says what is promised, and which of these tests checks it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def environment(home: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def company() -> Iterator[Company]:
-    """Return an HTTP proxy that knows what goes through it."""
+    """Return an HTTP proxy that records what goes through it."""
     with Company() as server:
         yield server
 
@@ -325,7 +325,7 @@ def test_an_address_from_a_flag_beats_that_of_inline_content(
 
 @contextmanager
 def as_somebody_else() -> Iterator[None]:
-    """Let the sockets that this thread makes belong to another user of the machine, as Linux sees it."""
+    """Make the sockets that this thread creates belong to another user of the machine, as Linux sees it."""
     system = ctypes.CDLL(None)
     system.setfsuid(OTHER)
     try:

@@ -20,7 +20,7 @@ every_format = pytest.mark.parametrize(
     ("name", "shell"), [pytest.param(*row, id=f"{row[0]} in {row[1].program or row[1].name}") for row in BY_FORMAT]
 )
 
-# What shells treat in a way of their own comes up often, everything else now and then.
+# Characters that are special to shells are drawn often, all others now and then.
 SPECIAL = (
     "'\"`\\$!#%&<>|^;~=*?[](){}@,:-+ \n\r\t\x01\x1b\x7f\u0085\u2018\u2019\u201a\u201b\u2028"
     "\ufeff\uffff\ue000\uf600\uf6ff\uf8ff\ufdd0\ufdd5é🙂"

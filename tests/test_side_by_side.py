@@ -22,7 +22,7 @@ HIDDEN = {"gpt-realtime", "house-search", "mistral-ocr-latest", "omni-moderation
 
 
 class Difference(NamedTuple):
-    """What may differ, where (a field of `models --verbose`, ``*`` for all below it), and why ours is the better."""
+    """What may differ, where (a field of `models --verbose`, ``*`` for all below it), and why ours is better."""
 
     field: str
     reason: str
@@ -174,7 +174,7 @@ def covers(pattern: str, field: str) -> bool:
 
 
 def differing(theirs: Any, ours: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Walk down two values side by side; what one of them does not have is None there."""
+    """Walk through two values side by side; a part that only one of them has is None in the other."""
     if theirs == ours:
         return
     nested = [value for value in (theirs, ours) if value is not None]

@@ -62,19 +62,19 @@ every_function = rows(shell for shell in (*WITH_SNIPPET, *POSIX) if shell.falls_
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Programs:
-    """A PATH on which nothing is but an opencode that records its calls."""
+    """A PATH with nothing on it but an opencode that records its calls."""
     programs = Programs(tmp_path)
     programs.add("opencode")
     return programs
 
 
 def init(shell: SnippetShell, folder: Path, command: str = "opencode") -> str:
-    """Return what stands in the user's rc file."""
+    """Return the content of the user's rc file."""
     return shell.has(emission.snippet(shell.name, command, {"HOME": str(folder)}), folder, command)
 
 
 def lines(*parts: str) -> str:
-    """Return a script of lines."""
+    """Return lines as a script."""
     return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
 
 
@@ -295,7 +295,7 @@ def test_pwsh_evaluates_it_from_within_a_function(tmp_path: Path, programs: Prog
     assert programs.calls() == [Call(TOOL, ["a"])]
 
 
-# The first of each pair switches every option of the shell in turn, but for those that end it or make it talk.
+# The first of each pair switches every option of the shell in turn, except for those that end it or make it print.
 EVERY_OPTION = {
     "bash": """
 for option in $(shopt -p | /bin/cat | while read -r _ _ name; do echo "$name"; done); do
@@ -336,7 +336,7 @@ LINTERS = [
 ]
 
 
-# What bash 3.2 does not know, which macOS has as bash and as sh: a pattern, and a text that it is for.
+# Syntax that bash 3.2, which is macOS' bash and sh, does not know: a pattern, and a text that matches it.
 NEWER_THAN_BASH_3_2 = {
     r"\$\{[^}]*@[A-Za-z]\}": "${name@Q}",
     r"\$\{\w+(\^|,)": "${name^^}",

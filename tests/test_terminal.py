@@ -1,4 +1,4 @@
-"""What comes out: standard output for what was asked for, one plain line at a time for the rest."""
+"""What is printed: results on standard output, everything else as single plain lines on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user's configuration says is the same with our delivery and without, in every layer.
+"""The user's configuration means the same with our delivery and without, in every layer.
 
 Random trees of layers, read by the real opencode before and after.
 """
@@ -138,7 +138,7 @@ def changes(before: Any, after: Any, path: str = "") -> list[str]:
 
 
 def as_read(environment: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Return what opencode makes of it all, keys included: `debug config` shows asterisks in their place."""
+    """Return what opencode makes of it all, with the keys, which `debug config` shows as asterisks."""
     with ConfigEndpoint(environment) as endpoint:
         read = endpoint.read(folder)
     assert isinstance(read, dict), read

@@ -1,4 +1,4 @@
-"""A proxy that keeps its list from a key that may be right: the models stay, and the line says what helps."""
+"""A proxy that gives no list to a key that may be right: the models stay, and the message says what helps."""
 
 from __future__ import annotations
 

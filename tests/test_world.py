@@ -1,4 +1,4 @@
-"""The world itself: what the other tests take for granted."""
+"""tests/world itself: what the other tests rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs named opencode that start us: however they do it, the real opencode is found behind them."""
+"""Programs named opencode that start us: however they do that, the real opencode is found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WRAPPERS = {
 
 @pytest.fixture
 def user(home: dict[str, str]) -> dict[str, str]:
-    """Return the environment of somebody whose first opencode is a wrapper, and whose last is real."""
+    """Return the environment of a user whose first opencode is a wrapper, and whose last is real."""
     folder = Path(home["HOME"], "wrappers")
     folder.mkdir()
     script(Path(home["HOME"], "bin", "opencode"), '#!/bin/sh\necho "real: $*"\n')
