@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Failure(Exception):
     """A failure that the user can do something about: ``problem`` says what is wrong where, ``remedy`` what to do.
 
-    ``str()`` of it is the whole message. ``keeps_models`` tells whether what a proxy listed before still holds.
-    A class can be made of a problem alone: where several proxies fail, the first one's class names all problems.
+    ``str()`` of it is the whole message. ``keeps_models`` tells whether the models that a proxy listed before still
+    count. Every subclass can be made from a problem alone: if several proxies fail, one failure has all their problems.
     """
 
     exit_status = 70

@@ -190,7 +190,7 @@ def _reasoning(model: Model) -> str:
     return plain(",".join(efforts)) or "yes"
 
 
-# What a pipe gets of a model beside its id.
+# The fields of a model in a pipe, beside its id.
 _FIELDS: tuple[Callable[[Model], str], ...] = (
     lambda model: model.name,
     _route,

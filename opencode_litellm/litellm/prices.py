@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What opencode calls a price, and what LiteLLM does. LiteLLM 1.106: each also with _above_200k_tokens, for prompts
-# beyond that.
+# opencode's name of each price, and LiteLLM's. LiteLLM 1.106: each also with _above_200k_tokens, for prompts beyond
+# that.
 _FIELDS: Mapping[str, str] = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
@@ -66,7 +66,7 @@ def parse(row: Mapping[str, Any]) -> Prices:
 
 
 def recalled(amounts: Sequence[float | None]) -> Prices:
-    """Return prices that were kept as a list; ValueError for one of another length."""
+    """Return prices from a list in the cache; ValueError for a list of another length."""
     if len(amounts) != len(UNKNOWN):
         raise ValueError(len(amounts))
     return Prices(amounts)

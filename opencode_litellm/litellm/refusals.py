@@ -79,7 +79,7 @@ def _by_status(
 def _about_key(
     reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
 ) -> Failure | None:
-    """Return the failure behind a status that LiteLLM, or what stands in front of it, has for a key."""
+    """Return the failure if the status is about the key, from LiteLLM or a gateway in front of it; else None."""
     status = _status(reply, said)
     if reply.status in (401, 403) and said is None:
         return _gateway(proxy, url, status)

@@ -414,7 +414,7 @@ def entry(model: Model, proxy: Proxy, *, in_sibling: bool = False) -> dict[str, 
 
 
 def _package(model: Model, proxy: Proxy, *, in_sibling: bool) -> dict[str, JSON] | None:
-    """Return what sends a model another way than its provider's others; None where it goes theirs."""
+    """Return the ``provider`` of a model that needs another package than its provider's other models; else None."""
     if model.route == "responses" and not in_sibling:
         return {"npm": RESPONSES_PACKAGE}
     if model.route == "chat" and proxy.section.written.get("npm") == RESPONSES_PACKAGE:
