@@ -31,22 +31,22 @@ NO_TRACES := $(foreach kind,CACHE CONFIG DATA STATE,XDG_$(kind)_HOME="$(CURDIR)/
     setup setup-demo clean pins
 
 help:
-	@echo "make demo   a real opencode lists and uses the models of a real LiteLLM, in bash, zsh, fish and PowerShell"
-	@echo "make test   all tests, against the real programs; ARGS='-k NAME' for some of them"
-	@echo "make quick  the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
-	@echo "make hunt   random cases of keys and headers, to see who gets them; ARGS='--cases 10000 --seed 1'"
-	@echo "make mutants  take the rules about keys and payloads away, one by one, to see a test fail; ARGS='--every 5'"
-	@echo "make lowest, make newest  the quick tests with the lowest, or the newest, versions that setup.cfg allows"
+	@echo "make demo   show a real opencode use the models of a real LiteLLM, in bash, zsh, fish and PowerShell"
+	@echo "make test   run all tests against the real programs; ARGS='-k NAME' for some of them"
+	@echo "make quick  run the short tests that start no real opencode, LiteLLM, shell or terminal; ARGS as for make test"
+	@echo "make hunt   try random cases of keys and headers, and check who gets them; ARGS='--cases 10000 --seed 1'"
+	@echo "make mutants  remove the rules about keys and payloads one by one, and check that a test fails; ARGS='--every 5'"
+	@echo "make lowest, make newest  run the quick tests with the lowest or newest versions that setup.cfg allows"
 	@echo "make bench  measure what a launch costs"
-	@echo "make matrix every version of opencode and of LiteLLM that is pinned, the real ones, as two tables (30 minutes)"
-	@echo "make matrix-opencode, make matrix-litellm  one of the two; ARGS='1.2.11' for some of them"
-	@echo "make record what versions of LiteLLM answer, into tests/recordings; ARGS='1.70.4' for some of them"
+	@echo "make matrix test every pinned version of opencode and LiteLLM, and print two tables (30 minutes)"
+	@echo "make matrix-opencode, make matrix-litellm  only one of the two; ARGS='1.2.11' for some versions"
+	@echo "make record record the answers of LiteLLM versions in tests/recordings; ARGS='1.70.4' for some versions"
 	@echo "make picture  draw docs/session.svg and docs/picker.svg from a real terminal (1 minute)"
-	@echo "make man    write the manual page from the command line and docs/options.md"
-	@echo "make dist   build wheel and sdist into dist/, the same bytes every time, and check them"
+	@echo "make man    write the man page from the command line and docs/options.md"
+	@echo "make dist   build the wheel and the sdist in dist/, with the same bytes every time, and check them"
 	@echo "make smoke  install that wheel with pip, pipx and uv, and run it (half a minute)"
-	@echo "make check  lint, types and test"
-	@echo "make clean  remove all that make has put into this folder"
+	@echo "make check  run lint, types and test"
+	@echo "make clean  remove everything that make has put into this folder"
 
 # A make of its own, so that the three big installations run side by side.
 setup-demo:
@@ -116,7 +116,7 @@ smoke: $(PRODUCT) $(NODE) dist
 lint: $(TESTS)
 	@.venv/bin/ruff check .
 	@.venv/bin/lint-imports --no-logo --no-cache
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "lint: no shellcheck here" >&2; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; else echo "lint: shellcheck is not installed" >&2; fi
 
 types: $(PRODUCT) $(TESTS)
 	@.venv/bin/mypy
@@ -124,7 +124,7 @@ types: $(PRODUCT) $(TESTS)
 check: lint types test
 
 $(VENV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: use make PYTHON=...")'
 	@$(PYTHON) -m venv --clear .venv
 	@touch $@
 
@@ -135,7 +135,7 @@ $(PRODUCT): $(VENV) setup.cfg pyproject.toml
 
 # After the product, because two pips at once would get into each other's way in one environment.
 $(TESTS): $(PRODUCT) tests/world/tests.txt
-	@echo "Setting up: what the tests need, into .venv"
+	@echo "Setting up: test dependencies, into .venv"
 	@.venv/bin/python $(PIP) $(LOCKED) tests/world/tests.txt
 	@touch $@
 
@@ -170,7 +170,7 @@ $(PRISMA): tests/world/prisma/package.json
 	@touch $@
 
 $(RELEASE): $(VENV) tests/world/release.txt
-	@echo "Setting up: what builds and checks a release, into .tools/release"
+	@echo "Setting up: release tools, into .tools/release"
 	@.venv/bin/python -m venv --clear .tools/release
 	@.tools/release/bin/python $(PIP) $(LOCKED) tests/world/release.txt
 	@touch $@
