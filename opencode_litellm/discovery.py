@@ -159,8 +159,8 @@ def _twice(served: Sequence[Served]) -> Iterator[str]:
     """Yield a sentence if the plugin is loaded too, which adds models as well."""
     if place := served[0].proxy.section.plugin_place:
         yield (
-            f"{PLUGIN} is loaded too, and would add every model a second time to a provider for responses, so there is"
-            f" none: remove it from plugin in {place}"
+            f"{PLUGIN} is loaded too, and would add every model again to a separate provider for /v1/responses, so"
+            f" there is no such provider: remove it from plugin in {place}"
         )
 
 
@@ -238,13 +238,14 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     wildcards = _wildcards(said) if unnamed else []
     if wildcards:
         return NothingUsable(
-            f"{said.url.root} serves {', '.join(wildcards)} and names no model",
-            f"name the models under provider.{proxy.provider}.models in your opencode.json",
+            f"{said.url.root} serves {', '.join(wildcards)} but names no models",
+            f"list the models under provider.{proxy.provider}.models in your opencode.json",
             served,
         )
     return NothingUsable(
-        f"{said.url.root} lists {len(said.listed)} models and none that opencode can use",
-        f"check what the key may use, and includeModels and excludeModels of provider {proxy.provider}",
+        f"{said.url.root} lists {len(said.listed)} models, none of which opencode can use",
+        "check which models the key may use, and the options includeModels and excludeModels of provider"
+        f" {proxy.provider}",
         served,
     )
 

@@ -59,14 +59,14 @@ class ProxyURL:
         if "://" not in text and re.match(r"(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)", text):
             text = f"http://{text}"
         if not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError("it has characters that a URL cannot hold")
+            raise ValueError("it has characters that a URL cannot contain")
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https"):
             raise ValueError("it must begin with http:// or https://")
         if "@" in parts.netloc:
             raise ValueError("it must not hold a user name or password: use LITELLM_API_KEY or customHeaders")
         if not parts.hostname:
-            raise ValueError("it names no host")
+            raise ValueError("it has no host")
         try:
             port = parts.port
         except ValueError:  # its message quotes the text, which may be a password

@@ -101,7 +101,7 @@ def test_what_unpacks_to_too_much_or_in_another_way_is_refused(proxy: StubProxy,
 
 def test_what_is_said_to_be_packed_and_is_not_is_refused(proxy: StubProxy) -> None:
     proxy.answer(MODELS, LIST, headers={"Content-Encoding": "gzip"})
-    with pytest.raises(NotLiteLLM, match="cannot be unpacked"):
+    with pytest.raises(NotLiteLLM, match="cannot be decompressed"):
         answered(proxy)
 
 

@@ -91,7 +91,7 @@ def test_commands_fail_and_launches_say_so_each_time_until_there_is_money_again(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
     line = (
-        f"opencode-litellm: the budget of the key at {proxy.url} is spent: wait until it starts anew, or ask whoever"
+        f"opencode-litellm: the key's budget at {proxy.url} is used up: wait until it resets, or ask whoever"
         " runs the proxy for more\n"
     )
     for command in (["config"], ["models"], ["refresh"], ["env", "json"]):

@@ -678,6 +678,6 @@ def test_a_hidden_model_has_its_reason_and_a_shown_one_is_not_among_them() -> No
     rows = [Facts("gpt-4o"), Facts("mine"), Facts("ada", mode="embedding"), Facts("openai/*")]
     hidden = catalog.hidden(rows, {}, ModelOptions(), {"mine"})
     assert [(each.id, str(each.reason)) for each in hidden] == [
-        ("ada", "its mode is embedding"), ("mine", "your configuration lists it itself"),
+        ("ada", "its mode is embedding"), ("mine", "your own configuration lists it"),
         ("openai/*", "a wildcard, not a model"),
     ]  # fmt: skip

@@ -37,14 +37,14 @@ class Outcome:
 
 
 REFUSED = "{url} refused the key (HTTP 401, token_not_found_in_db): check LITELLM_API_KEY"
-SPENT = "is spent: wait until it starts anew, or ask whoever runs the proxy for more"
+SPENT = "is used up: wait until it resets, or ask whoever runs the proxy for more"
 NOTHING = (
-    "{url} lists 0 models and none that opencode can use: check what the key may use, and includeModels and"
-    " excludeModels of provider litellm"
+    "{url} lists 0 models, none of which opencode can use: check which models the key may use, and the options"
+    " includeModels and excludeModels of provider litellm"
 )
 NO_LIST = (
-    "{url} does not let this key list its models: name them under provider.litellm.models in your opencode.json, or"
-    " have /v1/models allowed for it"
+    "{url} does not let this key list its models: list them under provider.litellm.models in your opencode.json, or"
+    " ask whoever runs the proxy to allow /v1/models for this key"
 )
 OUTCOMES = {
     "three models": Outcome({"gpt-4o", "claude-sonnet-4-5", "gpt-5"}),
@@ -56,12 +56,12 @@ OUTCOMES = {
     "made anew": Outcome({"gpt-4o"}),
     "no-default-models": Outcome(status=5, line=NOTHING),
     "chat only": Outcome(status=4, line=NO_LIST),
-    "expired": Outcome(status=4, line="the key has expired at {url}: get a new one, and put it into LITELLM_API_KEY"),
+    "expired": Outcome(status=4, line="the key for {url} has expired: get a new one and put it in LITELLM_API_KEY"),
     "blocked": Outcome(status=4, line="the key is blocked at {url}: ask whoever runs the proxy to unblock the key"),
-    "spent key": Outcome(status=4, line=f"the budget of the key at {{url}} {SPENT}"),
+    "spent key": Outcome(status=4, line=f"the key's budget at {{url}} {SPENT}"),
     # LiteLLM 1.90 and newer list the models of these, and refuse to chat.
-    "spent team": Outcome({"gpt-4o"}, status=4, line=f"the budget of the team at {{url}} {SPENT}"),
-    "spent user": Outcome({"gpt-4o"}, status=4, line=f"the budget of the user at {{url}} {SPENT}"),
+    "spent team": Outcome({"gpt-4o"}, status=4, line=f"the team's budget at {{url}} {SPENT}"),
+    "spent user": Outcome({"gpt-4o"}, status=4, line=f"the user's budget at {{url}} {SPENT}"),
     "deleted": Outcome(status=4, line=REFUSED),
     "wrong": Outcome(status=4, line=REFUSED),
 }

@@ -132,10 +132,10 @@ class TestTheModelOfAFreshSession:
         configure(user, options(model="gpt-40", smallModel=["nothing-like-it-zzzz"]))
         said = asked(EXEC, user, folder)
         assert said.stderr.splitlines() == [
-            "opencode-litellm: options.model of provider litellm names no model that is there (gpt-40): the nearest ids"
+            "opencode-litellm: options.model of provider litellm matches no available model (gpt-40): the closest ids"
             " are gpt-4o, gpt-5, gpt-4o-mini",
-            "opencode-litellm: options.smallModel of provider litellm names no model that is there"
-            " (nothing-like-it-zzzz): opencode-litellm models lists the ids",
+            "opencode-litellm: options.smallModel of provider litellm matches no available model"
+            " (nothing-like-it-zzzz): run opencode-litellm models to see the ids",
         ]
         assert settings_of(handed_over(EXEC, user, folder)) == {}
 

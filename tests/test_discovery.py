@@ -101,17 +101,17 @@ def test_a_loopback_address_needs_no_scheme(stub_proxy: Callable[..., StubProxy]
     [
         ("ftp://127.0.0.1", "must begin with http:// or https://"),
         ("proxy.example", "must begin with http:// or https://"),
-        ("http://", "names no host"),
+        ("http://", "it has no host"),
         ("http://127.0.0.1:99999", "its port is not a number below 65536"),
         ("http://user:hunter2@127.0.0.1", "must not hold a user name or password"),
-        ("http://127.0.0.1/a b", "characters that a URL cannot hold"),
-        ("http://127.0.0.1/\x1b[31m", "characters that a URL cannot hold"),
+        ("http://127.0.0.1/a b", "characters that a URL cannot contain"),
+        ("http://127.0.0.1/\x1b[31m", "characters that a URL cannot contain"),
     ],
 )
 def test_what_is_no_url_is_a_usage_error_that_names_its_source(text: str, why: str, home: dict[str, str]) -> None:
     done = config(home, "--url", text)
     assert (done.status, done.stdout) == (2, "")
-    for part in ("OPENCODE_LITELLM_URL (--url) is ", "not the URL of a proxy", why):
+    for part in ("OPENCODE_LITELLM_URL (--url) is ", "is not a valid proxy URL", why):
         assert part in done.stderr
     assert "hunter2" not in done.stderr
 
@@ -353,7 +353,8 @@ def test_a_certificate_of_nobody_s_is_refused_and_the_remedy_is_named(
     done = config(environment, "--url", https_proxy.url)
     assert (done.status, done.stdout) == (3, "")
     assert "a certificate that is not trusted (" in done.stderr
-    assert done.stderr.endswith(": name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS\n")
+    authorities = "SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS"
+    assert done.stderr.endswith(f": name the file of its certificate authority in {authorities}\n")
     assert https_proxy.requests == []
 
 
@@ -427,7 +428,7 @@ def test_a_key_that_may_not_ask_for_details_still_lists(team_litellm: LiteLLM, h
 @pytest.mark.parametrize(
     ("key", "status", "says"),
     [
-        ("sk-nothing", 5, "lists 0 models and none that opencode can use: check what the key may use"),
+        ("sk-nothing", 5, "lists 0 models, none of which opencode can use: check which models the key may use"),
         ("sk-wrong", 4, "refused the key (HTTP 401, auth_error): check LITELLM_API_KEY"),
         ("", 4, "no key was sent: set LITELLM_API_KEY"),
     ],

@@ -52,8 +52,8 @@ def test_what_passes_everything_on_is_not_seen(way: str, nginx: Nginx, home: dic
 
 
 FRONT = "something in front of LiteLLM at {url} refused the request"
-ADVICE = "give what it asks for in options.customHeaders of provider litellm, or ask whoever runs it"
-BAD = "{url}/v1/models does not work at the moment"
+ADVICE = "add the header that it asks for to options.customHeaders of provider litellm, or ask whoever runs it"
+BAD = "{url}/v1/models is not working at the moment"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ BAD = "{url}/v1/models does not work at the moment"
     [
         ("/basic", 4, f"{FRONT} (HTTP 401): {ADVICE}"),
         ("/forbidden", 4, f"{FRONT} (HTTP 403): {ADVICE}"),
-        ("/down", 3, f"{BAD} (HTTP 502): try again, or see the proxy's log"),
-        ("/busy", 3, f"{BAD} (HTTP 503): try again, or see the proxy's log"),
+        ("/down", 3, f"{BAD} (HTTP 502): try again, or check the proxy's log"),
+        ("/busy", 3, f"{BAD} (HTTP 503): try again, or check the proxy's log"),
         (
             "/sso", 3,
-            "{root} redirects to https://login.invalid, which is not followed because the key is not for others:"
-            " give the URL of the proxy itself",
+            "{root} redirects to https://login.invalid, which is not followed because the key must not go there:"
+            " use the URL of the proxy itself",
         ),
     ],
 )  # fmt: skip

@@ -150,7 +150,7 @@ def test_while_the_plugin_is_loaded_there_is_no_sibling_and_a_line(user: dict[st
     file = put(user, folder, GLOBAL, "opencode.json", {"plugin": ["opencode-plugin-litellm@1.2.0"]})
     said = asked(EXEC, user, folder)
     assert said.stderr.splitlines() == [
-        "opencode-litellm: opencode-plugin-litellm is loaded too, and would add every model a second time to a provider"
-        f" for responses, so there is none: remove it from plugin in {file}"
+        "opencode-litellm: opencode-plugin-litellm is loaded too, and would add every model again to a separate"
+        f" provider for /v1/responses, so there is no such provider: remove it from plugin in {file}"
     ]
     assert found(handed_over(EXEC, user, folder)) == [OLD, "litellm/o3"]

@@ -56,7 +56,7 @@ def error(kind: str) -> dict[str, object]:
 DRIBBLED = b"HTTP/1.1 200 OK\r\nX-Filler: " + b"x" * 1000
 A_LIST = {"object": "list", "data": [{"id": "gpt-4o"}]}
 IN_TIME = ("did not answer in time", "--timeout SECONDS")
-NO_LIST = ("does not answer with a list of models", "check the URL")
+NO_LIST = ("did not answer with a list of models", "check the URL")
 QUICK = ("--timeout", "1")
 NO_KEY: dict[str, str] = {}
 
@@ -70,7 +70,7 @@ CASES = [
     Case("endless", NOT_LITELLM, ("more than 8388608 bytes",), models(b" " * 2**16, endless=True)),
     # Not HTTP, not JSON, not a list.
     Case("not HTTP", NOT_LITELLM, ("does not speak HTTP",), everywhere(b"SSH-2.0-OpenSSH_9.2\r\n", raw=True)),
-    Case("hangs up", UNREACHABLE, ("cannot be reached", "that the proxy is running"), everywhere(b"", raw=True)),
+    Case("hangs up", UNREACHABLE, ("cannot be reached", "whether the proxy is running"), everywhere(b"", raw=True)),
     Case("HTML", NOT_LITELLM, NO_LIST, everywhere(HTML, content_type="text/html")),
     Case("nothing", NOT_LITELLM, NO_LIST, models(b"")),
     Case("half of it", NOT_LITELLM, NO_LIST, models(b'{"data":[{"id":"gpt-')),
@@ -82,7 +82,7 @@ CASES = [
     Case("nested deeply", NOT_LITELLM, NO_LIST, models(b'{"data":' + b"[" * 100_000)),
     Case("not UTF-8", NOT_LITELLM, NO_LIST, models(b'{"data":[{"id":"gpt-4o\xff"}]}')),
     # A list, of nothing.
-    Case("an empty list", NOT_LITELLM, ("lists 0 models", "what the key may use"), models({"data": []})),
+    Case("an empty list", NOT_LITELLM, ("lists 0 models", "which models the key may use"), models({"data": []})),
     Case("no ids", NOT_LITELLM, ("lists 0 models",), models({"data": [1, None, "x", {}, {"id": 5}, {"id": ""}]})),
     Case("nothing that chats", NOT_LITELLM, ("lists 1 models",), models({"data": [{"id": "text-embedding-3-large"}]})),
     # Statuses.
@@ -96,29 +96,29 @@ CASES = [
          everywhere({"message": "Unauthorized"}, status=401)),
     Case("400 without a database", REFUSED, ("refused the key (HTTP 400, no_db_connection)",),
          models(error("no_db_connection"), status=400)),
-    Case("400 of LiteLLM", REFUSED, ("as LiteLLM does to a wrong key (HTTP 400, bad_request)",),
+    Case("400 of LiteLLM", REFUSED, ("the way LiteLLM answers a wrong key (HTTP 400, bad_request)",),
          models(error("bad_request"), status=400)),
-    Case("400 of somebody else", NOT_LITELLM, ("as LiteLLM does not (HTTP 400)", "check the URL"),
+    Case("400 of somebody else", NOT_LITELLM, ("did not answer like LiteLLM (HTTP 400)", "check the URL"),
          everywhere(HTML, status=400)),
-    Case("500 without prisma", REFUSED, ("to one that may not list models (HTTP 500)", "check LITELLM_API_KEY; if it"),
+    Case("500 without prisma", REFUSED, ("or one that may not list models (HTTP 500)", "check LITELLM_API_KEY; if it"),
          models(b"Internal Server Error", status=500, content_type="text/plain")),
-    Case("500 with a reason", UNREACHABLE, ("does not work at the moment (HTTP 500, internal_error)", "log"),
+    Case("500 with a reason", UNREACHABLE, ("is not working at the moment (HTTP 500, internal_error)", "log"),
          models(error("internal_error"), status=500)),
     Case("500 of somebody else", UNREACHABLE, ("at the moment (HTTP 500)",), everywhere(HTML, status=500)),
     Case("429", UNREACHABLE, ("at the moment (HTTP 429)", "try again"), models(HTML, status=429)),
     Case("502", UNREACHABLE, ("at the moment (HTTP 502)",), models(HTML, status=502)),
     Case("503", UNREACHABLE, ("at the moment (HTTP 503)",), models(HTML, status=503)),
-    Case("404", NOT_LITELLM, ("as LiteLLM does not (HTTP 404)", "check the URL"), everywhere(LITELLM_404, status=404)),
-    Case("204", NOT_LITELLM, ("as LiteLLM does not (HTTP 204)",), models(b"", status=204)),
+    Case("404", NOT_LITELLM, ("like LiteLLM (HTTP 404)", "check the URL"), everywhere(LITELLM_404, status=404)),
+    Case("204", NOT_LITELLM, ("did not answer like LiteLLM (HTTP 204)",), models(b"", status=204)),
     Case("a hostile error type", REFUSED, ("refused the key (HTTP 401)",), models(error("\x1b[2J" + KEY), status=401)),
     # Redirects.
     Case("elsewhere", UNREACHABLE, ("redirects to http://localhost:1, which is not followed",),
          lambda stub: stub.redirect(MODELS, "http://localhost:1/v1/models")),
-    Case("to TLS", UNREACHABLE, ("redirects to https://127.0.0.1", "give the URL of the proxy itself"),
+    Case("to TLS", UNREACHABLE, ("redirects to https://127.0.0.1", "use the URL of the proxy itself"),
          lambda stub: stub.redirect(MODELS, "https://127.0.0.1/v1/models")),
     Case("to a file", UNREACHABLE, ("redirects to file://",), lambda stub: stub.redirect(MODELS, "file:///etc/passwd")),
     Case("to nonsense", UNREACHABLE, ("cannot be reached",), lambda stub: stub.redirect(MODELS, "http://[")),
-    Case("in a circle", NOT_LITELLM, ("redirects in a circle",), lambda stub: stub.redirect(MODELS, MODELS)),
+    Case("in a circle", NOT_LITELLM, ("redirects too many times",), lambda stub: stub.redirect(MODELS, MODELS)),
     # Keys that are none.
     Case("a key of two lines", REFUSED, ("correct LITELLM_API_KEY, which has quotes, backslashes, braces",),
          models(error("auth_error"), status=401), variables={"LITELLM_API_KEY": f"{KEY}\nsecond line"}),
@@ -169,7 +169,7 @@ def test_a_server_that_is_no_use_costs_a_line_and_a_status_and_never_opencode(
 
 def test_nobody_at_the_port_is_named_with_the_reason(home: dict[str, str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    says = (f"{url} cannot be reached", "that the proxy is running", "Connection refused")
+    says = (f"{url} cannot be reached", "whether the proxy is running", "Connection refused")
     check(Case("refused", UNREACHABLE, says, lambda _: None), url, home)
 
 

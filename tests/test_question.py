@@ -81,7 +81,7 @@ def test_a_certificate_that_is_not_trusted_any_more_gets_no_key_and_a_line(
     before = len(secure.requests)
     shown = launch(user)
     assert (shown.models, len(shown.lines)) == (["alpha"], 1)
-    assert "name its authority in SSL_CERT_FILE" in shown.stderr
+    assert "name the file of its certificate authority in SSL_CERT_FILE" in shown.stderr
     assert len(secure.requests) == before
 
 

@@ -116,11 +116,11 @@ def expected(recording: Recording, kind: str) -> Refusal | None:
     if kind.startswith("spent") and version >= LISTS_THOUGH_SPENT[kind]:
         return None  # it lists them, and refuses to chat
     return {
-        "expired": Refusal(KeyRefused, "the key has expired"),
+        "expired": Refusal(KeyRefused, "has expired"),
         "blocked": Refusal(KeyRefused, "the key is blocked"),
-        "spent key": Refusal(BudgetSpent, "the budget of the key"),
-        "spent team": Refusal(BudgetSpent, "the budget of the team"),
-        "spent user": Refusal(BudgetSpent, "the budget of the user"),
+        "spent key": Refusal(BudgetSpent, "the key's budget"),
+        "spent team": Refusal(BudgetSpent, "the team's budget"),
+        "spent user": Refusal(BudgetSpent, "the user's budget"),
         "deleted": Refusal(KeyRefused, "refused the key (HTTP 401, token_not_found_in_db)"),
         "wrong": Refusal(KeyRefused, "refused the key (HTTP 401, token_not_found_in_db)"),
         "wrong, no database": Refusal(KeyRefused, "refused the key"),

@@ -25,27 +25,27 @@ def over_budget(message: str) -> dict[str, Any]:
 def refusals() -> list[Any]:
     spent = "Budget has been exceeded! Current cost: 5.0, Max budget: 1.0"
     team = "Budget has been exceeded! Team=8b5f Current cost: 5.0, Max budget: 1.0"
-    remedy = "wait until it starts anew, or ask whoever runs the proxy for more"
+    remedy = "wait until it resets, or ask whoever runs the proxy for more"
     return [
-        pytest.param(400, over_budget(spent), f"the budget of the key at {{url}} is spent: {remedy}", id="key, 1.65"),
-        pytest.param(429, over_budget(spent), f"the budget of the key at {{url}} is spent: {remedy}", id="key, 1.90"),
-        pytest.param(422, over_budget(team), f"the budget of the team at {{url}} is spent: {remedy}", id="team, 1.106"),
+        pytest.param(400, over_budget(spent), f"the key's budget at {{url}} is used up: {remedy}", id="key, 1.65"),
+        pytest.param(429, over_budget(spent), f"the key's budget at {{url}} is used up: {remedy}", id="key, 1.90"),
+        pytest.param(422, over_budget(team), f"the team's budget at {{url}} is used up: {remedy}", id="team, 1.106"),
         pytest.param(
             403, NOT_ALLOWED,
-            "{url} does not let this key list its models: name them under provider.litellm.models in your"
-            " opencode.json, or have /v1/models allowed for it",
+            "{url} does not let this key list its models: list them under provider.litellm.models in your"
+            " opencode.json, or ask whoever runs the proxy to allow /v1/models for this key",
             id="route, 1.80",
         ),
         pytest.param(
             401, b"<html>401 Authorization Required</html>",
-            "something in front of LiteLLM at {url} refused the request (HTTP 401): give what it asks for in"
+            "something in front of LiteLLM at {url} refused the request (HTTP 401): add the header that it asks for to"
             " options.customHeaders of provider litellm, or ask whoever runs it",
             id="basic auth",
         ),
         pytest.param(
             500, b"Internal Server Error",
-            "{url} answered as LiteLLM does to a wrong key, or to one that may not list models (HTTP 500): check"
-            " LITELLM_API_KEY; if it is right, name the models under provider.litellm.models in your opencode.json",
+            "{url} answered the way LiteLLM answers a wrong key or one that may not list models (HTTP 500): check"
+            " LITELLM_API_KEY; if it is right, list the models under provider.litellm.models in your opencode.json",
             id="500 in plain text",
         ),
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def test_the_models_stay_and_one_line_says_why(
         again = launch(named)
         assert (again.models, again.lines) == (
             ["gpt-4o"],
-            [f"opencode-litellm: {problem}; its last known models are shown"],
+            [f"opencode-litellm: {problem}; using its last known models"],
         )
 
 
@@ -101,6 +101,6 @@ def test_only_a_wildcard_asks_for_names(
     else:  # which lists nothing then
         stub.answer(MODEL_INFO, {"data": [{"model_name": "*", "model_info": {"id": "x"}}]})
     finished = run(["opencode-litellm", "config", "--url", stub.url], home)
-    remedy = "name the models under provider.litellm.models in your opencode.json"
-    said = f"opencode-litellm: {stub.url} serves * and names no model: {remedy}\n"
+    remedy = "list the models under provider.litellm.models in your opencode.json"
+    said = f"opencode-litellm: {stub.url} serves * but names no models: {remedy}\n"
     assert (finished.status, finished.stdout, finished.stderr) == (5, "", said)

@@ -72,8 +72,8 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
             return url
     ports = ", ".join(str(port) for port in PORTS)
     raise ProxyUnreachable(
-        f"no LiteLLM proxy on 127.0.0.1, ports {ports}",
-        "start one, or say where it is with --url, OPENCODE_LITELLM_URL or provider.litellm.options.baseURL in"
+        f"no LiteLLM proxy found on 127.0.0.1, ports {ports}",
+        "start one, or set its URL with --url, OPENCODE_LITELLM_URL or provider.litellm.options.baseURL in"
         " opencode.json",
     )
 
@@ -156,7 +156,8 @@ def _listing(channel: Channel, proxy: Proxy, deadline: float) -> tuple[Reply, tu
         raise refusals.failure(reply, proxy, url, partial(identifies, url, channel.environment, deadline))
     listed = facts.listed(reply.json)
     if listed is None:
-        raise NotLiteLLM(f"{url.root}{MODELS} does not answer with a list of models as LiteLLM does", "check the URL")
+        problem = f"{url.root}{MODELS} did not answer with a list of models the way LiteLLM does"
+        raise NotLiteLLM(problem, "check the URL")
     return reply, listed
 
 

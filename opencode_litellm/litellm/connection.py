@@ -159,7 +159,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                     target, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
                 ) as response:
                     if response.status_code < 200:  # http.client takes 103 Early Hints for an answer
-                        raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL")
+                        raise NotLiteLLM(f"{url.root} does not speak HTTP the way LiteLLM does", "check the URL")
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
                         return response.status_code, _body(response, request)
@@ -173,9 +173,9 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
         if not isinstance(cause, ConnectionRefusedError) and _speaks_tls(request):
             raise _wants_https(url) from error
         if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
-            raise NotLiteLLM(f"{url.root} does not speak HTTP as LiteLLM does", "check the URL") from error
+            raise NotLiteLLM(f"{url.root} does not speak HTTP the way LiteLLM does", "check the URL") from error
         raise _unreachable(url, cause) from error
-    raise NotLiteLLM(f"{url.root} redirects in a circle", "give the URL of the proxy itself")
+    raise NotLiteLLM(f"{url.root} redirects too many times", "use the URL of the proxy itself")
 
 
 def at_once(
@@ -227,13 +227,13 @@ def _next(done: queue.SimpleQueue[tuple[int, object]], deadline: float | None) -
 def late(url: ProxyURL) -> ProxyUnreachable:
     """Return the failure of a proxy that took too long."""
     return ProxyUnreachable(
-        f"{url.root} did not answer in time", "is it busy? try again, or allow it longer with --timeout SECONDS"
+        f"{url.root} did not answer in time", "it may be busy, so try again or allow more time with --timeout SECONDS"
     )
 
 
 def _unreachable(url: ProxyURL, cause: BaseException) -> ProxyUnreachable:
     return ProxyUnreachable(
-        f"{url.root} cannot be reached ({_text_of(cause)})", "check the URL, and that the proxy is running"
+        f"{url.root} cannot be reached ({_text_of(cause)})", "check the URL and whether the proxy is running"
     )
 
 
@@ -246,9 +246,10 @@ def _untrusted(url: ProxyURL, cause: BaseException) -> ProxyUnreachable:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return ProxyUnreachable(
             f"{url.root} has a certificate that is not trusted ({_text_of(cause)})",
-            "name its authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS",
+            "name the file of its certificate authority in SSL_CERT_FILE, REQUESTS_CA_BUNDLE or NODE_EXTRA_CA_CERTS",
         )
-    return ProxyUnreachable(f"{url.root} fails at TLS ({_text_of(cause)})", "check that it speaks https")
+    problem = f"the TLS connection to {url.root} failed ({_text_of(cause)})"
+    return ProxyUnreachable(problem, "check that it speaks https")
 
 
 def _wants_https(url: ProxyURL) -> ProxyUnreachable:
@@ -328,9 +329,8 @@ def _followed(target: str, onward: str, headers: Mapping[str, str]) -> str:
         named = not any(secret in new.netloc.casefold() for secret in secrets)
         raise ProxyUnreachable(
             f"{old.scheme}://{old.netloc} redirects to {f'{new.scheme}://{new.netloc}' if named else 'another server'},"
-            " which is not followed because"
-            " the key is not for others",
-            "give the URL of the proxy itself",
+            " which is not followed because the key must not go there",
+            "use the URL of the proxy itself",
         )
     return there
 
@@ -344,16 +344,16 @@ def _body(response: requests.Response, request: Request) -> bytes:
     packed = response.headers.get("Content-Encoding", "identity").lower()
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed in ("gzip", "x-gzip", "deflate") else None
     if unpacker is None and packed != "identity":
-        raise NotLiteLLM(f"{url.root} packs its answers in a way that was not asked for", "check the URL")
+        raise NotLiteLLM(f"{url.root} compresses its answers in a way that was not asked for", "check the URL")
     body = bytearray()
     for piece in response.raw.stream(2**16, decode_content=False):
         try:
             body += unpacker.decompress(piece, request.limit + 1 - len(body)) if unpacker else piece
         except zlib.error as error:
-            raise NotLiteLLM(f"{url.root} answered with what cannot be unpacked", "check the URL") from error
+            raise NotLiteLLM(f"{url.root} sent an answer that cannot be decompressed", "check the URL") from error
         if len(body) > request.limit:
             raise NotLiteLLM(
-                f"{url.root} answered with more than {request.limit} bytes, which LiteLLM does not", "check the URL"
+                f"{url.root} answered with more than {request.limit} bytes, unlike LiteLLM", "check the URL"
             )
         if time.monotonic() > request.deadline:
             raise late(url)

@@ -311,7 +311,7 @@ def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
         except OSError as error:
             connection.close()
             slow = hurries and isinstance(error, TimeoutError)
-            failure = ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there") if slow else error
+            failure = ConnectionRefusedError(errno.ECONNREFUSED, "nothing is listening there") if slow else error
             continue
         return connection
     raise failure

@@ -59,8 +59,8 @@ def spent(reply: Reply) -> str:
 
 def budget_spent(whose: str, url: ProxyURL) -> BudgetSpent:
     """Return the failure of a budget that is spent."""
-    remedy = "wait until it starts anew, or ask whoever runs the proxy for more"
-    return BudgetSpent(f"the budget of the {whose} at {url.root} is spent", remedy)
+    remedy = "wait until it resets, or ask whoever runs the proxy for more"
+    return BudgetSpent(f"the {whose}'s budget at {url.root} is used up", remedy)
 
 
 def _by_status(
@@ -72,8 +72,9 @@ def _by_status(
     status = _status(reply, said)
     where = f"{url.root}{MODELS}"
     if reply.status == 429 or reply.status >= 500:
-        return ProxyUnreachable(f"{where} does not work at the moment ({status})", "try again, or see the proxy's log")
-    return NotLiteLLM(f"{where} answered as LiteLLM does not ({status})", "check the URL")
+        problem = f"{where} is not working at the moment ({status})"
+        return ProxyUnreachable(problem, "try again, or check the proxy's log")
+    return NotLiteLLM(f"{where} did not answer like LiteLLM ({status})", "check the URL")
 
 
 def _about_key(
@@ -87,7 +88,7 @@ def _about_key(
     if reply.status in (401, 403) or (reply.status == 400 and said and said.kind in ("no_db_connection", "auth_error")):
         return KeyRefused(f"{url.root} refused the key ({status})", _key_advice(proxy))
     if reply.status == 400 and identifies():
-        return KeyRefused(f"{url.root} answered as LiteLLM does to a wrong key ({status})", _key_advice(proxy))
+        return KeyRefused(f"{url.root} answered the way LiteLLM answers a wrong key ({status})", _key_advice(proxy))
     if reply.status == 500 and reply.json is None and identifies():
         return _speechless(proxy, url, status)
     return None
@@ -125,7 +126,8 @@ def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
     if _ROUTE.search(said.message):
         return ListNotAllowed(
             f"{url.root} does not let this key list its models",
-            f"name them under provider.{proxy.provider}.models in your opencode.json, or have {MODELS} allowed for it",
+            f"list them under provider.{proxy.provider}.models in your opencode.json, or ask"
+            f" whoever runs the proxy to allow {MODELS} for this key",
             url,
         )
     return None
@@ -134,7 +136,7 @@ def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
 def _refused(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
     """Return the failure if LiteLLM knows the key, but it has expired or is blocked, else None."""
     if said.kind == "expired_key":
-        return KeyRefused(f"the key has expired at {url.root}", f"get a new one, and put it into {proxy.key.source}")
+        return KeyRefused(f"the key for {url.root} has expired", f"get a new one and put it in {proxy.key.source}")
     blocked = _BLOCKED.search(said.message)
     if blocked:
         whose = blocked[1].lower()
@@ -146,15 +148,16 @@ def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
     """Return the failure for a gateway in front of LiteLLM, which refuses in its own words."""
     return GatewayRefused(
         f"something in front of LiteLLM at {url.root} refused the request ({status})",
-        f"give what it asks for in options.customHeaders of provider {proxy.provider}, or ask whoever runs it",
+        f"add the header that it asks for to options.customHeaders of provider {proxy.provider}, or ask whoever runs"
+        " it",
     )
 
 
 def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
     """Return the failure for a plain 500: a wrong key without prisma, no right to list in LiteLLM 1.77, or a crash."""
     return KeyDoubted(
-        f"{url.root} answered as LiteLLM does to a wrong key, or to one that may not list models ({status})",
-        f"{_key_advice(proxy)}; if it is right, name the models under provider.{proxy.provider}.models in your"
+        f"{url.root} answered the way LiteLLM answers a wrong key or one that may not list models ({status})",
+        f"{_key_advice(proxy)}; if it is right, list the models under provider.{proxy.provider}.models in your"
         " opencode.json",
     )
 

@@ -47,5 +47,5 @@ def ungranted(wishes: Sequence[Wish], names: Sequence[str]) -> str:
         for model in difflib.get_close_matches(pattern.strip("*").rpartition("/")[2], ids, n=3, cutoff=0.3)
     ]
     nearest = ", ".join(list(dict.fromkeys(near))[:3])
-    hint = f"the nearest ids are {nearest}" if nearest else "opencode-litellm models lists the ids"
-    return f"{wishes[0].source} names no model that is there ({', '.join(patterns)}): {hint}"
+    hint = f"the closest ids are {nearest}" if nearest else "run opencode-litellm models to see the ids"
+    return f"{wishes[0].source} matches no available model ({', '.join(patterns)}): {hint}"

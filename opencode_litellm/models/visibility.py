@@ -67,14 +67,14 @@ class Reason:
 
 
 _SENTENCES = {
-    "listed": "your configuration lists it itself",
+    "listed": "your own configuration lists it",
     "unusable": "opencode cannot use this id",
-    "excluded": "excludeModels has {!r}",
-    "not included": "no pattern of includeModels matches",
+    "excluded": "matches {!r} in excludeModels",
+    "not included": "matches no pattern in includeModels",
     "wildcard": "a wildcard, not a model",
-    "placeholder": "stands for other models in LiteLLM",
+    "placeholder": "a LiteLLM placeholder for other models",
     "mode": "its mode is {}",
-    "name": "its name says {!r}",
+    "name": "its name contains {!r}",
 }
 
 
