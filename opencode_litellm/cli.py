@@ -64,16 +64,16 @@ def _deliveries(_: click.Context, __: click.Parameter, incomplete: str) -> list[
 def discovering(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that all commands with a discovery have; each is also a variable of that name."""
     options = [
-        click.option("--url", metavar="URL", help="The proxy to ask, instead of any other."),
-        click.option("--timeout", metavar="SECONDS", help="How long discovery may take [default: 5]."),
+        click.option("--url", metavar="URL", help="The proxy to use, instead of any other."),
+        click.option("--timeout", metavar="SECONDS", help="How long to wait for the proxies in total [default: 5]."),
         click.option(
             "--delivery",
             metavar="HOW",
             shell_complete=_deliveries,
-            help="auto, inline, file or managed [default: auto].",
+            help="How opencode gets the models: auto, inline, file or managed [default: auto].",
         ),
-        click.option("--quiet", is_flag=True, help="Print no messages except why a command failed."),
-        click.option("--verbose", is_flag=True, help="Print more about what is done."),
+        click.option("--quiet", is_flag=True, help="Print no messages except the reason for a failure."),
+        click.option("--verbose", is_flag=True, help="Print more about what happens."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -101,7 +101,7 @@ def opencode_litellm(context: click.Context) -> None:
     \b
     In an rc file:   eval "$(opencode-litellm init zsh)"
     Once:            eval "$(opencode-litellm env bash)"
-    As a program:    opencode-with-litellm, in place of opencode
+    As a program:    opencode-with-litellm, instead of opencode
 
     The options of commands that ask a proxy are also variables: --url is OPENCODE_LITELLM_URL.
     OPENCODE_LITELLM_DISABLE=1 makes every launch start plain opencode.
@@ -176,8 +176,8 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write FILE if it changes."
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if FILE differs.")
-@click.option("--project", is_flag=True, help="With --output: read the project's configuration too.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with status 1 if FILE differs.")
+@click.option("--project", is_flag=True, help="With --output: also read the project's configuration.")
 @discovering
 def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print opencode's configuration, or keep a file up to date."""
@@ -228,19 +228,24 @@ def execute(command: tuple[str, ...], **flags: Any) -> int:
 
 @opencode_litellm.command()
 @click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Include hidden models, and say why they are hidden.")
-@click.option("--sort", "order", type=click.Choice(("price", "context", "name")), help="Cheapest, largest or A first.")
+@click.option("--all", "everything", is_flag=True, help="Include hidden models, with the reason why each is hidden.")
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(("price", "context", "name")),
+    help="Sort by price (cheapest first), context (largest first) or name.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @discovering
 def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_json: bool, **flags: Any) -> int:
     """List the models that opencode can use.
 
-    PATTERN is a glob such as '*claude*', for ids with or without their provider. The exit status is 1 when there is
-    no such model. Context and output are in tokens, prices in USD per million tokens of input and output. A pipe gets
-    one model on each line, with tabs between the fields.
+    PATTERN is a glob such as '*claude*' that matches ids with or without their provider. The exit status is 1 when no
+    model matches. Context and output are in tokens, prices in USD per million tokens of input and output. In a pipe,
+    each model is one line of tab-separated fields.
 
-    A narrow terminal loses columns in this order: route, output, modalities, name, reasoning, price, context. A long
-    list goes through PAGER, as in git.
+    A narrow terminal drops columns in this order: route, output, modalities, name, reasoning, price, context. A long
+    list is shown in PAGER, as in git.
     """
     from opencode_litellm import listing, pager
 
@@ -258,9 +263,9 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
         summary = listing.summary(listed, discovery, everything=everything, coloured=coloured)
         pager.show(table + summary, environment)
     if not listed:
-        remedy = "put * around a part of a name"
+        remedy = "put * around part of a name"
         if not everything:
-            remedy += ", or look at the hidden ones too with --all"
+            remedy += ", or include hidden models with --all"
         terminal.failure(f"no model matches {' or '.join(patterns)}: {remedy}", environment)
     return 0 if listed else NO_MATCH
 
@@ -268,7 +273,7 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
 @opencode_litellm.command()
 @discovering
 def refresh(**flags: Any) -> None:
-    """Ask the proxies now, and say what changed."""
+    """Ask the proxies now, and show what changed."""
     from opencode_litellm import discovery, listing
     from opencode_litellm.launch import cold
     from opencode_litellm.opencode import versions
@@ -294,7 +299,7 @@ def refresh(**flags: Any) -> None:
 def doctor(as_json: bool, **flags: Any) -> int:
     """Check every step of a launch, and say how to fix what fails.
 
-    The exit status is that of the first check that failed.
+    The exit status is that of the first failed check.
     """
     from opencode_litellm import doctor as examination
     from opencode_litellm import report
@@ -314,11 +319,11 @@ def doctor(as_json: bool, **flags: Any) -> int:
 @click.argument("names", metavar="[SHELL]...", nargs=-1, type=click.Choice(list(SHELLS)))
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 @click.option("--shim", is_flag=True, help="Also install a shim ahead of the real opencode on PATH.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, but do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, but change nothing.")
 def install(names: tuple[str, ...], command: str, shim: bool, dry_run: bool) -> int:
-    """Add the snippet to a shell's startup files, or renew it there.
+    """Add the snippet to a shell's startup files, or update it.
 
-    The shim is a program named opencode, for whatever does not use a shell's functions: editors, scripts, xargs.
+    The shim is a program named opencode, for programs that do not use shell functions: editors, scripts, xargs.
     """
     from opencode_litellm.shells import installation
 
@@ -327,7 +332,7 @@ def install(names: tuple[str, ...], command: str, shim: bool, dry_run: bool) -> 
 
 
 @opencode_litellm.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be done, but do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, but change nothing.")
 def uninstall(dry_run: bool) -> int:
     """Remove the snippets, the shim, the cache and the log."""
     from opencode_litellm.shells import installation
@@ -406,7 +411,7 @@ def _folder() -> str:
     try:
         return os.getcwd()
     except OSError as error:
-        problem = f"the working directory is gone or closed ({error.strerror})"
+        problem = f"the working directory is gone or not accessible ({error.strerror})"
         raise UsageFailure(problem, "change to another directory") from error
 
 
@@ -452,7 +457,7 @@ def _hand_to_server(environment: Environment, server: str) -> None:
         restriction.limit_server(environment, _folder())
         raise
     handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
-    said = f"{server} reads a file, not the variables of this shell: its models are there, and no variable is set"
+    said = f"{server} reads a file, not this shell's variables: the models are in that file, and no variables are set"
     _notes(environment, discovery, (*handover.notes, said))
 
 
@@ -536,7 +541,7 @@ def _refuse_users_own(output: Path) -> None:
     except OSError as error:
         raise UsageFailure(f"{output} cannot be read ({error.strerror})", "name another file") from error
     if delivery.is_slot(text):
-        problem = f"{output} is the file that opencode-litellm keeps for opencode 2, with what opencode writes there"
+        problem = f"{output} is the file that opencode-litellm keeps for opencode 2, which also writes to it"
         raise UsageFailure(problem, "name another file")
     if not text.strip() or delivery.is_ours(text):
         return
@@ -552,14 +557,14 @@ def _tell_differences(output: Path, old: str | None, new: str, environment: Envi
     from opencode_litellm import jsonc, listing
 
     if old is None:
-        terminal.note(f"{output} is not there, or cannot be read", environment)
+        terminal.note(f"{output} does not exist or cannot be read", environment)
         return
     terminal.note(f"{output} differs from what the proxies serve now:", environment)
     try:
         differences = listing.differences(jsonc.parse(old), jsonc.parse(new))
     except jsonc.JsoncError as error:
         differences = [f"it is not JSON: line {error.line}, {error.reason}"]
-    for line in differences or ["only the order or the white space"]:
+    for line in differences or ["only the order or the white space differs"]:
         terminal.note(line, environment)
 
 
@@ -572,10 +577,8 @@ def _tell_unread(output: Path, environment: Environment) -> None:
     files = [(kind, os.path.realpath(file)) for kind, file in layers.files(environment, _folder())]
     names = [os.path.basename(file) for kind, file in files if kind in of_folders and _is_beside(file, path)]
     if names and path not in (file for _, file in files):
-        terminal.note(
-            f"opencode does not read {output}: name it {_either(dict.fromkeys(names))}, or set OPENCODE_CONFIG={path}",
-            environment,
-        )
+        remedy = f"rename it to {_either(dict.fromkeys(names))}, or set OPENCODE_CONFIG={path}"
+        terminal.note(f"opencode does not read {output}: {remedy}", environment)
 
 
 def _is_beside(one: str, other: str) -> bool:
@@ -608,5 +611,5 @@ def _replace(output: Path, text: str) -> None:
     except OSError as error:
         raise UsageFailure(
             f"{output} cannot be written ({error.strerror})",
-            "name a file in a folder that exists and that you can write to",
+            "name a file in an existing folder that you can write to",
         ) from error

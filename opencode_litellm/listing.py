@@ -331,7 +331,7 @@ def as_changes(before: Iterable[Entry], after: Sequence[Entry], asked: Iterable[
         if changes:
             lines.append(paint(f"~ {plain(name)}: {plain('; '.join(changes))}", _YELLOW))
     total = f"{len(new)} {'model' if len(new) == 1 else 'models'} for opencode"
-    lines.append(total if lines else f"no change: {total}")
+    lines.append(total if lines else f"no changes: {total}")
     return "".join(f"{line}\n" for line in lines)
 
 

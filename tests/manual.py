@@ -22,7 +22,7 @@ FOLDER = tools.PROJECT / "man"
 OPTIONS = tools.PROJECT / "docs" / "options.md"
 # What the page takes over from docs/options.md, each by the section's title there.
 TABLES = {"ENVIRONMENT": "Variables", "EXIT STATUS": "Exit statuses", "FILES": "Files"}
-DISCOVERY = "Options of every command that asks a proxy"
+DISCOVERY = "These options belong to every command that asks a proxy"
 
 
 def main() -> int:

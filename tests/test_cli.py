@@ -227,7 +227,7 @@ def test_a_literal_key_beside_a_header_travels_in_a_variable_with_a_launch_and_n
 def test_env_prints_no_key_of_the_user_s_content_but_hands_the_models_over_in_a_file(user: dict[str, str]) -> None:
     literal = user | {"OPENCODE_CONFIG_CONTENT": '{"provider": {"other": {"options": {"apiKey": "sk-theirs-1"}}}}'}
     done = tool(literal, "env", "json")
-    assert "OPENCODE_CONFIG_CONTENT holds a key or a header literally, and env would print it" in done.stderr
+    assert "OPENCODE_CONFIG_CONTENT contains a literal key or header, which env would print" in done.stderr
     assert Path(json.loads(done.stdout)["OPENCODE_CONFIG"]).is_file()
     own = write(Path(user["HOME"], "own.json"), {"username": "me"})
     refused = tool(literal | {"OPENCODE_CONFIG": str(own)}, "env", "json")
@@ -510,12 +510,12 @@ def test_models_all_and_doctor_say_why_a_model_is_hidden(
     home: dict[str, str], stub_proxy: Callable[..., StubProxy]
 ) -> None:
     reasons = {
-        "all-team-models": ("placeholder", "", "stands for other models in LiteLLM"),
-        "dall-e-3": ("name", "dall-e", "its name says 'dall-e'"),
+        "all-team-models": ("placeholder", "", "a LiteLLM placeholder for other models"),
+        "dall-e-3": ("name", "dall-e", "its name contains 'dall-e'"),
         "constructor": ("unusable", "", "opencode cannot use this id"),
         "openai/*": ("wildcard", "", "a wildcard, not a model"),
-        "mine": ("listed", "", "your configuration lists it itself"),
-        "old/gpt": ("excluded", "old/*", "excludeModels has 'old/*'"),
+        "mine": ("listed", "", "your own configuration lists it"),
+        "old/gpt": ("excluded", "old/*", "matches 'old/*' in excludeModels"),
         "vectors": ("mode", "embedding", "its mode is embedding"),
     }
     proxy = stub_proxy([*reasons, "gpt-4o"])

@@ -87,7 +87,7 @@ def test_help_tells_the_order_in_which_columns_go() -> None:
     gone = [title for wide, narrow in pairwise(shown) for title in wide if title not in narrow]
     order = ", ".join(title.removesuffix("/M").lower() for title in gone)
     told = " ".join(str(cli.opencode_litellm.commands["models"].help).split())
-    assert f"loses columns in this order: {order}." in told
+    assert f"drops columns in this order: {order}." in told
 
 
 def test_a_name_is_cut_before_a_column_goes_but_never_an_id() -> None:
@@ -256,7 +256,7 @@ def test_changes_are_told_field_by_field() -> None:
 def test_no_change_is_told_and_a_proxy_that_is_away_has_lost_nothing() -> None:
     away = [Entry("litellm-b", "litellm-b", "other", entries()[0].model, None)]
     told = listing.as_changes([*entries(), *away], entries(), ["litellm"], coloured=False)
-    assert told == "no change: 3 models for opencode\n"
+    assert told == "no changes: 3 models for opencode\n"
 
 
 # In a real terminal, and through the command.
@@ -308,7 +308,7 @@ def test_a_pipe_has_neither_colour_nor_pager(user: dict[str, str]) -> None:
 
 def test_a_pattern_that_nothing_matches_is_told(user: dict[str, str]) -> None:
     said = (
-        "opencode-litellm: no model matches gpt: put * around a part of a name, or look at the hidden ones too with"
+        "opencode-litellm: no model matches gpt: put * around part of a name, or include hidden models with"
         " --all\n"
     )
     assert run(["opencode-litellm", "models", "gpt"], user) == Finished(1, "", said)
@@ -320,7 +320,7 @@ def test_refresh_names_ids_as_models_does(proxy: StubProxy, user: dict[str, str]
     listed = run(["opencode-litellm", "models"], user).stdout
     told = run(["opencode-litellm", "refresh"], user).stdout
     assert re.findall(r"litellm\S*", listed) == ["litellm/gpt-4o", "litellm-responses/gpt-5"]
-    assert told == "no change: 2 models for opencode\n"  # what models asked is known
+    assert told == "no changes: 2 models for opencode\n"  # what models asked is known
     row = {"model_name": "gpt-4o", "model_info": {**ROWS["gpt-4o"], "max_input_tokens": 64000}}
     proxy.answer(MODEL_INFO, {"data": [row]})
     proxy.serve(["gpt-4o", "o3"])
