@@ -133,7 +133,7 @@ def _write_utf8() -> None:
 def _start_plainly(command: list[str], error: BaseException) -> int:
     """Start the program with as little code as possible; return a status only if that fails."""
     if isinstance(error, (ImportError, SyntaxError)):
-        _say(f"the installation is damaged ({type(error).__name__}): install it again")
+        _say(f"the installation is damaged ({type(error).__name__}): reinstall opencode-litellm")
     else:
         _say(f"internal error ({type(error).__name__}): {command[0]} starts without LiteLLM's models")
     if os.name == "nt":
@@ -251,7 +251,7 @@ def _told(error: BaseException) -> int:
 
         terminal.failure(log.fault(os.environ, error), os.environ)
     except Exception:  # noqa: BLE001 - these modules may be what is broken
-        _say(f"internal error ({type(error).__name__}): install it again")
+        _say(f"internal error ({type(error).__name__}): reinstall opencode-litellm")
     return 70
 
 

@@ -131,10 +131,10 @@ def _shim(environment: Mapping[str, str]) -> Check:
             return _failed(name, failure)
         if not current:
             remedy = "run opencode-litellm install --shim"
-            return Check(name, WARNING, f"{shims[0]}, which comes first, is the shim of another version", remedy)
-        return Check(name, OK, f"{shims[0]}, the shim, comes first")
+            return Check(name, WARNING, f"{shims[0]} comes first, but is a shim from another version", remedy)
+        return Check(name, OK, f"the shim comes first: {shims[0]}")
     remedy = f"put {os.path.dirname(shims[0])} first on PATH"
-    return Check(name, WARNING, f"{paths[0]} comes before the shim {shims[0]}, which has no effect", remedy)
+    return Check(name, WARNING, f"{paths[0]} comes before the shim {shims[0]}, so the shim has no effect", remedy)
 
 
 def _startup(environment: Mapping[str, str]) -> Check:
@@ -146,10 +146,10 @@ def _startup(environment: Mapping[str, str]) -> Check:
         return _failed(name, failure)
     if old:
         remedy = f"run opencode-litellm install {' '.join(old)}, and start a new shell"
-        return Check(name, WARNING, f"{', '.join(old.values())} has the snippet of another version", remedy)
+        return Check(name, WARNING, f"{', '.join(old.values())} has a snippet from another version", remedy)
     if paths:
         return Check(name, OK, ", ".join(paths))
-    remedy = "run opencode-litellm install, unless you start opencode-with-litellm in another way"
+    remedy = "run opencode-litellm install, unless you start opencode-with-litellm some other way"
     return Check(name, WARNING, "no shell starts opencode through opencode-litellm", remedy)
 
 
@@ -188,11 +188,12 @@ def _disabled(environment: Mapping[str, str]) -> Check:
 def _cache(environment: Mapping[str, str]) -> Check:
     folder = variables.cache_folder(environment)
     if not cache.is_writable(environment, 0):
-        finding = f"{folder} is not writable, or not only for you, so every launch asks for everything"
-        return Check("cache", WARNING, finding, "own it and give it mode 0700, or set XDG_CACHE_HOME to another folder")
+        finding = f"{folder} is not writable, or not private to you, so every launch asks for everything"
+        remedy = "take ownership of it and set its mode to 0700, or set XDG_CACHE_HOME to another folder"
+        return Check("cache", WARNING, finding, remedy)
     if not cache.is_writable(environment, _ROOM):
-        finding = f"there is no room left for {folder}, so every launch asks for everything"
-        return Check("cache", WARNING, finding, "make room on that disk, or set XDG_CACHE_HOME to a folder on another")
+        finding = f"there is no disk space left for {folder}, so every launch asks for everything"
+        return Check("cache", WARNING, finding, "free some space, or set XDG_CACHE_HOME to a folder on another disk")
     return Check("cache", OK, folder)
 
 
@@ -204,7 +205,7 @@ def _launches(environment: Mapping[str, str], folder: str, version: Version | No
     if entries and entries[0][1] == log.FAULT:
         place = Path(variables.state_folder(environment), "log")
         remedy = f"report it, with the details in {place}"
-        return Check("launches", WARNING, f"{finding}; the last one met an internal error", remedy, details=details)
+        return Check("launches", WARNING, f"{finding}; the last one hit an internal error", remedy, details=details)
     return Check("launches", OK, finding, details=details)
 
 
@@ -224,21 +225,24 @@ def _next_launch(environment: Mapping[str, str], folder: str, version: Version |
         recipient = version.recipient if version is not None else versions.ONE
     last = record.load(environment, record.fingerprint(environment, folder, recipient))
     if last is None:
-        finding = "the next one from this folder asks for everything: no models are kept for these settings"
+        finding = "the next launch from this folder asks for everything: no models are cached for these settings"
         return f"{finding}{_others(environment, 0)}"
     minutes = max(0.0, time.time() - last.confirmed) / 60
-    finding = f"the next one from this folder asks one question: the models were current {minutes:.0f} minutes ago"
+    finding = (
+        "the next launch from this folder only asks whether the list has changed: the models were up to date"
+        f" {minutes:.0f} min ago"
+    )
     return f"{finding}{_others(environment, 1)}"
 
 
 def _others(environment: Mapping[str, str], known: int) -> str:
     """Return a note on the records of other folders or settings, not counting the ``known`` one."""
     others = cache.count(environment, cache.RECORD) - known
-    return f"; {others} more in other folders or with other settings" if others > 0 else ""
+    return f"; {others} more cached for other folders or settings" if others > 0 else ""
 
 
 def _untrimmed(name: str) -> Check:
-    finding = f"{name} {variables.SPACE_AROUND}: launches leave that out, but env and config cannot"
+    finding = f"{name} {variables.SPACE_AROUND}: launches remove them, but env and config cannot"
     return Check("environment", WARNING, finding, "set it to the key alone")
 
 
@@ -251,8 +255,8 @@ def _plugin(configuration: Configuration) -> Check:
     if path is None:
         return Check("plugin", OK, f"{PLUGIN} is not loaded")
     finding = (
-        f"{PLUGIN} is loaded too: it adds models that opencode-litellm hides, and would add every model a second time"
-        " to a provider for responses, so there is none"
+        f"{PLUGIN} is loaded too: it adds models that opencode-litellm hides, and would add every model again to a"
+        " separate provider for /v1/responses, so there is no such provider"
     )
     return Check("plugin", WARNING, finding, f"remove it from plugin in {path}")
 
@@ -278,11 +282,11 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     known = result.remembered.answers
     yield Check(proxy, OK, f"{known.url.root} ({asked.url_source}) answered in {known.took * 1000:.0f} ms")
     yield Check(key, OK, asked.key.source)
-    usable = f"opencode can use {len(result.models)} of {len(known.listed)}{_hidden_by_rule(result)}"
+    usable = f"opencode can use {len(result.models)} of {len(known.listed)} models{_hidden_by_rule(result)}"
     if all(rows is None for rows in known.info.values()):
         paths = " nor ".join(path for path, _ in facts.INFO.values())
         finding = f"{usable}, but neither {paths} gave their limits and prices"
-        remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
+        remedy = "allow the key to use these paths, or allow more time with --timeout SECONDS"
         yield Check(models, WARNING, finding, remedy)
     else:
         yield Check(models, OK, usable)
@@ -291,8 +295,8 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
 def _hidden_by_rule(served: Served) -> str:
     """Return how many models are hidden by which rule; those that the configuration lists are not hidden."""
     rules = Counter(model.reason.rule for model in discovery.not_served(served) if model.reason.rule != "listed")
-    told = ", ".join(f"{count} by {rule}" for rule, count in rules.most_common())
-    return f" ({told}: models --all has the reasons)" if told else ""
+    told = ", ".join(f"{count} {rule}" for rule, count in rules.most_common())
+    return f" (hidden by rule: {told}; opencode-litellm models --all shows why)" if told else ""
 
 
 def _hidden(served: Served) -> Iterator[Check]:
@@ -313,8 +317,8 @@ def _models_named(configuration: Configuration, served: Sequence[Served], payloa
         provider, _, model = name.partition("/")
         listed = own.get(provider.removesuffix(SIBLING_SUFFIX))
         if listed is not None and model not in listed:
-            remedy = "choose one that opencode-litellm models lists"
-            yield Check("model", WARNING, f"the configuration names {name}, which is not among the models", remedy)
+            remedy = "choose one from opencode-litellm models"
+            yield Check("model", WARNING, f"the configuration names {name}, which is not available", remedy)
 
 
 def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -> Check:
@@ -325,10 +329,10 @@ def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -
     finding = f"{fresh.model}; {titles}"
     if fresh.are_ours and not unmet:
         return Check(name, OK, finding)
-    remedy = "set model and smallModel among the options of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL"
+    remedy = "set the options model and smallModel of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL"
     if not fresh.are_ours:
         finding = f"{finding}; some prompts go to another provider"
-        remedy += '; "only": true there leaves out all other providers'
+        remedy += '; the option "only": true turns off all other providers'
     return Check(name, WARNING, f"{finding}; {unmet}" if unmet else finding, remedy)
 
 
@@ -370,9 +374,10 @@ def _opencode(environment: Mapping[str, str]) -> tuple[Check, Version | None]:
         return Check(name, FAILED, f"{path} {trouble}", remedy, status), None
     version = versions.of(path, environment)
     if not version.known_by:
-        finding = f"{path} does not tell its version, so it is taken for the opencode 1 of today"
-        return Check(name, WARNING, finding, "check what it is: it should print one for --version"), version
-    finding = f"{version.text}, {path}, as {version.known_by} says"
+        finding = f"{path} does not report its version, so it is treated as the latest opencode 1"
+        remedy = "check what this program is: it should print its version with --version"
+        return Check(name, WARNING, finding, remedy), version
+    finding = f"{version.text}, {path} (according to {version.known_by})"
     lacks = [change.before for change in versions.CHANGES if not version.has(change)]
     if lacks:
         newest = ".".join(str(number) for number in max(change.since for change in versions.CHANGES))
@@ -396,8 +401,8 @@ def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
         return f"does not start: {error}", program.NOT_EXECUTABLE
     if not done.returncode:
         return "", 0
-    said = " ".join(done.stdout.decode(errors="replace").split())[:_LONGEST] or "it says nothing"
-    how = f"ends with status {done.returncode}" if done.returncode > 0 else f"is killed by signal {-done.returncode}"
+    said = " ".join(done.stdout.decode(errors="replace").split())[:_LONGEST] or "no output"
+    how = f"exits with status {done.returncode}" if done.returncode > 0 else f"is killed by signal {-done.returncode}"
     return f"--version {how}: {said}", program.NOT_EXECUTABLE
 
 
@@ -406,7 +411,7 @@ def _second(environment: Mapping[str, str], folder: str, version: Version | None
     written = slot.paths(environment)
     if version is None or version.major == 1:
         if written:
-            finding = f"{', '.join(written)}: launches of opencode 1 keep it current for opencode 2"
+            finding = f"{', '.join(written)}: launches of opencode 1 keep it up to date for opencode 2"
             yield Check("slot", OK, finding)
         return
     copy = cache.path(environment, cache.SHARED)
@@ -419,9 +424,9 @@ def _second(environment: Mapping[str, str], folder: str, version: Version | None
         finding = f"{error}; the server reads {copy}" if named else f"{error}: opencode 2 gets no models"
         yield Check("slot", OK if named else WARNING, finding, "" if named else f"run {advice}")
     except (OSError, JsoncError) as error:
-        yield Check("slot", WARNING, f"{path} cannot be read: {error}", "correct it there")
+        yield Check("slot", WARNING, f"{path} cannot be read: {error}", "correct it")
     else:
-        others = f"; not ours in it: {', '.join(foreign)}" if foreign else ""
+        others = f"; not written by opencode-litellm: {', '.join(foreign)}" if foreign else ""
         addresses = ", ".join(_addresses(environment))
         finding = f"{path}, for {addresses}{others}" if path in written else f"{path}, from the next launch on"
         yield Check("slot", OK, finding)
@@ -432,7 +437,7 @@ def _server(environment: Mapping[str, str], folder: str) -> Check:
     name = "server"
     there = server.running(environment)
     if there is None:
-        return Check(name, OK, "it is not running: the next launch of opencode 2 starts it")
+        return Check(name, OK, "not running: the next launch of opencode 2 starts it")
     finding = f"opencode {there.version} at {there.url}"
     path = program.find("opencode", environment)
     expected = _handed_to_server(environment).keys()
@@ -443,7 +448,7 @@ def _server(environment: Mapping[str, str], folder: str) -> Check:
     by_variable = {each for each, section in _handed_to_server(environment).items() if "env" in section}
     without_key = sorted((by_variable & known.read) - known.connected)
     if without_key:
-        return Check(name, WARNING, f"{finding} has read it, and has no key for {', '.join(without_key)}", remedy)
+        return Check(name, WARNING, f"{finding} has read the file, but has no key for {', '.join(without_key)}", remedy)
     missing = sorted(expected - known.providers)
     if missing:
         finding = f"{finding} has no {', '.join(missing)}: it has not read the file, or has no key"
@@ -459,7 +464,7 @@ def _handed_to_server(environment: Mapping[str, str]) -> Mapping[str, Mapping[st
 
 def _addresses(environment: Mapping[str, str]) -> list[str]:
     sections = _handed_to_server(environment).values()
-    addresses = [mapping(section.get("options")).get("baseURL") or "an address of your own" for section in sections]
+    addresses = [mapping(section.get("options")).get("baseURL") or "a URL of your own" for section in sections]
     return list(dict.fromkeys(map(str, addresses)))
 
 

@@ -232,7 +232,7 @@ def _loads(text: str) -> JSON:
     def refuse(literal: str, kind: type[JsoncError] = JsoncError) -> JSON:
         before = text[: text.find(literal)]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise kind(f"{literal[:20]} is not a number that can be used", line, column)
+        raise kind(f"{literal[:20]} is not a usable number", line, column)
 
     def finite(literal: str) -> JSON:
         number = float(literal)

@@ -35,7 +35,8 @@ def start(
     wrappers = _led_back(environment) if is_opencode else []
     program = find(command[0], environment, wrappers)
     if program is None:
-        which = f" (except {', '.join(dict.fromkeys(wrappers))}, which starts us again)" if wrappers else ""
+        names = ", ".join(dict.fromkeys(wrappers))
+        which = f" (except for {names}, which would start opencode-litellm again)" if wrappers else ""
         terminal.failure(f"{command[0]} is not on PATH{which}: install it, or add its folder to PATH", environment)
         return NOT_FOUND
     if environment.get(variables.ASKED):
@@ -71,12 +72,12 @@ def why_not(program: str, error: OSError) -> str:
     begin = _begin(program)
     if error.errno == errno.ENOENT and begin.startswith(b"#!"):
         interpreter = os.fsdecode(begin[2:].split(b"\n")[0].strip().split(b" ")[0])
-        return f"its first line asks for {interpreter}, which is not there. Install that, or opencode again"
+        return f"its first line names {interpreter}, which does not exist. Install that, or reinstall opencode"
     if error.errno == errno.ENOENT and os.path.exists(program):
-        return "the system has no loader for it, as where it is made for musl or for glibc alone. Install another build"
+        return "this system has no loader for it: it may be built for musl or glibc only. Install another build"
     if error.errno == errno.ENOEXEC:
         what = "it is empty" if not begin else "it is neither a script nor a program for this machine"
-        return f"{what}. Install it again"
+        return f"{what}. Reinstall it"
     return error.strerror or str(error)
 
 

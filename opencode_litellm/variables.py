@@ -17,7 +17,7 @@ CONFIG_CONTENT = "OPENCODE_CONFIG_CONTENT"
 KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY")
 
 # What people copy along with a key.
-SPACE_AROUND = "has space or a line break around it"
+SPACE_AROUND = "has spaces or line breaks around it"
 QUOTES_AROUND = "has quotes around it"
 
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch

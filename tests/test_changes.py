@@ -42,7 +42,7 @@ FILE, USERS_FILE = variables.CONFIG, variables.USER_FILE
 
 def test_what_is_no_object_is_not_merged() -> None:
     for ours, users in ((MINE, "[]"), (MINE, '"x"'), ("[]", "{}")):
-        with pytest.raises(Undeliverable, match="not an object in braces"):
+        with pytest.raises(Undeliverable, match="not a JSON object"):
             delivery.inline(ours, {CONTENT: users}, launch=True)
     assert delivery.limited({}, {"enabled_providers": []}, {CONTENT: "[]"})[CONTENT] == (
         f'{{"$schema":"{delivery.MARKER}","enabled_providers":[]}}'.replace("$", "\\u0024").replace("#", "\\u0023")

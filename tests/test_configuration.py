@@ -341,7 +341,7 @@ def test_what_opencode_takes_and_we_cannot_is_not_called_its_fault(
     assert not isinstance(endpoint.read(tmp_path), Refused)
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read({"HOME": str(endpoint.home), **VARIABLES}, str(tmp_path))
-    assert caught.value.remedy == "write it in another way there; opencode can read it, but opencode-litellm cannot"
+    assert caught.value.remedy == "write it differently; opencode can read it, but opencode-litellm cannot"
 
 
 VARIABLES = {"ENV": "from-environment", "NUMBER": "7"}
@@ -500,7 +500,7 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment:
     with pytest.raises(ConfigurationUnreadable) as caught:
         configuration.read(environment, environment["HOME"])
     assert str(caught.value) == (
-        f"{path}:2:12: Expecting value: correct it there; opencode itself does not start with it"
+        f"{path}:2:12: Expecting value: correct it; opencode itself does not start until you do"
     )
 
 

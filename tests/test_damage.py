@@ -127,7 +127,7 @@ def test_a_damaged_installation_does_not_turn_in_a_circle_behind_its_own_shim(us
         "from opencode_litellm.__main__ import opencode; sys.exit(opencode())\n"
     )
     done = run(["opencode", "started"], user | {"PATH": f"{shims}:{user['PATH']}"}, timeout=30)
-    line = f"{MESSAGE}the installation is damaged (ModuleNotFoundError): install it again\n"
+    line = f"{MESSAGE}the installation is damaged (ModuleNotFoundError): reinstall opencode-litellm\n"
     assert (done.status, done.stdout, done.stderr) == (0, "started\n", line * 2)
 
 

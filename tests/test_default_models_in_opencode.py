@@ -66,7 +66,7 @@ class TestWithoutModelsAndOnlyOurs:
     def test_run_ends_with_an_error(self, user: dict[str, str], world: Recorder) -> None:
         shown = run(["opencode-with-litellm", "run", "secret company code"], user | NOBODY, timeout=START)
         assert shown.status != 0
-        assert "opencode-litellm: no other provider is used, because the option 'only' says so" in shown.stderr
+        assert "opencode-litellm: no other provider is used, because the option 'only' is on" in shown.stderr
         assert world.asked() == set()
 
     def test_the_interface_says_that_there_is_none(

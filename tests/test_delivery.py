@@ -116,7 +116,7 @@ def test_users_content_stays_on_top_its_references_alive_and_the_proxys_strings_
 
 BARE_VARIABLE = '{"provider": {"mine": {"options": {"timeout": {env:SECONDS}, "name": "{env:SECONDS}"}}}}'
 BARE_FILE = '{"provider": {"mine": {"options": {"timeout": {file:./seconds}}}}}'
-QUOTES = "put quotes around its {env:…} and {file:…}, or move it into a configuration file"
+QUOTES = "put quotes around {env:…} and {file:…} in it, or move it into a configuration file"
 
 
 @pytest.mark.parametrize("own_file", [{}, {FILE: "own.json"}], ids=["", "beside a file of their own"])
@@ -139,7 +139,7 @@ def test_env_repeats_no_value_that_stands_outside_of_a_string(theirs: str, envir
     (folder(environment) / "seconds").write_text("1")
     exported = asked(ENV, {**environment, INLINE: theirs, "SECONDS": "1"}, folder(environment))
     assert (exported.status, exported.stdout) == (2, "")
-    assert "its present value cannot be merged with them, line 1, column" in exported.stderr
+    assert "its current value cannot be merged with them: line 1, column" in exported.stderr
     assert exported.stderr.endswith(f": {QUOTES}\n")
 
 
@@ -149,8 +149,8 @@ def test_content_that_cannot_be_merged_is_left_alone_with_a_line(environment: di
     launched = asked(EXEC, own, folder(environment))
     assert f"{INLINE}={BARE_FILE}\0" in launched.stdout
     assert launched.stderr.count("\n") == 1
-    assert "its present value cannot be merged with them, line 1, column" in launched.stderr
-    assert "so they are handed over in" in launched.stderr
+    assert "its current value cannot be merged with them: line 1, column" in launched.stderr
+    assert "so they are delivered in" in launched.stderr
 
     launched = asked(EXEC, {**own, FILE: "own.json"}, folder(environment))
     assert f"{INLINE}={BARE_FILE}\0" in launched.stdout
@@ -278,9 +278,9 @@ def test_what_env_handed_over_is_withdrawn_when_nothing_speaks_for_it_any_more(
     after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
     assert (launched.status, launched.stderr.count("\n")) == (0, 1)
     assert (delivered(after) == delivered(once), delivered(after) == {}) == (stays, not stays)
-    what = "with the models that env handed over" if stays else "without LiteLLM's models"
+    what = "with the models that an earlier env delivered" if stays else "without LiteLLM's models"
     # opencode itself does not start with this file, which is all that there is to say.
-    said = "; opencode itself does not start with it" if failing == "no JSON" else f". opencode starts {what}"
+    said = "; opencode itself does not start until you do" if failing == "no JSON" else f". opencode starts {what}"
     assert launched.stderr.endswith(f"{said}\n")
 
 

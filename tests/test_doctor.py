@@ -34,8 +34,8 @@ STEPS = [
     "delivery", "opencode",
 ]  # fmt: skip
 WITHOUT_CONFIGURATION = [*STEPS[:9], "settings", "proxy", "default model", "delivery", "opencode"]
-REPAIR = "correct or delete this template: until then, the built-in one takes its place"
-HIDDEN = " (1 by wildcard: models --all has the reasons)"
+REPAIR = "correct or delete this template: until then, the built-in one is used"
+HIDDEN = " (hidden by rule: 1 wildcard; opencode-litellm models --all shows why)"
 SKIPPED = ("skipped", "skipped because of the failure above", None)
 
 pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", "openai/*", key=KEY)
@@ -108,7 +108,7 @@ def test_all_is_well_with_the_real_programs(
     package = tools.OPENCODE.resolve().parents[1] / "package.json"
     took = found["proxy litellm"][1].rpartition(" answered in ")[2]
     assert status == 0
-    assert found["models litellm"][1].startswith("opencode can use 40 of 52 (")
+    assert found["models litellm"][1].startswith("opencode can use 40 of 52 models (")
     assert re.fullmatch(r"40 models, \d+ kB, in OPENCODE_CONFIG", found["delivery"][1])
     assert found == {
         "version": ("ok", found["version"][1], None),
@@ -120,7 +120,7 @@ def test_all_is_well_with_the_real_programs(
         "cache": ("ok", f"{home['XDG_CACHE_HOME']}/opencode-litellm", None),
         "launches": (
             "ok",
-            "the next one from this folder asks for everything: no models are kept for these settings",
+            "the next launch from this folder asks for everything: no models are cached for these settings",
             None,
         ),
         "configuration": ("ok", "no files", None),
@@ -136,7 +136,7 @@ def test_all_is_well_with_the_real_programs(
             None,
         ),
         "delivery": ("ok", found["delivery"][1], None),
-        "opencode": ("ok", f"1.18.33, {programs}/opencode, as {package} says", None),
+        "opencode": ("ok", f"1.18.33, {programs}/opencode (according to {package})", None),
     }
     assert opencode.models(environment, program="opencode-with-litellm")
 
@@ -147,7 +147,9 @@ def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubPro
     log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log")
     assert launch(user).models == ["gpt-4o"]
     asked = log.read_bytes()
-    finding = "the next one from this folder asks one question: the models were current 0 minutes ago"
+    finding = (
+        "the next launch from this folder only asks whether the list has changed: the models were up to date 0 min ago"
+    )
     assert doctor(user)[1]["launches"] == ("ok", finding, None)
     assert launch(user).models == ["gpt-4o"]
     assert log.read_bytes() == asked, "a launch with nothing new writes nothing"
@@ -162,10 +164,10 @@ def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubPro
     assert told == [
         f"{where}: {proxy.url} refused the key (HTTP 401, auth_error): check LITELLM_API_KEY. opencode started without"
         " LiteLLM's models",
-        f"{where}: http://HOST cannot be reached (Connection refused): check the URL, and that the proxy is running."
+        f"{where}: http://HOST cannot be reached (Connection refused): check the URL and whether the proxy is running."
         " opencode started without LiteLLM's models",
         f"in the background, for {where}: 2 models in OPENCODE_CONFIG",
-        f"{where}: {place} was late: using its models from less than a minute ago",
+        f"{where}: {place} did not answer in time: using its models from less than a minute ago",
         f"{where}: asked for everything in N s: 2 models in OPENCODE_CONFIG",
     ]
     assert KEY not in log.read_text()
@@ -181,7 +183,7 @@ def test_a_fault_of_ours_is_a_warning_until_the_next_launch(user: dict[str, str]
     assert details(user) == ["internal error: KeyError", "/a: one"]
     status, finding, remedy = doctor(user)[1]["launches"]
     assert (status, remedy) == ("warning", f"report it, with the details in {log}")
-    assert finding.endswith("; the last one met an internal error")
+    assert finding.endswith("; the last one hit an internal error")
     launch(user)
     assert doctor(user)[1]["launches"][0] == "ok"
 
@@ -207,7 +209,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(user: dict[str, 
         ('{\n  "model": litellm\n}', ":2:12: Expecting value"),
         ('{"provider": {,}}', ":1:15: Expecting property name enclosed in double quotes"),
         ('{"model": "{file:gone}"}', ":1:12: {file:gone}: {folder}/gone: No such file or directory"),
-        ("[]", ":1:1: not an object in braces"),
+        ("[]", ":1:1: not a JSON object"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
@@ -217,13 +219,13 @@ def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
     status, found = doctor(user)
     finding = f"{file}{place.replace('{folder}', str(file.parent))}"
     assert (status, list(found)) == (6, WITHOUT_CONFIGURATION)
-    assert found["configuration"] == ("failed", finding, "correct it there; opencode itself does not start with it")
+    assert found["configuration"] == ("failed", finding, "correct it; opencode itself does not start until you do")
     assert [found[name] for name in ("settings", "proxy", "delivery")] == [SKIPPED] * 3
     assert found["opencode"][0] == "ok"
     assert proxy.requests == []
     lines = run(["opencode-litellm", "doctor"], user).stdout.splitlines()
     at = lines.index(f"✗ configuration  {finding}")
-    assert lines[at + 1].strip() == "→ correct it there; opencode itself does not start with it"
+    assert lines[at + 1].strip() == "→ correct it; opencode itself does not start until you do"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_a_configuration_that_cannot_be_read_is_named_with_line_and_column(
     [
         ("--timeout", "soon", "OPENCODE_LITELLM_TIMEOUT (--timeout) is 'soon'", "choose a number of seconds"),
         ("--delivery", "pigeon", "OPENCODE_LITELLM_DELIVERY (--delivery) is 'pigeon'", "choose auto, "),
-        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is not the URL', "write one such as"),
+        ("--url", "ftp://x", 'OPENCODE_LITELLM_URL (--url) is not a valid', "use one such as"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(
@@ -248,7 +250,7 @@ def test_a_setting_that_cannot_be_meant_is_named(
 def test_a_provider_that_the_configuration_hides_is_named(user: dict[str, str], proxy: StubProxy) -> None:
     add(user, disabled_providers=["litellm"])
     status, found = doctor(user)
-    finding = "opencode's configuration switches provider litellm off"
+    finding = "opencode's configuration disables provider litellm"
     remedy = "add it to enabled_providers, or remove it from disabled_providers"
     assert (status, found["settings"]) == (3, ("failed", finding, remedy))
     assert proxy.requests == []
@@ -258,7 +260,8 @@ def test_a_proxy_that_is_away_is_named(user: dict[str, str]) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     status, found = doctor(user, "--url", nobody)
     finding = f"{nobody} cannot be reached (Connection refused)"
-    assert (status, found["proxy litellm"]) == (3, ("failed", finding, "check the URL, and that the proxy is running"))
+    remedy = "check the URL and whether the proxy is running"
+    assert (status, found["proxy litellm"]) == (3, ("failed", finding, remedy))
     names = ("key litellm", "models litellm", "default model", "delivery")
     assert [found[name] for name in names] == [SKIPPED] * 4
     assert others(found, "proxy litellm", *names) == {"ok"}
@@ -275,11 +278,11 @@ def test_a_key_that_is_refused_is_named_by_its_source(user: dict[str, str], prox
 @pytest.mark.parametrize(
     ("answer", "finding", "remedy"),
     [
-        (b"<html>", "{url}/v1/models does not answer with a list of models as LiteLLM does", "check the URL"),
+        (b"<html>", "{url}/v1/models did not answer with a list of models the way LiteLLM does", "check the URL"),
         (
             {"data": [{"id": "openai/*"}]},
-            "{url} serves openai/* and names no model",
-            "name the models under provider.litellm.models in your opencode.json",
+            "{url} serves openai/* but names no models",
+            "list the models under provider.litellm.models in your opencode.json",
         ),
     ],
 )
@@ -295,9 +298,9 @@ def test_a_proxy_without_anything_for_opencode_is_named(
     ("script", "status", "finding"),
     [
         (None, 127, "not found on PATH"),
-        ("exit 3", 126, "--version ends with status 3: it says nothing"),
-        ("echo run its postinstall script >&2; exit 1", 126, "ends with status 1: run its postinstall script"),
-        ("kill -9 $$", 126, "--version is killed by signal 9: it says nothing"),
+        ("exit 3", 126, "--version exits with status 3: no output"),
+        ("echo run its postinstall script >&2; exit 1", 126, "exits with status 1: run its postinstall script"),
+        ("kill -9 $$", 126, "--version is killed by signal 9: no output"),
     ],
 )
 def test_an_opencode_that_cannot_start_is_named(
@@ -320,7 +323,7 @@ def test_one_proxy_that_fails_leaves_the_other_s_models(user: dict[str, str], pr
     status, found = doctor(user)
     failing = ("proxy litellm", "key litellm", "models litellm")
     assert (status, [found[name][0] for name in failing]) == (3, ["failed", "skipped", "skipped"])
-    assert found["models litellm-b"] == ("ok", f"opencode can use 2 of 3{HIDDEN}", None)
+    assert found["models litellm-b"] == ("ok", f"opencode can use 2 of 3 models{HIDDEN}", None)
     assert others(found, *failing) == {"ok"}
 
 
@@ -339,7 +342,7 @@ def test_startup_files_without_us_are_told(line: str, user: dict[str, str]) -> N
     Path(user["HOME"], ".zshrc").write_text(line)
     status, found = doctor(user)
     finding = "no shell starts opencode through opencode-litellm"
-    remedy = "run opencode-litellm install, unless you start opencode-with-litellm in another way"
+    remedy = "run opencode-litellm install, unless you start opencode-with-litellm some other way"
     assert (status, found["startup"]) == (0, ("warning", finding, remedy))
     installed = run(["opencode-litellm", "install", "fish", "bash"], user)
     assert installed.status == 0
@@ -362,8 +365,8 @@ def test_a_cache_that_cannot_be_used_is_told(user: dict[str, str]) -> None:
     folder.mkdir()
     folder.chmod(0o777)
     status, found = doctor(user)
-    finding = f"{folder} is not writable, or not only for you, so every launch asks for everything"
-    remedy = "own it and give it mode 0700, or set XDG_CACHE_HOME to another folder"
+    finding = f"{folder} is not writable, or not private to you, so every launch asks for everything"
+    remedy = "take ownership of it and set its mode to 0700, or set XDG_CACHE_HOME to another folder"
     assert (status, found["cache"]) == (0, ("warning", finding, remedy))
     assert others(found, "cache") == {"ok"}
 
@@ -381,8 +384,8 @@ def test_the_plugin_beside_us_is_told(entry: object, user: dict[str, str]) -> No
     file = add(user, plugin=["other", entry])
     status, found = doctor(user)
     finding = (
-        "opencode-plugin-litellm is loaded too: it adds models that opencode-litellm hides, and would add every model a"
-        " second time to a provider for responses, so there is none"
+        "opencode-plugin-litellm is loaded too: it adds models that opencode-litellm hides, and would add every model"
+        " again to a separate provider for /v1/responses, so there is no such provider"
     )
     assert (status, found["plugin"]) == (0, ("warning", finding, f"remove it from plugin in {file}"))
     assert others(found, "plugin") == {"ok"}
@@ -402,9 +405,9 @@ def test_an_option_with_an_unknown_value_is_told_with_its_file(user: dict[str, s
 def test_limits_and_prices_that_nobody_told_are_told(user: dict[str, str], proxy: StubProxy) -> None:
     proxy.answer(MODEL_INFO, status=403)
     status, found = doctor(user)
-    usable = f"opencode can use 2 of 3{HIDDEN}"
+    usable = f"opencode can use 2 of 3 models{HIDDEN}"
     finding = f"{usable}, but neither /v1/model/info nor /model_group/info gave their limits and prices"
-    remedy = "allow the key to use these routes, or wait longer with --timeout SECONDS"
+    remedy = "allow the key to use these paths, or allow more time with --timeout SECONDS"
     assert (status, found["models litellm"]) == (0, ("warning", finding, remedy))
     assert others(found, "models litellm") == {"ok"}
 
@@ -413,23 +416,24 @@ def test_a_model_that_the_configuration_names_in_vain_is_told(user: dict[str, st
     section = {"options": {"baseURL": proxy.url}, "models": {"mine": {"name": "Mine"}}}
     add(user, model="litellm/gone", small_model="litellm/mine", provider={"litellm": section})
     status, found = doctor(user)
-    finding = "the configuration names litellm/gone, which is not among the models"
-    assert (status, found["model"]) == (0, ("warning", finding, "choose one that opencode-litellm models lists"))
+    finding = "the configuration names litellm/gone, which is not available"
+    assert (status, found["model"]) == (0, ("warning", finding, "choose one from opencode-litellm models"))
     assert others(found, "model") == {"ok"}
 
 
 @pytest.mark.parametrize(
     ("content", "status", "finding"),
     [
-        (b"echo run its postinstall script; exit 1\n", 126, "--version ends with status 1: run its postinstall script"),
-        (b"", 126, "does not start: it is empty. Install it again"),
+        (b"echo run its postinstall script; exit 1\n", 126,
+         "--version exits with status 1: run its postinstall script"),
+        (b"", 126, "does not start: it is empty. Reinstall it"),
         (bytes(range(256)), 126, "does not start: it is neither a script nor a program for this machine."
-         " Install it again"),
-        (b"#!/no/where\n", 127, "does not start: its first line asks for /no/where, which is not there."
-         " Install that, or opencode again"),
+         " Reinstall it"),
+        (b"#!/no/where\n", 127, "does not start: its first line names /no/where, which does not exist."
+         " Install that, or reinstall opencode"),
         pytest.param(
             re.sub(rb"(/lib[^\0]*/ld-[^\0]*)[^\0]", rb"\1!", Path("/bin/true").read_bytes(), count=1),
-            127, "does not start: the system has no loader for it, as where it is made for musl or for glibc alone."
+            127, "does not start: this system has no loader for it: it may be built for musl or glibc only."
             " Install another build",
             marks=pytest.mark.skipif(sys.platform != "linux", reason="programs are of another kind"),
         ),
@@ -454,8 +458,8 @@ def test_a_program_that_the_system_cannot_start_is_explained(
 
 def test_a_session_that_would_leave_litellm_is_a_warning_with_the_remedy(user: dict[str, str]) -> None:
     remedy = (
-        "set model and smallModel among the options of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL; \"only\": true"
-        " there leaves out all other providers"
+        "set the options model and smallModel of a provider, or OPENCODE_LITELLM_DEFAULT_MODEL; the option \"only\":"
+        " true turns off all other providers"
     )
     file = add(user, model="anthropic/claude-sonnet-4-5")
     elsewhere = "some prompts go to another provider"
@@ -471,11 +475,11 @@ def test_a_session_that_would_leave_litellm_is_a_warning_with_the_remedy(user: d
 def test_version_2_is_told_with_its_file_and_its_server(user: dict[str, str]) -> None:
     path = stand_in(user, "echo opencode v2.0.12")
     status, found = doctor(user)
-    assert (status, found["opencode"]) == (0, ("ok", f"2.0.12, {path}, as --version says", None))
+    assert (status, found["opencode"]) == (0, ("ok", f"2.0.12, {path} (according to --version)", None))
     assert found["delivery"][1] == "in the file that opencode 2's server reads"
     slot = Path(user["XDG_CONFIG_HOME"], "opencode/opencode.jsonc")
     assert found["slot"] == ("ok", f"{slot}, from the next launch on", None)
-    assert found["server"][1].startswith("it is not running")
+    assert found["server"][1].startswith("not running")
 
 
 def test_the_version_and_its_python_are_told(user: dict[str, str]) -> None:
@@ -491,7 +495,7 @@ def test_a_snippet_of_another_version_is_told(user: dict[str, str]) -> None:
     assert doctor(user)[1]["startup"][0] == "ok"
     file.write_text(file.read_text().replace("elif", "else if"))
     remedy = "run opencode-litellm install bash, and start a new shell"
-    told = ("warning", f"{file} has the snippet of another version", remedy)
+    told = ("warning", f"{file} has a snippet from another version", remedy)
     assert doctor(user)[1]["startup"] == told
     assert run(["opencode-litellm", "install", "bash"], user).status == 0
     assert doctor(user)[1]["startup"][0] == "ok"
@@ -501,12 +505,12 @@ def test_a_shim_that_comes_too_late_is_told(user: dict[str, str], tmp_path: Path
     shim = tmp_path / "shims" / "opencode"
     write(shim, emission.shim().decode()).chmod(0o755)
     first = user | {"PATH": f"{shim.parent}:{user['PATH']}"}
-    assert doctor(first)[1]["on PATH"] == ("ok", f"{shim}, the shim, comes first", None)
+    assert doctor(first)[1]["on PATH"] == ("ok", f"the shim comes first: {shim}", None)
     write(shim, emission.shim().decode().replace("set -f", "set -o noglob"))
-    finding = f"{shim}, which comes first, is the shim of another version"
+    finding = f"{shim} comes first, but is a shim from another version"
     assert doctor(first)[1]["on PATH"] == ("warning", finding, "run opencode-litellm install --shim")
     late = user | {"PATH": f"{user['PATH']}:{shim.parent}"}
-    finding = f"{user['HOME']}/bin/opencode comes before the shim {shim}, which has no effect"
+    finding = f"{user['HOME']}/bin/opencode comes before the shim {shim}, so the shim has no effect"
     assert doctor(late)[1]["on PATH"] == ("warning", finding, f"put {shim.parent} first on PATH")
 
 

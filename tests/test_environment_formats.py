@@ -129,7 +129,7 @@ def test_a_payload_is_bare_in_dotenv_so_that_docker_reads_it_too(
 def test_what_dotenv_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         emission.assignments("dotenv", {"A": value}, {"HOME": str(tmp_path)})
-    said = "dotenv cannot hold a value with these quotes or line breaks: choose another format"
+    said = "dotenv cannot hold a value with these quotes, backslashes, line breaks or ${: choose another format"
     assert str(caught.value) == said
 
 
@@ -223,7 +223,7 @@ def test_a_broken_template_of_the_user_s_is_named_with_its_line(text: str | byte
     with pytest.raises(UsageFailure) as caught:
         emission.snippet("bash", "oc", at(tmp_path))
     assert str(caught.value).startswith(f"{path}{said}")
-    assert str(caught.value).endswith(": correct or delete this template: until then, the built-in one takes its place")
+    assert str(caught.value).endswith(": correct or delete this template: until then, the built-in one is used")
 
 
 def test_a_folder_in_place_of_a_template_is_named(tmp_path: Path) -> None:

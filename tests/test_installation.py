@@ -157,7 +157,7 @@ def test_half_a_block_is_named_and_nothing_touched(
     file = Path(home["HOME"], ".bashrc")
     file.write_bytes(content)
     done = ours(home, *command)
-    problem = "does not have exactly one pair of our marks (# >>> opencode-litellm, # <<< opencode-litellm)"
+    problem = "does not have exactly one pair of marks (# >>> opencode-litellm, # <<< opencode-litellm)"
     assert done == Finished(USAGE, "", f"opencode-litellm: {file} {problem}: correct or remove these lines\n")
     assert file.read_bytes() == content
 
@@ -168,7 +168,8 @@ def test_utf_16_is_refused(home: dict[str, str]) -> None:
     content = "Set-Alias x y\n".encode("utf-16")
     file.write_bytes(content)
     done = ours(home, "install", "pwsh")
-    said = f"opencode-litellm: {file} is not in an encoding that we can add to, maybe UTF-16: save it as UTF-8\n"
+    problem = "is in an encoding that opencode-litellm cannot edit, perhaps UTF-16"
+    said = f"opencode-litellm: {file} {problem}: save it as UTF-8\n"
     assert (done, file.read_bytes()) == (Finished(USAGE, "", said), content)
 
 
@@ -701,8 +702,8 @@ def test_an_opencode_that_is_not_ours_is_neither_replaced_nor_removed(kind: str,
     done = ours(owner, "install", "bash", "--shim", PATH=path)
     assert (done.status, done.stdout) == (USAGE, f"wrote {owner['HOME']}/.bashrc\n")
     assert done.stderr.splitlines()[1] == (
-        f"opencode-litellm: {file} already exists and is not our shim:"
-        " remove it, or put another folder of your home ahead of opencode's on PATH"
+        f"opencode-litellm: {file} already exists and is not the shim of opencode-litellm:"
+        " remove it, or put another folder in your home ahead of opencode's folder on PATH"
     )
     assert ours(owner, "uninstall", PATH=path).stdout.splitlines() == [
         f"removed {owner['HOME']}/.bashrc", f"removed {owner['XDG_DATA_HOME']}/opencode-litellm"
@@ -756,7 +757,7 @@ def test_what_is_not_ours_stays_in_the_cache_and_with_it_the_folder(home: dict[s
     (cache / f"launch-{32 * 'a'}").mkdir()
     (cache / "doctor").symlink_to("notes")
     before = tree(cache)
-    stays = f"opencode-litellm: {cache} was kept: it has files that are not ours\n"
+    stays = f"opencode-litellm: {cache} was kept: it contains other files\n"
     assert ours(home, "uninstall") == Finished(0, "", stays)
     (cache / f"launch-{32 * 'b'}").write_text("ours")
     done = ours(home, "uninstall")

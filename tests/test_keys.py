@@ -352,7 +352,7 @@ def test_a_key_that_opencode_could_not_read_back_is_never_referred_to(
     assert {request.key for request in proxies["main"].requests} == {"sk-good", None}
 
 
-AROUND_IT = "LITELLM_API_KEY has space or a line break around it"
+AROUND_IT = "LITELLM_API_KEY has spaces or line breaks around it"
 
 
 @pytest.mark.parametrize("odd", ["sk-good\r", "sk-good\n", "\t sk-good "])
@@ -366,7 +366,7 @@ def test_a_launch_takes_away_what_is_around_a_key(
     environment = {**environment, "LITELLM_API_KEY": odd, "LITELLM_MASTER_KEY": ""}
     for _ in ("cold", "warm"):
         launched = asked(EXEC, environment, folder)
-        assert launched.stderr == f"opencode-litellm: {AROUND_IT}: opencode gets it without\n"
+        assert launched.stderr == f"opencode-litellm: {AROUND_IT}: opencode gets the key without them\n"
         after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
         assert (after["LITELLM_API_KEY"], after["LITELLM_MASTER_KEY"]) == ("sk-good", "")
         assert "chat-main" in Path(after["OPENCODE_CONFIG"]).read_text()
@@ -374,7 +374,7 @@ def test_a_launch_takes_away_what_is_around_a_key(
     assert (listed.status, listed.stderr) == (0, "")
     checks = json.loads(run(["opencode-litellm", "doctor", "--json"], environment, folder).stdout)["checks"]
     (told,) = (check for check in checks if check["check"] == "environment")
-    assert told["finding"] == f"{AROUND_IT}: launches leave that out, but env and config cannot"
+    assert told["finding"] == f"{AROUND_IT}: launches remove them, but env and config cannot"
     disabled = asked(EXEC, {**environment, "OPENCODE_LITELLM_DISABLE": "1"}, folder)
     assert f"LITELLM_API_KEY={odd}\0" in disabled.stdout
     # What is printed refers to the variable as it will be then.
@@ -393,7 +393,8 @@ def test_space_around_a_key_that_opencode_reads_for_itself_is_told(
     done = run(["opencode-litellm", "config"], {**environment, "MINE": "sk-mine"}, folder)
     where = f"options.apiKey of provider litellm in {file}"
     assert done.stderr == (
-        f"opencode-litellm: {where} has space or a line break around it, and opencode sends it so: correct it there\n"
+        f"opencode-litellm: {where} has spaces or line breaks around it, and opencode sends them too:"
+        " remove them there\n"
     )
     assert {request.key for request in proxies["main"].requests} == {"sk-mine"}
 

@@ -298,7 +298,7 @@ def test_a_list_older_than_a_week_is_not_shown_any_more(user: dict[str, str], pr
     assert down.payload is None
     (line,) = down.lines
     assert "cannot be reached" in line
-    assert line.endswith("check the URL, and that the proxy is running. opencode starts without LiteLLM's models")
+    assert line.endswith("check the URL and whether the proxy is running. opencode starts without LiteLLM's models")
 
 
 def test_a_proxy_that_hangs_for_more_than_a_week_is_down(user: dict[str, str], proxy: StubProxy) -> None:

@@ -112,7 +112,7 @@ def test_a_configuration_that_stops_opencode_is_said_to_do_so_alone(home: dict[s
     (line,) = lines(done)
     assert done.status == 7
     assert line.startswith(f"{file}:1:15: ")
-    assert line.endswith(": correct it there; opencode itself does not start with it")
+    assert line.endswith(": correct it; opencode itself does not start until you do")
 
 
 def test_without_opencode_nothing_else_is_said(home: dict[str, str]) -> None:
@@ -130,7 +130,7 @@ def test_a_file_that_opencode_never_reads_is_told(user: dict[str, str]) -> None:
     folder.mkdir(parents=True)
     file = folder / "litellm.json"
     said = (
-        f"opencode does not read {file}: name it config.json, opencode.json or opencode.jsonc, or set"
+        f"opencode does not read {file}: rename it to config.json, opencode.json or opencode.jsonc, or set"
         f" OPENCODE_CONFIG={file}"
     )
     for _ in range(2):
@@ -143,7 +143,7 @@ def test_a_file_that_opencode_never_reads_is_told(user: dict[str, str]) -> None:
 
 def test_check_says_what_differs(proxy: StubProxy, user: dict[str, str]) -> None:
     file = Path(user["HOME"], "kept.json")
-    assert tool(user, "config", "--output", str(file), "--check").stderr.endswith("is not there, or cannot be read\n")
+    assert tool(user, "config", "--output", str(file), "--check").stderr.endswith("does not exist or cannot be read\n")
     assert tool(user, "config", "--output", str(file)).status == 0
     assert tool(user, "config", "--output", str(file), "--check") == Finished(0, "", "")
     kept = json.loads(file.read_text())

@@ -92,8 +92,8 @@ def test_a_startup_file_that_cannot_keep_its_owner_is_left_alone(
     assert (done.status, done.stdout, done.stderr) == (
         2,
         "",
-        f"opencode-litellm: {file} cannot be changed (it belongs to {whose}): make it yours with chown and chgrp, or"
-        " change it by hand\n",
+        f"opencode-litellm: {file} cannot be changed (it belongs to {whose}): take ownership of it with chown and"
+        " chgrp, or edit it by hand\n",
     )
     assert (file.read_text(), file.stat().st_uid, file.stat().st_gid) == ("one\n", owner, group)
     assert [path.name for path in file.parent.glob(".*.tmp")] == []
@@ -177,7 +177,7 @@ def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
     (cached,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "cache"]
     assert (cached["status"], cached["finding"]) == (
         "warning",
-        f"there is no room left for {cache(user)}, so every launch asks for everything",
+        f"there is no disk space left for {cache(user)}, so every launch asks for everything",
     )
 
 

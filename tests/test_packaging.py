@@ -203,5 +203,5 @@ def test_half_an_installation_starts_the_program_all_the_same(tmp_path: Path) ->
     assert (finished.returncode, finished.stdout, finished.stderr) == (
         0,
         "started\n",
-        "opencode-litellm: the installation is damaged (SyntaxError): install it again\n",
+        "opencode-litellm: the installation is damaged (SyntaxError): reinstall opencode-litellm\n",
     )

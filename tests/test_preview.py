@@ -174,7 +174,7 @@ def test_doctor_asks_the_running_server_for_our_providers_and_their_key(user: di
         (check,) = [check for check in json.loads(finished.stdout)["checks"] if check["check"] == "server"]
         return check["status"], f"{check['finding']}: {check['remedy']}"
 
-    assert said()[1].startswith("it is not running")
+    assert said()[1].startswith("not running")
     with Preview(user, here) as server:
         server.models(here, *BOTH)
         status, text = said()

@@ -237,7 +237,7 @@ def test_an_output_of_config_in_that_folder_is_the_users(
     assert set(opencode.models(first(user), program="opencode-with-litellm")) >= {"gpt-4.1"}
     refused = run(["opencode-litellm", "config", "--output", str(output.with_suffix(".json"))], user)
     assert refused.status == 2
-    assert "is the file that opencode-litellm keeps for opencode 2, with what opencode writes there" in refused.stderr
+    assert "is the file that opencode-litellm keeps for opencode 2, which also writes to it" in refused.stderr
     assert models(user, "opencode.json") == {"litellm": ["gpt-4.1"]}
     assert run(["opencode-litellm", "uninstall"], user).status == 0
     assert files(user) == before
@@ -254,7 +254,7 @@ def test_what_opencode_and_people_write_into_it_survives(user: dict[str, str], p
     assert models(user)["litellm"] == ["gpt-4o", "gpt-4.1"]
     assert slot(user)["provider"]["other"] == {"name": "O"}
     doctor = run(["opencode-litellm", "doctor"], user).stdout
-    assert "not ours in it: plugins, mcp, provider.other" in doctor
+    assert "not written by opencode-litellm: plugins, mcp, provider.other" in doctor
     assert run(["opencode-litellm", "uninstall"], user).status == 0
     left = path.read_text()
     assert more in left
@@ -290,7 +290,7 @@ def test_the_file_stays_when_the_proxy_is_away_or_refuses_the_key(
     launch(user)
     before = files(user)
     refused = launch({**user, "LITELLM_API_KEY": "sk-wrong"})
-    assert "opencode's server keeps the models that it has" in refused.stderr
+    assert "opencode's server keeps its current models" in refused.stderr
     away = stub_proxy([])
     away.close()
     assert launch({**user, "OPENCODE_LITELLM_URL": away.url}).stderr != ""
@@ -315,7 +315,7 @@ def test_only_reaches_the_file_also_while_the_proxy_is_away_and_is_undone_there(
         only["OPENCODE_LITELLM_ONLY"] = "1"
     for _ in range(2):
         said = launch(only).stderr
-        assert models_there or "no other provider is used, because the option 'only' says so" in said
+        assert models_there or "no other provider is used, because the option 'only' is on" in said
         assert slot(user)["enabled_providers"] == ["litellm", "litellm-responses"]
         assert not models_there or models(user) == BOTH
     assert "enabled_providers" not in (folder_of(user) / "opencode.json").read_text()
@@ -420,7 +420,7 @@ def test_no_key_and_no_header_meets_another_address_of_the_same_provider(
     folder_of(user).mkdir(parents=True)
     (folder_of(user) / "opencode.jsonc").write_text(json.dumps({"provider": {"litellm": {"options": options}}}))
     finished = launch(user)
-    assert "provider litellm has an address, a key or headers of its own in the configuration" in finished.stderr
+    assert "provider litellm has its own URL, key or headers in the configuration" in finished.stderr
     assert slot(user, "opencode.json")["provider"] == {}
 
 
@@ -473,9 +473,9 @@ def test_doctor_tells_the_version_the_slot_and_the_server(user: dict[str, str]) 
     launch(user)
     shown = run(["opencode-litellm", "doctor", "--json"], user)
     checks = {check["check"]: check for check in json.loads(shown.stdout)["checks"]}
-    assert checks["opencode"]["finding"].endswith("bin/opencode, as --version says")
+    assert checks["opencode"]["finding"].endswith("bin/opencode (according to --version)")
     assert checks["slot"]["finding"].startswith(f"{folder_of(user)}/opencode.jsonc, for {user['OPENCODE_LITELLM_URL']}")
-    assert checks["server"]["finding"].startswith("it is not running")
+    assert checks["server"]["finding"].startswith("not running")
     log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log").read_text()
     assert "2 models in the file that opencode 2's server reads" in log
     assert KEY not in shown.stdout

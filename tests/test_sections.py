@@ -45,6 +45,7 @@ def key_of(home: Mapping[str, str], options: object, section: Mapping[str, Any],
 
 
 IN_VARIABLE = Key("sk-env", "LITELLM_API_KEY", Live("{env:LITELLM_API_KEY}"), "environment LITELLM_API_KEY")
+UNSENDABLE = Key("", f"{SECTION}, which has characters that an HTTP header cannot contain", None, "nowhere")
 THEIRS = Key("sk-env", "THEIRS (env of provider litellm)", Live("{env:THEIRS}"), "environment THEIRS")
 KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], Key]] = {
     "a literal one": ({"apiKey": SECRET}, {}, {}, Key(SECRET, SECTION, None, "section")),
@@ -79,12 +80,10 @@ KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], K
         {"apiKey": "{env:K}{env:K}"}, {}, {"LITELLM_API_KEY": "sk-env"}, IN_VARIABLE,
     ),
     "what no header can hold": (
-        {"apiKey": "sk-\x85x"}, {}, {}, Key("", f"{SECTION}, which has characters that no header can hold", None,
-                                             "nowhere"),
+        {"apiKey": "sk-\x85x"}, {}, {}, UNSENDABLE,
     ),
     "beyond Latin": (
-        {"apiKey": "sk-\u0142"}, {}, {}, Key("", f"{SECTION}, which has characters that no header can hold", None,
-                                             "nowhere"),
+        {"apiKey": "sk-\u0142"}, {}, {}, UNSENDABLE,
     ),
     "env": ({}, {"env": ["THEIRS"]}, {"THEIRS": "sk-env", "LITELLM_API_KEY": "x"}, THEIRS),
     "env of a variable that opencode reads itself": (
@@ -112,7 +111,7 @@ KEYS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str], K
                       Key("", "LITELLM_API_KEY, which has quotes, backslashes, braces or line breaks in it", NOBODY,
                           "nowhere")),
     "a line break behind it": ({}, {}, {"LITELLM_API_KEY": "sk\n"},
-                      Key("", "LITELLM_API_KEY, which has space or a line break around it", NOBODY, "nowhere")),
+                      Key("", "LITELLM_API_KEY, which has spaces or line breaks around it", NOBODY, "nowhere")),
 }  # fmt: skip
 
 
@@ -292,12 +291,12 @@ def test_headers_below_the_layer_of_the_address_are_not_sent_and_who_sends_them_
     settings = parsed(home, below, {}, OPENCODE_CONFIG=str(upper))
     assert [header.name for header in settings.proxies[0].headers] == ["X-Above"]
     place = f" of provider litellm in {home['HOME']}/.config/opencode/opencode.json"
-    why = f"is not sent by us, because a stronger configuration in {upper} names the address"
-    repeat = "repeat it there if it is meant for that address"
+    why = f"is not sent by opencode-litellm, because a higher-priority configuration in {upper} sets the URL"
+    repeat = "repeat it there if it is meant for that URL"
     assert settings.warnings == (
         f"options.customHeaders.X-Below{place} {why}: {repeat}",
-        f"options.headers.X-Own{place} {why}. opencode itself does send it there:"
-        f" {repeat}, else write it under customHeaders, which opencode does not send",
+        f"options.headers.X-Own{place} {why}. opencode itself sends it there anyway:"
+        f" {repeat}; otherwise move it to customHeaders, which opencode does not send",
         f"options.tags{place} {why}: {repeat}",
     )
 
@@ -411,7 +410,7 @@ def test_only_an_emptied_key_of_a_folder_has_to_be_beaten(key: str, above: bool,
 def test_an_address_in_api_is_named_where_a_header_stands_below_it(home: dict[str, str]) -> None:
     upper = write(Path(home["HOME"], "upper.json"), {"provider": {"litellm": {"api": URL}}})
     (warning,) = parsed(home, {"customHeaders": {"X": "x"}}, {}, OPENCODE_CONFIG=str(upper)).warnings
-    assert f"because a stronger configuration in {upper} names the address" in warning
+    assert f"because a higher-priority configuration in {upper} sets the URL" in warning
 
 
 def test_a_section_that_says_nothing_more_has_the_usual_options(home: dict[str, str]) -> None:
@@ -421,15 +420,15 @@ def test_a_section_that_says_nothing_more_has_the_usual_options(home: dict[str, 
 LONG = "x" * 300
 OPTIONS: dict[str, tuple[Mapping[str, Any], str]] = {
     "a choice": ({"transport": LONG}, f'transport IN is "{LONG[:199]}..., so \'auto\' is used: choose'),
-    "a list": ({"includeModels": ["a", 5]}, 'includeModels IN is ["a", 5], and only strings in it are used: write'),
-    "no list": ({"includeModels": 5}, "includeModels IN is 5, and only strings in it are used: write"),
-    "no object": ({"modelCapabilities": ["a"]}, 'modelCapabilities IN is ["a"], and only objects in it are used: map'),
+    "a list": ({"includeModels": ["a", 5]}, 'includeModels IN is ["a", 5], and only the strings in it are used:'),
+    "no list": ({"includeModels": 5}, "includeModels IN is 5, and only the strings in it are used: write"),
+    "no object": ({"modelCapabilities": ["a"]}, 'modelCapabilities IN is ["a"], and only the objects in it are used:'),
     "no objects": (
-        {"modelCapabilities": {"a": 5}}, 'modelCapabilities IN is {"a": 5}, and only objects in it are used: map',
+        {"modelCapabilities": {"a": 5}}, 'modelCapabilities IN is {"a": 5}, and only the objects in it are used: map',
     ),
     "no capability": (
         {"modelCapabilities": {"a": {"supports_vison": True, "supports_vision": True}}},
-        "modelCapabilities IN has values that are not used (a.supports_vison is true): check",
+        "modelCapabilities IN has values that are ignored (a.supports_vison is true): check",
     ),
     "a variable of two": (
         {"baseURL": URL, "apiKey": "{env:SPACE}{env:M}"},
@@ -475,7 +474,7 @@ def test_an_address_that_is_no_text_is_a_failure_with_its_place(home: dict[str, 
     (failure,) = parsed(home, {"baseURL": [URL]}, {}).failures
     file = f"{home['HOME']}/.config/opencode/opencode.json"
     assert str(failure.problem) == (
-        f"options.baseURL of provider litellm in {file} is not the URL of a proxy (it must be a string)"
+        f"options.baseURL of provider litellm in {file} is not a valid proxy URL (it must be a string)"
     )
 
 
@@ -520,7 +519,7 @@ def test_an_address_is(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["http://\u00e4.example", "http://a.example/\u2028x", "http://a b", "http://a\x7fb"])
 def test_what_no_url_can_hold_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="characters that a URL cannot hold"):
+    with pytest.raises(ValueError, match="characters that a URL cannot contain"):
         ProxyURL.parse(text)
 
 
@@ -537,4 +536,4 @@ def test_the_administrator_s_address_is_taken_and_no_other_beside_it(home: dict[
     elsewhere = parsed(home, {}, {}, **managed, OPENCODE_LITELLM_URL="http://other.example")
     assert elsewhere.proxies == ()
     (failure,) = elsewhere.failures
-    assert "the administrator's configuration has an address for provider litellm" in str(failure)
+    assert "the administrator's configuration sets the URL of provider litellm" in str(failure)

@@ -203,7 +203,7 @@ def test_what_env_left_of_a_detected_proxy_is_kept_when_it_is_still_there(enviro
         after = handed_over(ENV, environment, folder)
         proxy.answer("/v1/models", b"busy", status=503)
         finished = asked(EXEC, {**after, "XDG_CACHE_HOME": str(folder / "none")}, folder)
-    assert "with the models that env handed over" in finished.stderr
+    assert "with the models that an earlier env delivered" in finished.stderr
     assert "OPENCODE_CONFIG_CONTENT=" in finished.stdout
 
 

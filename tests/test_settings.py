@@ -302,7 +302,7 @@ INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "includeModels": (
         {"includeModels": {"a": 1}},
-        "options.includeModels of provider litellm in FILE is {\"a\": 1}, and only strings in it are used:"
+        "options.includeModels of provider litellm in FILE is {\"a\": 1}, and only the strings in it are used:"
         " write a list of strings",
     ),
     "tags": (
@@ -311,26 +311,27 @@ INVALID_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "modelCapabilities": (
         {"modelCapabilities": {"gpt-4o": True}},
-        'options.modelCapabilities of provider litellm in FILE is {"gpt-4o": true}, and only objects in it are used:'
-        ' map model ids to objects such as {"supports_vision": true}',
+        'options.modelCapabilities of provider litellm in FILE is {"gpt-4o": true}, and only the objects in it are'
+        ' used: map model ids to objects such as {"supports_vision": true}',
     ),
     "a misspelt capability": (
         {"modelCapabilities": {"gpt-4o": {"suports_vision": True, "max_input_tokens": "lots", "mode": None}}},
-        "options.modelCapabilities of provider litellm in FILE has values that are not used (gpt-4o.suports_vision is"
+        "options.modelCapabilities of provider litellm in FILE has values that are ignored (gpt-4o.suports_vision is"
         ' true, gpt-4o.max_input_tokens is "lots"): check the spelling and the type against LiteLLM\'s model_info',
     ),
     "a declaration in quotes": (
         {"litellm": "true"},
-        'options.litellm of provider litellm in FILE is "true", so it has no effect: write true or false, unquoted',
+        'options.litellm of provider litellm in FILE is "true", so it has no effect: write true or false,'
+        " without quotes",
     ),
     "headers as a text": (
         {"customHeaders": "X-A: b"},
-        "options.customHeaders of provider litellm in FILE is not used: write an object that maps header names to"
+        "options.customHeaders of provider litellm in FILE is ignored: write an object that maps header names to"
         " values",
     ),
     "customHeaders": (
         {"customHeaders": {"X-Two": "a\nb"}},
-        "options.customHeaders.X-Two of provider litellm in FILE is not used: write a valid header name and one line"
+        "options.customHeaders.X-Two of provider litellm in FILE is ignored: write a valid header name and one line"
         " of ASCII text",
     ),
 }
@@ -352,7 +353,7 @@ def test_an_option_that_cannot_be_meant_is_named_and_falls_back(
     ("value", "why"),
     [
         ("ftp://x", "it must begin with http:// or https://"),
-        ("http://", "it names no host"),
+        ("http://", "it has no host"),
         ("http://h:99999", "its port is not a number below 65536"),
         ("http://me:pa55@h", "it must not hold a user name or password"),
         ("litellm", "it must begin with http:// or https://"),
@@ -362,7 +363,7 @@ def test_an_address_that_is_none_costs_its_own_provider_only(
     value: str, why: str, environment: dict[str, str], proxy: StubProxy
 ) -> None:
     file = configure(environment, "litellm-bad", baseURL=value)
-    expected = f"options.baseURL of provider litellm-bad in {file} is not the URL of a proxy ({why}"
+    expected = f"options.baseURL of provider litellm-bad in {file} is not a valid proxy URL ({why}"
     alone = run(["opencode-litellm", "config"], environment)
     assert (alone.status, alone.stdout) == (2, "")
     assert expected in alone.stderr

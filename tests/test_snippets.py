@@ -414,7 +414,7 @@ def test_it_is_the_same_ascii_text_on_every_host(shell: SnippetShell, command: s
     ],
 )
 def test_a_command_that_no_shell_could_call_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageFailure, match=r"^--cmd .* cannot be the name of a command in every shell: choose another"):
+    with pytest.raises(UsageFailure, match=r"^--cmd .* is not a valid command name in every shell: choose another"):
         emission.snippet("bash", name, {"HOME": str(tmp_path)})
 
 

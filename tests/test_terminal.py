@@ -198,4 +198,4 @@ def test_verbose_says_where_models_come_from_and_no_key(
     assert "sk-secret" not in done.stderr + done.stdout
     for _ in range(2):
         launched = run(["opencode-litellm", "exec", "--url", stub.url, "--verbose", "--", "true"], home | WITH_KEY)
-        assert launched.stderr.startswith("opencode-litellm: the models are handed over in OPENCODE_CONFIG")
+        assert launched.stderr.startswith("opencode-litellm: variables set for opencode: OPENCODE_CONFIG")

@@ -230,7 +230,7 @@ def test_any_other_batch_file_is_started_with_harmless_arguments_alone(windows: 
     assert (started.status, started.stdout, started.stderr) == (9, 'batch "run" "--model" "a b"\r\n', "")
     assert (refused.status, refused.stdout) == (126, "")
     assert "opencode.cmd cannot be started: it is a batch file, and cmd.exe could take parts" in refused.stderr
-    assert "--version ends with status 9" in doctor.stdout
+    assert "--version exits with status 9" in doctor.stdout
     assert sorted(windows.work.rglob("*")) == before
 
 
@@ -329,7 +329,7 @@ def test_the_shim_starts_opencode_through_us_and_without_us(windows: Windows) ->
     for verb, done in (("would write", would), ("wrote", wrote), ("unchanged", again), ("removed", removed)):
         assert f"{verb} {wine.path(shim)}" in done.stdout.splitlines(), done
     assert (wrote.status, wrote.stderr.count("opencode.exe")) == (0, 0)
-    assert f"{wine.path(shim)}, the shim, comes first" in doctor.stdout
+    assert f"the shim comes first: {wine.path(shim)}" in doctor.stdout
     for ended in (through, without, broken, copied):
         assert (ended.status, json.loads(ended.stdout)) == (CONTROL_C, words), ended
     assert (through.stderr, without.stderr) == ("", "")
@@ -440,7 +440,7 @@ def test_nobody_waits_for_windows_to_refuse_a_connection(
     assert {(each.status, each.stdout) for each in warm} == {(cold.status, cold.stdout)} == {(0, cold.stdout)}
     assert ('"gpt-4o"' in cold.stdout, cold.stderr) == (True, "")
     # On a busy machine the 0.3 s of a launch may be over first, and nothing is said.
-    assert any("cannot be reached (nobody listens there)" in each.stderr for each in warm)
+    assert any("cannot be reached (nothing is listening there)" in each.stderr for each in warm)
 
 
 DETACHED = """

@@ -109,8 +109,8 @@ def test_with_nothing_but_a_wrapper_it_ends_and_names_it(user: dict[str, str]) -
     assert (done.status, done.stdout, done.stderr) == (
         127,
         "",
-        f"opencode-litellm: opencode is not on PATH (except {wrapper}, which starts us again): install it, or add its"
-        " folder to PATH\n",
+        f"opencode-litellm: opencode is not on PATH (except for {wrapper}, which would start opencode-litellm again):"
+        " install it, or add its folder to PATH\n",
     )
 
 

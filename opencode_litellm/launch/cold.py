@@ -168,11 +168,11 @@ def _recorded(
         record.withdraw(environment, fingerprint)
     else:
         record.save(environment, fingerprint, new)
-    stale = [f"{served.stale}; its last known models are shown" for served in discovery.served if served.stale]
+    stale = [f"{served.stale}; using its last known models" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
     trouble = (*failures, *spent, *stale)
     notes = (*settings.warnings, *trouble, *discovery.notes, *handover.notes)
-    late = [] if refreshed > 0 else ["prices and limits were late"]
+    late = [] if refreshed > 0 else ["prices and limits did not arrive in time"]
     models = discovery.payload.model_count
     summary = "; ".join([f"{models} {'model' if models == 1 else 'models'} in {handover.place}", *late, *trouble])
     changes = {} if shared else {**handover.changes, **carried(discovery)}

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from opencode_litellm.settings.sections import Settings
 
 
-_PRINTED = f"{variables.CONFIG_CONTENT} holds a key or a header literally, and env would print it"
+_PRINTED = f"{variables.CONFIG_CONTENT} contains a literal key or header, which env would print"
 _OLD = f"opencode before 1.2.11 does not replace {{env:…}} in {variables.CONFIG_CONTENT}"
-_BELOW = "which ranks below a project's configuration"
+_BELOW = "which a project's configuration overrides"
 _WRITABLE = "set XDG_CACHE_HOME to a folder that you can write to"
 
 
@@ -82,14 +82,14 @@ def _in_variables(
     # The name is a digest of the payload, so a file that was handed over never changes.
     name = cache.PAYLOAD.name(cache.digest([text]))
     file = _file(way, name, text, environment)
-    notes = (f"{way.because}: the models are handed over in {file}, {_BELOW}",) if way.because == _PRINTED else ()
+    notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",) if way.because == _PRINTED else ()
     if file is None:
         try:
             changes = delivery.inline(text, environment, launch=launch, literal=literal)
         except Undeliverable as failure:
             problem = f"{variables.CONFIG_CONTENT} cannot hold {payload.model_count} models ({failure.problem})"
             file = _file_instead(problem, failure, name, text, environment, cached=not way.by_file)
-            notes = (f"{problem}, so they are handed over in {file}",)
+            notes = (f"{problem}, so they are delivered in {file}",)
         else:
             if launch and not way.by_file:
                 _cached(environment, name, text)
@@ -103,7 +103,7 @@ def _in_variables(
     try:
         changes |= delivery.inline(head, environment, launch=launch, literal=literal)
     except Undeliverable as failure:
-        problem = f"{variables.CONFIG_CONTENT} cannot hold the addresses of the proxies ({failure.problem})"
+        problem = f"{variables.CONFIG_CONTENT} cannot hold the URLs of the proxies ({failure.problem})"
         raise Undeliverable(problem, failure.remedy) from failure
     changes |= {variables.CONFIG: file, variables.NO_KEY: "none"}
     _cached(environment, head_name, head)
@@ -133,7 +133,7 @@ def _way(
     content = delivery.users_content(environment)
     if not launch and content and delivery.holds_secrets(content):
         if users_file:
-            remedy = "keep it in a variable and write {env:NAME}"
+            remedy = "put it in a variable and write {env:NAME} instead"
             raise Undeliverable(f"{_PRINTED}, and {variables.CONFIG} names a file of your own", remedy)
         return _Way(above=False, by_file=True, place=Place.BELOW, because=_PRINTED)
     if recipient == versions.ONE_BY_FILE or (recipient == versions.ONE_LITERALLY and not launch):
@@ -178,12 +178,13 @@ def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) 
     """
     remedy = "update opencode to 1.2.11 or newer"
     if users_file:
-        raise Undeliverable(f"{_OLD}, and {variables.CONFIG} names a file of your own", f"{remedy}, or unset it")
+        remedy += f", or unset {variables.CONFIG}"
+        raise Undeliverable(f"{_OLD}, and {variables.CONFIG} names a file of your own", remedy)
     keys = any(served.proxy.key.secret or served.proxy.headers for served in discovery.served)
     if above and keys:
         raise Undeliverable(
-            f"{_OLD}, and from a file the key could go to the address that another project has for the same provider",
-            f"{remedy}, or start opencode-with-litellm in place of opencode",
+            f"{_OLD}, and from a file the key could go to the URL that another project has for the same provider",
+            f"{remedy}, or start opencode-with-litellm instead of opencode",
         )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.delivery import Changes
 
-_ONLY_OURS = "no other provider is used, because the option 'only' says so"
+_ONLY_OURS = "no other provider is used, because the option 'only' is on"
 
 
 def limited(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:

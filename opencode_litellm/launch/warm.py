@@ -60,8 +60,8 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
         trimmed = variables.trimmed_keys(environment)
         changes = _changes_for(command, variables.changed(environment, trimmed) if trimmed else environment, version)
         if trimmed and changes:
-            names = " and ".join(trimmed)
-            terminal.note(f"{names} {variables.SPACE_AROUND}: opencode gets it without", environment)
+            for name in trimmed:
+                terminal.note(f"{name} {variables.SPACE_AROUND}: opencode gets the key without them", environment)
             changes = {**changes, **trimmed}
     except Exception as error:  # noqa: BLE001 - a fault of ours must not keep anybody from working
         from opencode_litellm import log  # only after a fault
@@ -69,7 +69,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
         terminal.note(f"{log.fault(environment, error)}; opencode starts without LiteLLM's models", environment)
         return _limited_after_fault(command, environment, version), version
     names = ", ".join(name for name, value in changes.items() if value is not None)
-    terminal.detail(f"the models are handed over in {names or 'nothing'}", environment)
+    terminal.detail(f"variables set for opencode: {names or 'none'}", environment)
     return changes, version
 
 
@@ -137,8 +137,8 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
         from opencode_litellm.launch import restriction  # only after a failure
 
         if server:
-            terminal.note(f"{failure}. opencode's server keeps the models that it has", environment)
-            _tell(environment, folder, f"{failure}. opencode's server kept its models")
+            terminal.note(f"{failure}. opencode's server keeps its current models", environment)
+            _tell(environment, folder, f"{failure}. opencode's server kept its current models")
             restriction.limit_server(delivery.shared(environment), folder)
             return delivery.undo(environment)
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
@@ -147,7 +147,7 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
         # While a proxy is unreachable or a budget is spent, the models of an earlier `env` are better than none, even
         # if it ran in another folder. They are not to be used after a refused key or an unreadable configuration.
         left = failure.keeps_models and delivery.is_sound(environment) and _is_still_there(environment)
-        what = "with the models that env handed over" if left else "without LiteLLM's models"
+        what = "with the models that an earlier env delivered" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         _tell(environment, folder, f"{failure}. opencode started {what}")
         return restriction.limited({} if left else delivery.undo(environment), environment, folder)
@@ -261,7 +261,8 @@ def _still_holds(
             terminal.note(trouble, environment)
             _tell(environment, credentials.folder, trouble)
         elif verdict == LATE:
-            _tell(environment, credentials.folder, f"{_where(proxy)} was late: using its models from {_age(last)}")
+            late_models = f"using its models from {_age(last)}"
+            _tell(environment, credentials.folder, f"{_where(proxy)} did not answer in time: {late_models}")
     if not late and not away:
         record.confirm(environment, fingerprint, last)
     if late or (not away and not 0 <= time.time() - last.refreshed < record.FRESH):

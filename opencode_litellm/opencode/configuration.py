@@ -40,8 +40,8 @@ _MOST_FILES = 100  # in one folder
 # In a folder's name, these cannot be written into a reference; the last are bytes that are not UTF-8.
 _UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")
 _DEEPEST = 8  # folders; a link to a parent would otherwise be followed forever
-_BEYOND_OPENCODE = "correct it there; opencode itself does not start with it"
-_BEYOND_US = "write it in another way there; opencode can read it, but opencode-litellm cannot"
+_BEYOND_OPENCODE = "correct it; opencode itself does not start until you do"
+_BEYOND_US = "write it differently; opencode can read it, but opencode-litellm cannot"
 _LOWEST = (layers.GLOBAL, layers.CUSTOM)
 
 
@@ -209,7 +209,7 @@ class _Layer:
             remedy = _BEYOND_US if isinstance(error, jsonc.BeyondPython) else _BEYOND_OPENCODE
             raise _unreadable(f"{self.source}:{error.line}:{error.column}", error.reason, remedy) from error
         if not isinstance(value, dict):
-            raise _unreadable(f"{self.source}:1:1", "not an object in braces")
+            raise _unreadable(f"{self.source}:1:1", "not a JSON object")
         return value
 
     def _written(self, text: str) -> Section:

@@ -56,7 +56,7 @@ def _models(configuration: Configuration, defaults: Defaults, payload: Payload) 
     for name in configuration.recent_models:
         provider = name.partition("/")[0]
         if name in listed or (provider not in ours and (defaults.only is None or provider in defaults.only)):
-            yield name, "used last"
+            yield name, "last used"
     if defaults.only is not None and (first := _first(payload)):
         yield first, "opencode's own choice, because nothing is set"
 
@@ -74,8 +74,8 @@ def _written(sections: Mapping[str, object], provider: str) -> Mapping[str, obje
 
 def _nothing_set(payload: Payload) -> str:
     return (
-        "nothing is set, so opencode's interface and editors use a model of another provider (OpenCode Zen's, unless"
-        f" you have logged in elsewhere), and opencode run uses {_first(payload) or 'any'}"
+        "nothing is set, so opencode's interface and editors use a model of another provider (OpenCode Zen, unless"
+        f" you have logged in elsewhere), and opencode run uses {_first(payload) or 'any model'}"
     )
 
 

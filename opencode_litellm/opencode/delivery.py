@@ -94,11 +94,11 @@ def _above(text: str, content: str, values: Mapping[str, str], *, flagged: bool)
         ours, users = jsonc.parse_live(text), jsonc.parse_live(content, settled)
     except jsonc.JsoncError as error:
         raise Undeliverable(
-            f"its present value cannot be merged with them, {error}",
-            "put quotes around its {env:…} and {file:…}, or move it into a configuration file",
+            f"its current value cannot be merged with them: {error}",
+            "put quotes around {env:…} and {file:…} in it, or move it into a configuration file",
         ) from error
     if not isinstance(ours, dict) or not isinstance(users, dict):
-        raise Undeliverable("its present value is not an object in braces", "unset it, or correct it")
+        raise Undeliverable("its current value is not a JSON object", "unset it, or correct it")
     limits = {name: ours[name] for name in LIMITS if name in ours}
     result = {**merged(ours, users), **limits, "$schema": MARKER}
     return jsonc.dump(merged(result, {"provider": _connections(ours)}) if flagged else result)

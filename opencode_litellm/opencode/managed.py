@@ -74,7 +74,7 @@ def _taken_for_ours(current: Section, wanted: Section) -> Section:
 def _object(text: str) -> Section:
     value = jsonc.parse_live(text)
     if not isinstance(value, dict):
-        raise jsonc.JsoncError("an object in braces is expected", 1, 1)
+        raise jsonc.JsoncError("not a JSON object", 1, 1)
     return value
 
 

@@ -50,13 +50,13 @@ def left_out(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> list[
     for proxy, url, _ in served:
         if is_elsewhere(proxy):
             notes.append(
-                f"provider {proxy.provider} has an address, a key or headers of its own in the configuration, which"
-                f" opencode 2 would mix with those of {url.root}: its models are not handed over. Change it there"
+                f"provider {proxy.provider} has its own URL, key or headers in the configuration, which"
+                f" opencode 2 would mix with those of {url.root}, so its models are not delivered: change them there"
             )
             continue
         notes += [
-            f"options.{header.option}.{header.name} of provider {proxy.provider} may be a secret, and opencode 2's"
-            " server does not get it: put {env:NAME} in its place, and set NAME where the server starts"
+            f"options.{header.option}.{header.name} of provider {proxy.provider} may be a secret, so opencode 2's"
+            " server does not get it: write {env:NAME} instead, and set NAME where the server starts"
             for header in proxy.headers
             if header.variable
         ]

@@ -34,7 +34,7 @@ def find(environment: Mapping[str, str]) -> str:
     """Return the path of the slot, which need not exist yet; raises Unusable if there can be none."""
     folder = layers.server_folder(environment)
     if os.path.islink(folder):
-        raise Unusable(f"{folder} is a link, as dotfile managers make them")
+        raise Unusable(f"{folder} is a symbolic link, such as dotfile managers make")
     paths = [os.path.join(folder, name) for name in _NAMES]
     for path in paths:
         if _is_ours(path):
@@ -64,7 +64,7 @@ def keep(text: str, environment: Mapping[str, str]) -> str:
         problem = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         return "" if shared and names_copy(environment) else f"{problem}. {_remedy(environment)}"
     except jsonc.JsoncError as error:
-        return f"{path} cannot be read ({error}), so it is left as it is: correct it there"
+        return f"{path} cannot be read ({error}), so it is left unchanged: correct it"
     return ""
 
 
@@ -127,7 +127,7 @@ def names_copy(environment: Mapping[str, str]) -> bool:
 
 def _remedy(environment: Mapping[str, str]) -> str:
     copy = cache.path(environment, cache.SHARED)
-    return f"To have the models in opencode 2, run: opencode service set env {variables.CONFIG} {copy}"
+    return f"To use the models in opencode 2, run: opencode service set env {variables.CONFIG} {copy}"
 
 
 def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
@@ -139,7 +139,7 @@ def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
             if after == before or _replaced(path, before, after):
                 _remember(path, text, environment)
                 return
-        raise OSError(0, "somebody else keeps writing to it", path)
+        raise OSError(0, "another program keeps writing to it", path)
     finally:
         if turn is not None:
             os.close(turn)

@@ -40,18 +40,18 @@ class Change:
 # Tried with the real programs, `make matrix`; docs/compatibility.md has the same words.
 INLINE = Change(
     (1, 0, 0),
-    "it knows neither OPENCODE_CONFIG_CONTENT nor a package for one model: models reach it by file alone, and those"
-    " for /v1/responses only under a provider of their own",
+    "it supports neither OPENCODE_CONFIG_CONTENT nor a package for a single model: models reach it only in a file, and"
+    " those for /v1/responses only under a separate provider",
 )
-FILE_BELOW_PROJECT = Change((1, 0, 61), "it ranks the file of OPENCODE_CONFIG above the project's configuration")
+FILE_BELOW_PROJECT = Change((1, 0, 61), "the file in OPENCODE_CONFIG overrides the project's configuration")
 CHATS = Change(
-    (1, 0, 99), "it installs packages at run time, which may no longer fit it: it starts, but most often cannot chat"
+    (1, 0, 99), "it installs packages at run time that may no longer work with it: it starts, but usually cannot chat"
 )
-SHORT_HELP = Change((1, 0, 61), "-h is --hostname")
+SHORT_HELP = Change((1, 0, 61), "-h means --hostname")
 LIVE_INLINE = Change(
     (1, 2, 11),
     "it does not replace {env:…} and {file:…} in OPENCODE_CONFIG_CONTENT: launches put the key itself there, in the"
-    " environment of that one process, and env cannot hand models over where they have to stand there",
+    " environment of that one process, and env cannot deliver models that have to go there",
 )
 CHANGES = (INLINE, FILE_BELOW_PROJECT, CHATS, SHORT_HELP, LIVE_INLINE)
 

@@ -115,7 +115,8 @@ def _usable(key: Key) -> Key:
     """Return the key, without its secret if no header can hold that, so that it never shows up in an error message."""
     if key.secret.isprintable() and max(key.secret) <= "\xff":
         return key
-    return Key("", f"{key.source}, which has characters that no header can hold", key.reference, origin.NOWHERE)
+    source = f"{key.source}, which has characters that an HTTP header cannot contain"
+    return Key("", source, key.reference, origin.NOWHERE)
 
 
 def _json(text: str) -> Any:

@@ -73,11 +73,11 @@ class Options:
         for option in HEADER_OPTIONS:  # opencode sends the headers of the last one itself, so they win
             value = self.resolved.get(option)
             if value is not None and not isinstance(value, dict):
-                self.warn((option,), "is not used", "write an object that maps header names to values")
+                self.warn((option,), "is ignored", "write an object that maps header names to values")
             for name, text in mapping(value).items():
                 if not isinstance(text, str) or not _HEADER_NAME.fullmatch(name) or not _fits_a_header(text):
                     remedy = "write a valid header name and one line of ASCII text"
-                    self.warn((option, name), "is not used", remedy)
+                    self.warn((option, name), "is ignored", remedy)
                     continue
                 if self._rank(option, name) < address:
                     self._warn_of_another_address(option, name)
@@ -94,11 +94,11 @@ class Options:
     def _warn_of_another_address(self, *names: str) -> None:
         """Warn that a header is in a weaker layer than the address, and whether opencode sends it there anyway."""
         named = self.place("options", "baseURL") or self.place("api")
-        problem = f"is not sent by us, because a stronger configuration{named} names the address"
-        remedy = "repeat it there if it is meant for that address"
+        problem = f"is not sent by opencode-litellm, because a higher-priority configuration{named} sets the URL"
+        remedy = "repeat it there if it is meant for that URL"
         if names[0] == "headers":  # opencode 1.18 merges the sections, and sends these itself
-            problem = f"{problem}. opencode itself does send it there"
-            remedy = f"{remedy}, else write it under customHeaders, which opencode does not send"
+            problem = f"{problem}. opencode itself sends it there anyway"
+            remedy = f"{remedy}; otherwise move it to customHeaders, which opencode does not send"
         self.warn(names, problem, remedy)
 
     @property
@@ -160,14 +160,15 @@ class Options:
         values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         strings = tuple(item for item in values if isinstance(item, str))
         if value is not None and (not isinstance(value, str | list) or len(strings) != len(values)):
-            self.warn((name,), f"is {self._quoted(name)}, and only strings in it are used", "write a list of strings")
+            problem = f"is {self._quoted(name)}, and only the strings in it are used"
+            self.warn((name,), problem, "write a list of strings")
         return strings
 
     def switch(self, name: str) -> bool:
         """Return whether an option is true, and warn if it is neither true nor false."""
         value = self.resolved.get(name)
         if value is not None and not isinstance(value, bool):
-            self.warn((name,), f"is {self._quoted(name)}, so it has no effect", "write true or false, unquoted")
+            self.warn((name,), f"is {self._quoted(name)}, so it has no effect", "write true or false, without quotes")
         return value is True
 
     def _capabilities(self, name: str) -> Mapping[str, Mapping[str, object]]:
@@ -175,7 +176,7 @@ class Options:
         models = mapping(value)
         usable = {model: flags for model, flags in models.items() if isinstance(flags, dict)}
         if value is not None and (not isinstance(value, dict) or len(usable) != len(models)):
-            problem = f"is {self._quoted(name)}, and only objects in it are used"
+            problem = f"is {self._quoted(name)}, and only the objects in it are used"
             self.warn((name,), problem, 'map model ids to objects such as {"supports_vision": true}')
         written = mapping(self.written.get(name))
         meaningless = [
@@ -185,7 +186,7 @@ class Options:
             if text is not None and row_of(model, {field: text}) == row_of(model, {})
         ]
         if meaningless:
-            problem = f"has values that are not used ({', '.join(meaningless)})"
+            problem = f"has values that are ignored ({', '.join(meaningless)})"
             self.warn((name,), problem, "check the spelling and the type against LiteLLM's model_info")
         return usable
 

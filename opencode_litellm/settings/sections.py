@@ -109,7 +109,7 @@ def timeout(environment: Mapping[str, str]) -> float:
         seconds = -1.0
     if not 0 < seconds <= 3600:
         raise UsageFailure(
-            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}", "choose a number of seconds above 0 and up to 3600"
+            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}", "choose a number of seconds above 0 and at most 3600"
         )
     return seconds
 
@@ -151,7 +151,7 @@ class _Reader:
             sections = [section for section in sections if section.root == url.root] or [self._section(PROVIDER)]
         enabled = [section for section in sections if section.is_enabled]
         if not enabled:
-            problem = f"opencode's configuration switches provider {sections[0].provider} off"
+            problem = f"opencode's configuration disables provider {sections[0].provider}"
             remedy = "add it to enabled_providers, or remove it from disabled_providers"
             self.failures.append(ProxyUnreachable(problem, remedy))
         proxies = []
@@ -285,9 +285,9 @@ class _ProviderSection:
         emptied = "apiKey" in self._upper and key.reference not in (None, self._options.written.get("apiKey"))
         if overrides and self._is_managed:
             raise UsageFailure(
-                f"the administrator's configuration has an address for provider {self.provider}, which {source} cannot"
-                " replace",
-                "unset it",
+                f"the administrator's configuration sets the URL of provider {self.provider}, which {source} cannot"
+                " override",
+                f"unset {source}",
             )
         return Proxy(
             provider=self.provider,
@@ -361,7 +361,7 @@ class _ProviderSection:
     def _warn_of_space(self, key: object) -> None:
         """Warn that a key has white space around it: we send it without, but opencode reads it by itself."""
         if isinstance(key, str) and key.strip() not in ("", key):
-            self._options.warn(("apiKey",), f"{SPACE_AROUND}, and opencode sends it so", "correct it there")
+            self._options.warn(("apiKey",), f"{SPACE_AROUND}, and opencode sends them too", "remove them there")
 
     @property
     def _has_stored_key(self) -> bool:
@@ -409,5 +409,5 @@ def _url(text: object, place: str) -> ProxyURL:
         return ProxyURL.parse(text)
     except ValueError as error:
         raise UsageFailure(
-            f"{place} is not the URL of a proxy ({error})", "write one such as http://localhost:4000"
+            f"{place} is not a valid proxy URL ({error})", "use one such as http://localhost:4000"
         ) from error

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # What an expression in a template can raise.
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
-_REMEDY = "correct or delete this template: until then, the built-in one takes its place"
+_REMEDY = "correct or delete this template: until then, the built-in one is used"
 _PROGRAM, _COMPLETION_VARIABLE = "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE"
 
 
@@ -101,7 +101,7 @@ def _launcher() -> bytes:
     try:
         return importlib.resources.files("distlib").joinpath(name).read_bytes()
     except (ModuleNotFoundError, OSError) as error:
-        raise UsageFailure(f"the shim needs {name} of distlib", "install opencode-litellm again") from error
+        raise UsageFailure(f"the shim needs {name} from distlib", "reinstall opencode-litellm") from error
 
 
 def completion(shell: str, command: click.Command) -> str:

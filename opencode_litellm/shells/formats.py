@@ -113,7 +113,8 @@ def _dotenv_word(value: str) -> str:
         return value
     if re.search(r"'|\r|\$\{|\\\\|\\$", value):
         # Without the value: it may be the user's own configuration, with a key in it.
-        raise UsageFailure("dotenv cannot hold a value with these quotes or line breaks", "choose another format")
+        problem = "dotenv cannot hold a value with these quotes, backslashes, line breaks or ${"
+        raise UsageFailure(problem, "choose another format")
     return f"'{value}'"
 
 
@@ -327,8 +328,8 @@ def command_name(text: str, shell: Shell) -> str:
     """
     reserved = _OUR_COMMANDS.union(*(shell.reserved for shell in FORMATS.values()))
     if not re.fullmatch(shell.command, text) or len(text) > _LONGEST_NAME or text.lower() in reserved:
-        problem = f"--cmd {text[:100]!r} cannot be the name of a command in every shell"
-        raise UsageFailure(problem, "choose another plain word, such as oc")
+        problem = f"--cmd {text[:100]!r} is not a valid command name in every shell"
+        raise UsageFailure(problem, "choose another simple word, such as oc")
     return text
 
 

@@ -30,7 +30,7 @@ _FILE, _PROGRAM = 0o666, 0o777  # the mode of a new file, before the umask
 
 _SHIM = "opencode.exe" if os.name == "nt" else "opencode"
 _LARGEST_SHIM = 2**20  # bytes; opencode.exe is a hundred times as large
-_END_IT = "end every opencode that it runs, or " if os.name == "nt" else ""  # Windows cannot replace a running program
+_END_IT = "exit every opencode that it runs, or " if os.name == "nt" else ""  # Windows cannot replace a running program
 
 _STATE = ("log", "log.1", slot.MEMORY)
 
@@ -212,12 +212,12 @@ def _add_to(path: str, name: str, command: str, environment: Environment, dry_ru
         _write(path, wanted, _FILE, dry_run)
     yield Outcome(WROTE, path)
     if os.name == "nt" and "WindowsPowerShell" in path:
-        remedy = "Set-ExecutionPolicy -Scope CurrentUser RemoteSigned"
-        yield Outcome(note=f"Windows PowerShell reads no profile at first; to let it, run in it: {remedy}")
+        remedy = "run in it: Set-ExecutionPolicy -Scope CurrentUser RemoteSigned"
+        yield Outcome(note=f"Windows PowerShell does not run profiles by default; to allow them, {remedy}")
 
 
 def _take_out(path: str, dry_run: bool) -> Iterator[Outcome]:
-    with _explained(path, "make it writable, or remove our lines where the file is managed"):
+    with _explained(path, "make it writable, or remove the lines of opencode-litellm where the file is managed"):
         content = _read(path)
         if content is None:
             return
@@ -241,10 +241,10 @@ def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     real = program.place("opencode", environment)
     folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
     path = os.path.join(folder, _SHIM)
-    with _explained(path, f"{_END_IT}put a folder that you can write to ahead of opencode's on PATH"):
+    with _explained(path, f"{_END_IT}put a folder that you can write to ahead of opencode's folder on PATH"):
         if os.path.lexists(path) and not is_shim(path):
-            remedy = "remove it, or put another folder of your home ahead of opencode's on PATH"
-            raise UsageFailure(f"{path} already exists and is not our shim", remedy)
+            remedy = "remove it, or put another folder in your home ahead of opencode's folder on PATH"
+            raise UsageFailure(f"{path} already exists and is not the shim of opencode-litellm", remedy)
         wanted = emission.shim()
         if _read(path) == wanted:
             yield Outcome(UNCHANGED, path, note)
@@ -284,19 +284,21 @@ def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
 
 
 def _clean_slot(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+    remedy = "remove the providers of opencode-litellm from it yourself"
     for path in slot.paths(environment):
         try:
             left = slot.strip(environment, path)
         except JsoncError as error:
-            raise UsageFailure(f"{path} cannot be read ({error})", "remove our providers from it yourself") from error
-        with _explained(path, "remove our providers from it yourself"):
+            raise UsageFailure(f"{path} cannot be read ({error})", remedy) from error
+        with _explained(path, remedy):
             if left is None:
                 _remove(_writable(path), dry_run)
             else:
                 _write(path, left.encode(), _FILE, dry_run)
         yield Outcome(REMOVED if left is None else CLEANED, path)
     if slot.names_copy(environment):
-        yield Outcome(note="opencode's service still reads our file: opencode service unset env OPENCODE_CONFIG")
+        remedy = "run opencode service unset env OPENCODE_CONFIG"
+        yield Outcome(note=f"opencode's service still uses a file of opencode-litellm: {remedy}")
 
 
 def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -> Iterator[Outcome]:
@@ -309,7 +311,7 @@ def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -
         for entry in ours:
             _remove(entry.path, dry_run)
         if len(ours) < len(entries):
-            yield Outcome(CLEANED if ours else "", folder, f"{folder} was kept: it has files that are not ours")
+            yield Outcome(CLEANED if ours else "", folder, f"{folder} was kept: it contains other files")
             return
         if not dry_run:
             os.rmdir(folder)
@@ -385,7 +387,7 @@ def _explained(path: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except replacement.OwnerLost as error:
-        remedy = "make it yours with chown and chgrp, or change it by hand"
+        remedy = "take ownership of it with chown and chgrp, or edit it by hand"
         raise UsageFailure(f"{path} cannot be changed ({error.strerror})", remedy) from error
     except startup.UnsafeToChange as error:
         raise UsageFailure(f"{path} {error.problem}", error.remedy) from error

@@ -34,7 +34,7 @@ def with_snippet(content: bytes | None, snippet: bytes, command: str) -> bytes:
     if content is None:
         return block
     if b"\0" in content:
-        raise UnsafeToChange("is not in an encoding that we can add to, maybe UTF-16", "save it as UTF-8")
+        raise UnsafeToChange("is in an encoding that opencode-litellm cannot edit, perhaps UTF-16", "save it as UTF-8")
     place = _place(content)
     if place is None:
         # The line break completes an unfinished last line, or leaves an empty line above our block.
@@ -90,7 +90,7 @@ def _place(content: bytes) -> tuple[int, int] | None:
     if not marks:
         return None
     if [mark["kind"] for mark in marks] != [b">>>", b"<<<"]:
-        problem = "does not have exactly one pair of our marks (# >>> opencode-litellm, # <<< opencode-litellm)"
+        problem = "does not have exactly one pair of marks (# >>> opencode-litellm, # <<< opencode-litellm)"
         raise UnsafeToChange(problem, "correct or remove these lines")
     return marks[0].start("mark"), marks[1].end("mark")
 
