@@ -207,7 +207,7 @@ def command(program: str, arguments: Sequence[str], environment: Mapping[str, st
     if not harmless or set(program) & set('%"!') or len(line) > _LONGEST_LINE - 100:
         raise OSError(
             errno.EACCES,
-            "it is a batch file, and cmd.exe could take parts of these arguments as commands. Put the folder of an"
+            "it is a batch file, and cmd.exe could treat parts of these arguments as commands. Put the folder of an"
             " .exe version of it earlier on PATH (for opencode: npm install -g opencode-ai)",
         )
     system = environment.get("SystemRoot") or r"C:\Windows"

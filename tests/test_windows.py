@@ -229,7 +229,7 @@ def test_any_other_batch_file_is_started_with_harmless_arguments_alone(windows: 
     )
     assert (started.status, started.stdout, started.stderr) == (9, 'batch "run" "--model" "a b"\r\n', "")
     assert (refused.status, refused.stdout) == (126, "")
-    assert "opencode.cmd cannot be started: it is a batch file, and cmd.exe could take parts" in refused.stderr
+    assert "opencode.cmd cannot be started: it is a batch file, and cmd.exe could treat parts" in refused.stderr
     assert "--version exits with status 9" in doctor.stdout
     assert sorted(windows.work.rglob("*")) == before
 
