@@ -1,4 +1,4 @@
-r"""What is different on Windows: the names of variables, how programs are found, and how they are started.
+r"""What is different on Windows: names of variables, how programs are found and started, and whether one still runs.
 
 It is imported only on Windows. Two things are dangerous there. Windows looks for a program in the working folder first,
 which may be anybody's project, so programs are looked up here, in the absolute folders of PATH. And a batch file is run
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import ntpath
 import os
+import sys
 from collections.abc import Mapping, MutableMapping
 
 TYPE_CHECKING = False
@@ -237,3 +238,21 @@ def run(program: str, arguments: Sequence[str], environment: Mapping[str, str]) 
                 continue  # the program got the interrupt as well, and decides
     # sys.exit takes 32 bits with a sign: STATUS_CONTROL_C_EXIT, 0xC000013A, would become -1.
     return status - 2**32 if status >= 2**31 else status
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is there, be it somebody else's."""
+    if sys.platform != "win32":
+        raise NotImplementedError
+    import _winapi  # ``os.kill`` would end the process, whatever the signal
+
+    try:
+        process = _winapi.OpenProcess(_winapi.SYNCHRONIZE, False, pid)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    try:
+        return _winapi.WaitForSingleObject(process, 0) == _winapi.WAIT_TIMEOUT
+    finally:
+        _winapi.CloseHandle(process)

@@ -69,7 +69,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def fixtures(item: pytest.Item) -> set[str]:
     """Return the fixtures of a test, without its parameters and those that work on any system."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    return set(getattr(item, "fixturenames", ())) - set(parameters) - {"request", "tmp_path"}
+    return set(getattr(item, "fixturenames", ())) - set(parameters) - {"request", "tmp_path", "tmp_path_factory"}
 
 
 def shared(item: pytest.Item, name: str) -> bool:

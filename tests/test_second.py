@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODELS
 
 from opencode_litellm import jsonc
-from opencode_litellm.opencode import commandline, versions
+from opencode_litellm.opencode import commandline, server, versions
 from opencode_litellm.opencode.delivery import SLOT_MARKER
 
 if TYPE_CHECKING:
@@ -467,6 +468,27 @@ def test_opencode2_is_a_name_of_it(user: dict[str, str]) -> None:
     path.rename(path.with_name("opencode2"))
     assert launch(user, name="opencode2").stdout == "started \n"
     assert models(user) == BOTH
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**22 + 1, 2**80, "1"], ids=str)
+def test_a_number_of_no_process_is_no_running_server(tmp_path: Path, pid: object) -> None:
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    (tmp_path / "opencode").mkdir()
+    (tmp_path / "opencode/service.json").write_text(json.dumps({"pid": pid, "url": "http://x", "version": "2.0.30"}))
+    assert server.running(environment) is None
+
+
+def test_the_server_that_is_looked_for_lives_on(tmp_path: Path) -> None:
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    (tmp_path / "opencode").mkdir()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        registered = {"pid": process.pid, "url": "http://127.0.0.1:1", "version": "2.0.30"}
+        (tmp_path / "opencode/service.json").write_text(json.dumps(registered))
+        for _ in range(2):
+            assert server.running(environment) == server.Running("http://127.0.0.1:1", "2.0.30")
+        process.communicate(b"\n")
+        assert process.returncode == 0
+    assert server.running(environment) is None
 
 
 def test_doctor_tells_the_version_the_slot_and_the_server(user: dict[str, str]) -> None:

@@ -89,9 +89,13 @@ def _asked(
 
 
 def _lives(pid: int) -> bool:
+    if os.name == "nt":
+        from opencode_litellm import windows  # there alone
+
+        return windows.lives(pid)
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True  # another user's process
