@@ -202,10 +202,45 @@ def _environment(program: str, launched: list[str]) -> dict[str, str]:
     if package.startswith("@opencode"):
         return environment
     if _only_is_wanted():
-        environment["OPENCODE_CONFIG_CONTENT"] = '{"enabled_providers":[]}'  # no model rather than another provider's
+        environment["OPENCODE_CONFIG_CONTENT"] = _limited(environment.get("OPENCODE_CONFIG_CONTENT", ""))
     if not package.startswith("opencode-"):
         environment[_LAUNCHED] = os.pathsep.join(launched)  # it may be a wrapper
     return environment
+
+
+def _limited(content: str) -> str:
+    """Return inline content with a limit as its last setting, of which the last counts; without an object, that alone.
+
+    There is no model then rather than somebody else's, and what else the user has there still counts.
+    """
+    limit = '"enabled_providers":[]'
+    places = _places(content)
+    ends = content[places[0]] + content[places[-1]] if places else ""
+    if ends != "{}" or content.startswith(("{env:", "{file:"), places[0]):
+        return f"{{{limit}}}"
+    head, tail = content[: places[-1]], content[places[-1] :]
+    return f"{head}{'' if content[places[-2]] in '{,' else ','}{limit}{tail}"
+
+
+def _places(text: str) -> list[int]:
+    """Return where JSONC has anything but white space and comments; a string is only where it begins."""
+    places = []
+    at = 0
+    while at < len(text):
+        if text.startswith("//", at):
+            at = min((end for end in (text.find("\n", at), text.find("\r", at)) if end >= 0), default=len(text))
+        elif text.startswith("/*", at):
+            end = text.find("*/", at + 2)
+            at = end + 2 if end >= 0 else len(text)
+        else:
+            if not text[at].isspace():
+                places.append(at)
+            if text[at] == '"':
+                at += 1
+                while at < len(text) and text[at] != '"':
+                    at += 2 if text[at] == "\\" else 1
+            at += 1
+    return places
 
 
 def _only_is_wanted() -> bool:
@@ -225,7 +260,7 @@ def _only_is_wanted() -> bool:
     names = ("config.json", "opencode.json", "opencode.jsonc")
     files = [os.path.join(folder, name) for folder in folders if folder for name in names]
     texts = [_text(file) for file in (*files, os.environ.get("OPENCODE_CONFIG", "")) if os.path.isfile(file)]
-    texts.append("".join(os.environ.get("OPENCODE_CONFIG_CONTENT", "").split()))
+    texts.append(_joined(os.environ.get("OPENCODE_CONFIG_CONTENT", "")))
     return any('"only":true' in text and "litellm" in text for text in texts)
 
 
@@ -236,12 +271,17 @@ def _package(program: str) -> str:
 
 
 def _text(path: str) -> str:
-    """Return the beginning of a file without its white space; empty if it cannot be read."""
+    """Return the beginning of a file as `_joined` does; empty if it cannot be read."""
     try:
         with open(path, "rb", 0) as file:
-            return "".join(file.read(262144).decode("ascii", "replace").split())
+            return _joined(file.read(262144).decode("ascii", "replace"))
     except OSError:
         return ""
+
+
+def _joined(text: str) -> str:
+    """Return a text of JSONC without its white space, and without lines that are nothing but a comment."""
+    return "".join("".join(line.split()) for line in text.splitlines() if not line.lstrip().startswith("//"))
 
 
 def _told(error: BaseException) -> int:

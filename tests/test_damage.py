@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from world import tools
+from world.home import stand_in, write
 from world.opencode import run
 from world.server import free_port
 
@@ -131,6 +132,8 @@ def test_a_damaged_installation_does_not_turn_in_a_circle_behind_its_own_shim(us
     assert (done.status, done.stdout, done.stderr) == (0, "started\n", line * 2)
 
 
+DAMAGED = "sys.modules['opencode_litellm.errors'] = None; "
+ONLY = {"OPENCODE_LITELLM_ONLY": "1"}
 PACKAGES = {
     "opencode-ai": {"OPENCODE_CONFIG_CONTENT"},
     "@opencode/cli": set(),
@@ -149,11 +152,58 @@ def test_a_damaged_installation_gives_a_server_that_stays_nothing_and_uses_no_ot
     (folder / "bin/opencode").chmod(0o755)
     Path(user["HOME"], "bin/opencode").unlink()
     Path(user["HOME"], "bin/opencode").symlink_to(folder / "bin/opencode")
-    damaged = "sys.modules['opencode_litellm.errors'] = None; "
-    done = run(plainly(damaged, "run", "hi"), user | {"OPENCODE_LITELLM_ONLY": "1"})
+    done = run(plainly(DAMAGED, "run", "hi"), user | ONLY)
     variables = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     assert set(variables) - set(user) - {"PWD", "SHLVL", "_", "OPENCODE_LITELLM_ONLY", "LC_CTYPE"} == PACKAGES[package]
     assert variables.get("OPENCODE_CONFIG_CONTENT", '{"enabled_providers":[]}') == '{"enabled_providers":[]}'
+
+
+@pytest.mark.usefixtures("opencode")
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"permission":{"bash":"deny"}}',
+        '{"permission": {"bash": "deny"}, "enabled_providers": ["openai"],} // {}',
+        '\n{ // {\n"permission": {"bash": "deny"} // no comma, }\r/* , } */ }\n// }',
+        r'{"username": "\" // \\", "permission": {"bash": "{env:DENIED}"}}/* } */',
+    ],
+)
+def test_a_damaged_installation_leaves_the_user_s_inline_content_in_force(
+    home: dict[str, str], content: str
+) -> None:
+    inline = {"OPENCODE_CONFIG_CONTENT": content, "DENIED": "deny"}
+    done = run(plainly(DAMAGED, "debug", "config"), home | ONLY | inline)
+    assert done.status == 0, done
+    configuration = json.loads(done.stdout)
+    assert (configuration["permission"], configuration["enabled_providers"]) == ({"bash": "deny"}, [])
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{env:SETTINGS}", "{", "}{", "// {}", '{"permission":"}'])
+def test_a_damaged_installation_uses_no_other_provider_where_the_inline_content_is_no_object(
+    user: dict[str, str], content: str
+) -> None:
+    stand_in(user, 'printf "%s\\n" "$OPENCODE_CONFIG_CONTENT"')
+    done = run(plainly(DAMAGED), user | ONLY | {"OPENCODE_CONFIG_CONTENT": content})
+    assert (done.status, done.stdout) == (0, '{"enabled_providers":[]}\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('{"provider": {"litellm": {"options": {\n  "only": true\n}}}}', True),
+        ('{"provider": {"litellm": {"options": {\n  // "only": true\n}}}}', False),
+        ('{"provider": {"litellm": {"options": { // "only" is\n  "only": true\n}}}}', True),
+    ],
+)
+@pytest.mark.parametrize("place", ["file", "inline"])
+def test_a_damaged_installation_takes_a_comment_for_no_wish(
+    user: dict[str, str], text: str, wanted: bool, place: str
+) -> None:
+    stand_in(user, 'printf "%s\\n" "$OPENCODE_CONFIG_CONTENT"')
+    if place == "file":
+        write(Path(user["XDG_CONFIG_HOME"], "opencode/opencode.json"), text)
+    done = run(plainly(DAMAGED), user | ({} if place == "file" else {"OPENCODE_CONFIG_CONTENT": text}))
+    assert (done.status, '"enabled_providers":[]' in done.stdout) == (0, wanted)
 
 
 @pytest.mark.parametrize("command", [["env", "bash"], ["models"], ["doctor"], ["init", "bash"], ["--version"]])
