@@ -19,7 +19,7 @@ def main() -> int:
     command = _command(arguments)
     if command and arguments[1:] in (command, ["--", *command]):
         return _ended(_launch(command))
-    _put_the_standard_library_first()
+    put_the_standard_library_first()
     _write_utf8()
     try:
         status = _run(arguments)
@@ -56,7 +56,7 @@ def _command(arguments: list[str]) -> list[str]:
 
 
 def _launch(command: list[str]) -> int:
-    _put_the_standard_library_first()
+    put_the_standard_library_first()
     _write_utf8()
     try:
         from opencode_litellm.launch import warm  # only for launches
@@ -115,7 +115,7 @@ def _keep_garbage() -> None:
     gc.disable()
 
 
-def _put_the_standard_library_first() -> None:
+def put_the_standard_library_first() -> None:
     """Keep a ``token.py`` in a folder on PYTHONPATH, often somebody's project, from replacing Python's own."""
     library = os.path.dirname(os.__file__)
     own = (library, os.path.join(library, "lib-dynload"), os.path.join(os.path.dirname(library), "DLLs"))

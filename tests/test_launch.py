@@ -676,6 +676,29 @@ def test_a_project_cannot_slip_its_own_modules_into_a_detached_process(busy: dic
     assert not (project / "slipped").exists()
 
 
+@pytest.mark.parametrize("name", ["json", "token"])
+def test_a_module_on_pythonpath_keeps_no_detached_process_from_refreshing(
+    user: dict[str, str], proxy: StubProxy, name: str
+) -> None:
+    launch(user)
+    inform(proxy, "alpha", "beta", size=9000)
+    later = with_clock(user, 11 * MINUTE)
+    Path(later["PYTHONPATH"], f"{name}.py").write_text("raise SystemExit('not the module that you want')\n")
+    assert contexts(launch(later)) == {"alpha": 4000, "beta": 4000}
+    settle(user)
+    assert contexts(launch(user)) == {"alpha": 9000, "beta": 9000}
+
+
+def test_a_library_on_pythonpath_that_stops_a_detached_process_is_in_the_log(user: dict[str, str]) -> None:
+    launch(user)
+    later = with_clock(user, 11 * MINUTE)
+    Path(later["PYTHONPATH"], "jinja2.py").write_text("raise SystemExit('not the module that you want')\n")
+    launch(later)
+    settle(user)
+    log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log").read_text()
+    assert " fault: SystemExit\n" in log
+
+
 # Together.
 
 

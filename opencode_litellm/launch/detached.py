@@ -23,6 +23,8 @@ LIFE = 120  # seconds after which the process ends itself, even if something han
 _PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if path] + [sys.argv[1]]
+from opencode_litellm.__main__ import put_the_standard_library_first
+put_the_standard_library_first()
 from opencode_litellm.launch import detached
 detached.refresh(*sys.argv[2:])
 """
@@ -98,7 +100,7 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
         cold.refresh(environment, folder, fingerprint, recipient)
     except Failure as failure:
         log.tell(environment, log.REFRESH, folder, str(failure))
-    except Exception as error:  # noqa: BLE001 - there is no caller to raise to, only the log
+    except BaseException as error:  # noqa: BLE001 - there is no caller to raise to, only the log
         log.fault(environment, error)
     finally:
         cache.remove(environment, cache.CLAIM.name(fingerprint))
