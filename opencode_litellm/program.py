@@ -19,6 +19,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
 _OPENCODE_PID = "OPENCODE_PID"
+_LARGEST_SCRIPT = 64 * 2**10  # bytes that are read of a script to see whether it starts us
 _MOST_ROUNDS = 8  # nested launches of one program, if no other is found
 
 
@@ -186,11 +187,25 @@ def _on_path(name: str, environment: Mapping[str, str], wrappers: Sequence[str])
 
 
 def _is_ourselves(candidate: str) -> bool:
-    """Return whether ``candidate`` is this program under another name, or a short script that calls it."""
+    """Return whether ``candidate`` is this program under another name, or a script that calls it."""
+    if _is_running(candidate):
+        return True
+    # What a comment says starts nobody.
+    lines = _script(candidate).split(b"\n")
+    return any(name in line for line in lines if not line.lstrip().startswith(b"#") for name in _OUR_NAMES)
+
+
+def _is_running(candidate: str) -> bool:
     try:
-        if os.path.samefile(candidate, sys.argv[0]):
-            return True
-    except OSError:
+        return os.path.samefile(candidate, sys.argv[0])
+    except OSError:  # what runs may be no file: ``python -c``
         return False
-    begin = _begin(candidate)
-    return begin.startswith(b"#!") and any(name in begin for name in _OUR_NAMES)
+
+
+def _script(program: str) -> bytes:
+    """Return a script from its interpreter on, as much as any has that matters here; empty for other programs."""
+    try:
+        with open(program, "rb", 0) as file:
+            return file.read(_LARGEST_SCRIPT) if file.read(2) == b"#!" else b""
+    except OSError:
+        return b""

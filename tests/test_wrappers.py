@@ -10,7 +10,9 @@ import pytest
 from world import tools
 from world.opencode import Opencode, run
 
-PADDING = "# padding\n" * 200  # beyond what is read of a script to recognise it
+from opencode_litellm.shells import emission
+
+PADDING = "# padding\n" * 7000  # beyond what is read of a script to recognise it
 WRAPPERS = {
     "long": f'#!/bin/sh\n{PADDING}exec opencode-with-litellm "$@"\n',
     "as a child": f'#!/bin/sh\n{PADDING}opencode-with-litellm "$@"\n',
@@ -44,6 +46,31 @@ def test_a_wrapper_that_calls_us_leads_to_the_real_opencode(user: dict[str, str]
     done = run(["opencode", "-v"], user, timeout=30)
     more = " more" * text.count("more\n")
     assert (done.status, done.stdout, done.stderr) == (0, f"real: -v{more * 2}\n", "")
+
+
+@pytest.mark.parametrize("comments", [2, 6000])
+def test_so_does_one_that_clears_the_environment(user: dict[str, str], comments: int) -> None:
+    text = 'exec env -i HOME="$HOME" PATH="$PATH" OPENCODE_LITELLM_DISABLE=1 opencode-with-litellm "$@"'
+    script(Path(user["HOME"], "wrappers", "opencode"), f"#!/bin/sh\n{PADDING[: comments * 10]}{text}\n")
+    done = run(["opencode", "-v"], user, timeout=30)
+    assert (done.status, done.stdout, done.stderr) == (0, "real: -v\n", "")
+
+
+def test_one_that_names_us_in_a_comment_alone_is_started(user: dict[str, str]) -> None:
+    text = "#!/bin/sh\n  # not opencode-with-litellm\necho mine\n"
+    script(Path(user["HOME"], "wrappers", "opencode"), text)
+    done = run(["opencode-with-litellm"], user)
+    assert (done.status, done.stdout, done.stderr) == (0, "mine\n", "")
+
+
+@pytest.mark.parametrize("text", ["#!/usr/bin/env -S opencode-with-litellm\n", emission.shim().decode()])
+def test_scripts_that_call_us_are_passed_over_also_by_a_program_without_a_file(
+    user: dict[str, str], text: str
+) -> None:
+    script(Path(user["HOME"], "wrappers", "opencode"), text)
+    code = "import os; from opencode_litellm import program; print(program.find('opencode', os.environ))"
+    done = run([sys.executable, "-c", code], user)
+    assert (done.status, done.stdout, done.stderr) == (0, f"{user['HOME']}/bin/opencode\n", "")
 
 
 def test_so_does_a_link_to_a_wrapper_of_another_name(user: dict[str, str]) -> None:
@@ -95,7 +122,7 @@ def test_a_wrapper_that_names_a_version_of_opencode_2_is_found_out_as_well(user:
 
 def test_so_is_one_that_starts_us_for_everything_but_its_version(user: dict[str, str]) -> None:
     answer = '[ "$1" = --version ] && echo "opencode v2.0.30" && exit'
-    script(Path(user["HOME"], "wrappers", "opencode"), f"#!/bin/sh\n{answer}\n{WRAPPERS['long'][10:]}")
+    script(Path(user["HOME"], "wrappers", "opencode"), f"#!/bin/sh\n{answer}\n{WRAPPERS['through a variable'][10:]}")
     script(Path(user["HOME"], "bin", "opencode"), SECOND)
     for _ in range(2):  # for the first time, and as it is known
         done = run(["opencode-with-litellm", "session", "list"], user, timeout=60)
