@@ -209,38 +209,13 @@ def _environment(program: str, launched: list[str]) -> dict[str, str]:
 
 
 def _limited(content: str) -> str:
-    """Return inline content with a limit as its last setting, of which the last counts; without an object, that alone.
-
-    There is no model then rather than somebody else's, and what else the user has there still counts.
-    """
+    """Return the user's inline content with no provider enabled; without the content if that cannot be told safely."""
     limit = '"enabled_providers":[]'
-    places = _places(content)
-    ends = content[places[0]] + content[places[-1]] if places else ""
-    if ends != "{}" or content.startswith(("{env:", "{file:"), places[0]):
-        return f"{{{limit}}}"
-    head, tail = content[: places[-1]], content[places[-1] :]
-    return f"{head}{'' if content[places[-2]] in '{,' else ','}{limit}{tail}"
-
-
-def _places(text: str) -> list[int]:
-    """Return where JSONC has anything but white space and comments; a string is only where it begins."""
-    places = []
-    at = 0
-    while at < len(text):
-        if text.startswith("//", at):
-            at = min((end for end in (text.find("\n", at), text.find("\r", at)) if end >= 0), default=len(text))
-        elif text.startswith("/*", at):
-            end = text.find("*/", at + 2)
-            at = end + 2 if end >= 0 else len(text)
-        else:
-            if not text[at].isspace():
-                places.append(at)
-            if text[at] == '"':
-                at += 1
-                while at < len(text) and text[at] != '"':
-                    at += 2 if text[at] == "\\" else 1
-            at += 1
-    return places
+    begin, inside = content.lstrip()[:1], content.lstrip()[1:]
+    # Of two settings with the same name the last one counts, so ours comes first only if it is the only one.
+    if begin == "{" and inside.lstrip()[:1] in ('"', "/", "}") and "enabled_providers" not in inside:
+        return f"{{{limit},{inside}"
+    return f"{{{limit}}}"
 
 
 def _only_is_wanted() -> bool:

@@ -163,7 +163,7 @@ def test_a_damaged_installation_gives_a_server_that_stays_nothing_and_uses_no_ot
     "content",
     [
         '{"permission":{"bash":"deny"}}',
-        '{"permission": {"bash": "deny"}, "enabled_providers": ["openai"],} // {}',
+        '{"permission": {"bash": "deny"},} // {}',
         '\n{ // {\n"permission": {"bash": "deny"} // no comma, }\r/* , } */ }\n// }',
         r'{"username": "\" // \\", "permission": {"bash": "{env:DENIED}"}}/* } */',
     ],
@@ -178,8 +178,8 @@ def test_a_damaged_installation_leaves_the_user_s_inline_content_in_force(
     assert (configuration["permission"], configuration["enabled_providers"]) == ({"bash": "deny"}, [])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{env:SETTINGS}", "{", "}{", "// {}", '{"permission":"}'])
-def test_a_damaged_installation_uses_no_other_provider_where_the_inline_content_is_no_object(
+@pytest.mark.parametrize("content", ["", "[]", "{env:SETTINGS}", "{", "}{", "// {}", '{"enabled_providers":["x"]}'])
+def test_a_damaged_installation_uses_no_other_provider_where_the_limit_cannot_be_added(
     user: dict[str, str], content: str
 ) -> None:
     stand_in(user, 'printf "%s\\n" "$OPENCODE_CONFIG_CONTENT"')
