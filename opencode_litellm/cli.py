@@ -263,10 +263,7 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
         summary = listing.summary(listed, discovery, everything=everything, coloured=coloured)
         pager.show(table + summary, environment)
     if not listed:
-        remedy = "put * around part of a name"
-        if not everything:
-            remedy += ", or include hidden models with --all"
-        terminal.failure(f"no model matches {' or '.join(patterns)}: {remedy}", environment)
+        terminal.failure(listing.no_match(patterns, everything=everything), environment)
     return 0 if listed else NO_MATCH
 
 

@@ -82,6 +82,15 @@ def matching(listed: Iterable[Entry], patterns: Sequence[str]) -> list[Entry]:
     return [entry for entry in listed if any(_matches(entry, glob) for glob in globs)]
 
 
+def no_match(patterns: Sequence[str], *, everything: bool) -> str:
+    """Return why there is nothing to list, and what to do about it."""
+    problem = f"no model matches {' or '.join(patterns)}" if patterns else "opencode gets no model from the proxy"
+    remedies = ["put * around part of a name"] if patterns else []
+    if not everything:
+        remedies.append("include hidden models with --all")
+    return f"{problem}: {', or '.join(remedies)}" if remedies else problem
+
+
 def _matches(entry: Entry, glob: str) -> bool:
     return any(name == glob or fnmatchcase(name, glob) for name in (entry.id.lower(), entry.full_id.lower()))
 

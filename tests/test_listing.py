@@ -315,6 +315,14 @@ def test_a_pattern_that_nothing_matches_is_told(user: dict[str, str]) -> None:
     assert run(["opencode-litellm", "models", "gpt", "--json"], user).status == 1
 
 
+def test_an_empty_list_is_told(proxy: StubProxy, user: dict[str, str]) -> None:
+    proxy.serve(["*"])
+    named = {"provider": {"litellm": {"models": {"house": {}}}}}
+    configured = user | {"OPENCODE_CONFIG_CONTENT": json.dumps(named)}
+    said = "opencode-litellm: opencode gets no model from the proxy: include hidden models with --all\n"
+    assert run(["opencode-litellm", "models"], configured) == Finished(1, "", said)
+
+
 def test_refresh_names_ids_as_models_does(proxy: StubProxy, user: dict[str, str]) -> None:
     proxy.serve(["gpt-4o", "gpt-5"])
     listed = run(["opencode-litellm", "models"], user).stdout

@@ -111,7 +111,7 @@ def expected(recording: Recording, kind: str) -> Refusal | None:
     version = parsed(recording.version)
     if kind == "chat only":
         if version[:2] == (1, 77):
-            return Refusal(KeyDoubted, "that may not list models (HTTP 500)")
+            return Refusal(KeyDoubted, "failed without a reason (HTTP 500)")
         return None if version < (1, 70) else Refusal(ListNotAllowed, "does not let this key list its models")
     if kind.startswith("spent") and version >= LISTS_THOUGH_SPENT[kind]:
         return None  # it lists them, and refuses to chat

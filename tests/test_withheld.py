@@ -44,8 +44,9 @@ def refusals() -> list[Any]:
         ),
         pytest.param(
             500, b"Internal Server Error",
-            "{url} answered the way LiteLLM answers a wrong key or one that may not list models (HTTP 500): check"
-            " LITELLM_API_KEY; if it is right, list the models under provider.litellm.models in your opencode.json",
+            "{url} failed without a reason (HTTP 500), as LiteLLM does for a wrong key, for one that may not list"
+            " models, and after a crash: check LITELLM_API_KEY and the proxy's log; if the key is right, list the"
+            " models under provider.litellm.models in your opencode.json",
             id="500 in plain text",
         ),
     ]  # fmt: skip

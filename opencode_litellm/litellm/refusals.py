@@ -156,9 +156,10 @@ def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
 def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
     """Return the failure for a plain 500: a wrong key without prisma, no right to list in LiteLLM 1.77, or a crash."""
     return KeyDoubted(
-        f"{url.root} answered the way LiteLLM answers a wrong key or one that may not list models ({status})",
-        f"{_key_advice(proxy)}; if it is right, list the models under provider.{proxy.provider}.models in your"
-        " opencode.json",
+        f"{url.root} failed without a reason ({status}), as LiteLLM does for a wrong key, for one that may not list"
+        " models, and after a crash",
+        f"{_key_advice(proxy)} and the proxy's log; if the key is right, list the models under"
+        f" provider.{proxy.provider}.models in your opencode.json",
     )
 
 
