@@ -267,6 +267,16 @@ def test_what_opencode_and_people_write_into_it_survives(user: dict[str, str], p
     }
 
 
+def test_the_file_keeps_the_mode_that_somebody_gave_it(user: dict[str, str], proxy: StubProxy) -> None:
+    launch(user)
+    path = folder_of(user) / "opencode.jsonc"
+    path.chmod(0o640)
+    proxy.serve(["gpt-4.1"])
+    launch(user)
+    assert (models(user), path.stat().st_mode & 0o777) == ({"litellm": ["gpt-4.1"]}, 0o640)
+    assert set(files(user)) == {"opencode.jsonc"}
+
+
 def test_a_file_that_cannot_be_read_is_left_alone(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     path = folder_of(user) / "opencode.jsonc"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from opencode_litellm import cache, jsonc, variables
+from opencode_litellm import cache, jsonc, replacement, variables
 from opencode_litellm.opencode import delivery, layers, managed
 
 if TYPE_CHECKING:
@@ -133,10 +133,12 @@ def _remedy(environment: Mapping[str, str]) -> str:
 def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
     turn = cache.take_turn(environment, cache.TURN.name(cache.digest([path])), _TURN)
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         for _ in range(_ATTEMPTS):
-            before = _text(path) if os.path.lexists(path) else ""
+            before = _current(path)
             after = managed.merged(before, _last(path, environment), text)
-            if after == before or _replaced(path, before, after):
+            still = partial(_holds, path, before)
+            if after == before or replacement.replace(path, after.encode(), 0o600, still=still):
                 _remember(path, text, environment)
                 return
         raise OSError(0, "another program keeps writing to it", path)
@@ -145,22 +147,13 @@ def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
             os.close(turn)
 
 
-def _replaced(path: str, before: str, after: str) -> bool:
-    """Write a new file and rename it to ``path``; return False if that no longer holds the text ``before``."""
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.monotonic_ns()}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(after.encode())
-        if (_text(path) if os.path.lexists(path) else "") != before:
-            return False
-        os.replace(temporary, path)
-        return True
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
+def _holds(path: str, text: str) -> bool:
+    return not os.path.islink(path) and _current(path) == text
+
+
+def _current(path: str) -> str:
+    """Return the text of the slot, which is empty as long as there is none."""
+    return _text(path) if os.path.lexists(path) else ""
 
 
 def _is_ours(path: str) -> bool:
