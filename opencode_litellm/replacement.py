@@ -19,7 +19,6 @@ class OwnerLost(OSError):
 def replace(path: str, content: bytes, mode: int, *, still: Callable[[], bool] | None = None) -> bool:
     """Replace the file at ``path``, or the one that it links to, by a new one with the same owner and mode.
 
-
     ``mode`` is for a file that does not exist yet, and subject to the umask. ``still`` is asked at the last moment
     whether the file is still as the caller has seen it; if not, return False. Raises OSError, or OwnerLost if only the
     owner or the group prevents it. In all these cases the old file is unchanged.

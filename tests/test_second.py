@@ -36,6 +36,22 @@ USERS = {
     "opencode.json": '{\n  "$schema": "https://opencode.ai/config.json", // mine\n  "theme": "one",\n}\n',
     "opencode.jsonc": '{"theme": "two", "mcp": {}}',
 }
+# Somebody puts a file into the slot, or a link, at the moment when our program has begun to write there.
+MEANWHILE = """
+import os, sys
+
+def put(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".tmp") and os.path.dirname(arguments[0]) == folder:
+        if not os.path.lexists(slot):
+            (os.link if what == "a file" else os.symlink)(theirs, slot)
+
+_, what, folder, theirs = sys.argv
+slot = os.path.join(folder, "opencode.jsonc")
+sys.addaudithook(put)
+sys.argv = ["opencode-litellm", "exec", "--", "opencode"]
+from opencode_litellm.__main__ import main
+sys.exit(main())
+"""
 REASONING = {
     "data": [
         {"model_group": name, "mode": "chat", "supports_reasoning": True, "supported_reasoning_efforts": ["low"]}
@@ -157,6 +173,22 @@ def test_what_a_dotfile_manager_owns_is_left_alone(user: dict[str, str], case: s
     assert "opencode service set env OPENCODE_CONFIG" in finished.stderr
     assert sorted(os.listdir(folder)) == before
     folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("what", ["a file", "a link"])
+def test_what_the_user_puts_into_the_slot_while_we_write_stays_theirs(
+    user: dict[str, str], what: str, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "opencode.jsonc"
+    theirs.write_text(USERS["opencode.jsonc"])
+    folder = folder_of(user)
+    folder.mkdir(parents=True)
+    finished = run([sys.executable, "-c", MEANWHILE, what, str(folder), str(theirs)], user)
+    assert (finished.status, finished.stderr) == (7, "")
+    assert (folder / "opencode.jsonc").is_symlink() is (what == "a link")
+    assert theirs.read_text() == (folder / "opencode.jsonc").read_text() == USERS["opencode.jsonc"]
+    assert models(user, "opencode.json") == BOTH
+    assert set(files(user)) == {"opencode.json", "opencode.jsonc"}
 
 
 def test_a_launch_gives_the_program_none_of_our_variables_and_takes_back_what_env_left(user: dict[str, str]) -> None:

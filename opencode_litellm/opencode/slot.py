@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, jsonc, replacement, variables
@@ -57,15 +56,22 @@ def keep(text: str, environment: Mapping[str, str]) -> str:
     The copy in our cache is always written, for a server that reads it instead of the slot.
     """
     shared = cache.write(environment, cache.SHARED, text.encode())
+    folder = layers.server_folder(environment)
+    turn = cache.take_turn(environment, cache.TURN.name(cache.digest([folder])), _TURN)
     try:
-        path = find(environment)
-        _put(path, text, environment)
+        for _ in range(_ATTEMPTS):
+            path = find(environment)
+            if _put(path, text, environment):
+                return ""
+        raise OSError(0, "another program keeps writing to it", path)
     except (Unusable, OSError) as error:
         problem = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         return "" if shared and names_copy(environment) else f"{problem}. {_remedy(environment)}"
     except jsonc.JsoncError as error:
         return f"{path} cannot be read ({error}), so it is left unchanged: correct it"
-    return ""
+    finally:
+        if turn is not None:
+            os.close(turn)
 
 
 def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
@@ -130,39 +136,34 @@ def _remedy(environment: Mapping[str, str]) -> str:
     return f"To use the models in opencode 2, run: opencode service set env {variables.CONFIG} {copy}"
 
 
-def _put(path: str, text: str, environment: Mapping[str, str]) -> None:
-    turn = cache.take_turn(environment, cache.TURN.name(cache.digest([path])), _TURN)
-    try:
+def _put(path: str, text: str, environment: Mapping[str, str]) -> bool:
+    """Write ``text`` into the slot at ``path``; False if another program has written there since it was found."""
+    before = _current(path)
+    if before is None:
+        return False
+    after = managed.merged(before, _last(path, environment), text)
+    if after != before:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        for _ in range(_ATTEMPTS):
-            before = _current(path)
-            after = managed.merged(before, _last(path, environment), text)
-            still = partial(_holds, path, before)
-            if after == before or replacement.replace(path, after.encode(), 0o600, still=still):
-                _remember(path, text, environment)
-                return
-        raise OSError(0, "another program keeps writing to it", path)
-    finally:
-        if turn is not None:
-            os.close(turn)
+        if not replacement.replace(path, after.encode(), 0o600, still=lambda: _current(path) == before):
+            return False
+    _remember(path, text, environment)
+    return True
 
 
-def _holds(path: str, text: str) -> bool:
-    return not os.path.islink(path) and _current(path) == text
-
-
-def _current(path: str) -> str:
-    """Return the text of the slot, which is empty as long as there is none."""
-    return _text(path) if os.path.lexists(path) else ""
+def _current(path: str) -> str | None:
+    """Return the text of the slot, empty if there is no file yet; None for a file or link that is not ours."""
+    if not os.path.lexists(path):
+        return ""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return None
+    text = _text(path)
+    return text if delivery.is_slot(text) else None
 
 
 def _is_ours(path: str) -> bool:
-    if os.path.islink(path) or not os.path.isfile(path):
-        return False
-    try:
-        return delivery.is_slot(_text(path))
-    except OSError:
-        return False
+    with suppress(OSError):
+        return bool(_current(path))
+    return False
 
 
 def _writable(path: str, folder: str) -> str:
