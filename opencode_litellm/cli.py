@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,8 +188,7 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
     if check and output is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
     environment = _environment(**flags)
-    if output is not None and not check:
-        _refuse_users_own(output)
+    seen = _own(output) if output is not None and not check else None
     try:
         configuration = _configuration(environment, project=project or output is None)
         # We cannot tell which models the reader of this output will name.
@@ -199,19 +198,20 @@ def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int
         if limits and output is None:
             terminal.emit(rendering.payload(Payload((), limits=limits)))
         elif limits and output is not None and not check:
-            _limit(output, limits)
+            try:
+                _limit(output, seen, limits)
+            except UsageFailure as failure:  # the status stays that of the proxy
+                terminal.failure(str(failure), environment)
         raise
     text = rendering.payload(discovery.payload)
     _notes(environment, discovery, _not_handed_over(discovery, environment))
     if output is None:
         terminal.emit(text)
         return 0
-    old = _content(output)
-    if check and old != text:
-        _tell_differences(output, old, text, environment)
+    if not check:
+        _replace(output, seen, text)
+    elif _tell_differences(output, text, environment):
         return DIFFERENT
-    if old != text:
-        _replace(output, text)
     _tell_unread(output, environment)
     return 0
 
@@ -524,24 +524,23 @@ def _restored(shown: Status) -> Iterator[None]:
             signal.signal(kind, handler)
 
 
-def _refuse_users_own(output: Path) -> None:
-    """Raise UsageFailure if ``output`` exists and we did not write it."""
+def _own(output: Path) -> bytes | None:
+    """Return the content of ``output``, None if it does not exist; raises UsageFailure if we did not write it."""
     from opencode_litellm import jsonc
     from opencode_litellm.opencode import delivery
 
-    if not os.path.exists(output):
-        return
-    if not output.is_file():
+    if os.path.exists(output) and not output.is_file():
         raise UsageFailure(f"{output} is a pipe or a device", "name a regular file, or leave out --output")
     try:
-        text = jsonc.decode(output.read_bytes())
+        content = _content(output)
     except OSError as error:
         raise UsageFailure(f"{output} cannot be read ({error.strerror})", "name another file") from error
+    text = jsonc.decode(content or b"")
     if delivery.is_slot(text):
         problem = f"{output} is the file that opencode-litellm keeps for opencode 2, which also writes to it"
         raise UsageFailure(problem, "name another file")
     if not text.strip() or delivery.is_ours(text):
-        return
+        return content
     try:
         is_configuration = isinstance(jsonc.parse(text), dict)
     except jsonc.JsoncError:
@@ -550,19 +549,26 @@ def _refuse_users_own(output: Path) -> None:
     raise UsageFailure(f"{output} {what}", "name another file")
 
 
-def _tell_differences(output: Path, old: str | None, new: str, environment: Environment) -> None:
+def _tell_differences(output: Path, new: str, environment: Environment) -> bool:
+    """Print how a file differs from what we would write to it, and return whether it does."""
     from opencode_litellm import jsonc, listing
 
+    old = None
+    with suppress(OSError):
+        old = _content(output)
     if old is None:
         terminal.note(f"{output} does not exist or cannot be read", environment)
-        return
+        return True
+    if old == new.encode():
+        return False
     terminal.note(f"{output} differs from what the proxies serve now:", environment)
     try:
-        differences = listing.differences(jsonc.parse(old), jsonc.parse(new))
+        differences = listing.differences(jsonc.parse(jsonc.decode(old)), jsonc.parse(new))
     except jsonc.JsoncError as error:
         differences = [f"it is not JSON: line {error.line}, {error.reason}"]
     for line in differences or ["only the order or the white space differs"]:
         terminal.note(line, environment)
+    return True
 
 
 def _tell_unread(output: Path, environment: Environment) -> None:
@@ -582,31 +588,34 @@ def _is_beside(one: str, other: str) -> bool:
     return os.path.dirname(one) == os.path.dirname(other)
 
 
-def _content(output: Path) -> str | None:
-    try:
-        return output.read_bytes().decode()
-    except (OSError, ValueError):
-        return None
+def _content(output: Path) -> bytes | None:
+    """Return what a file holds, None if it does not exist; raises OSError."""
+    return output.read_bytes() if os.path.exists(output) else None
 
 
-def _limit(output: Path, limits: Mapping[str, JSON]) -> None:
+def _limit(output: Path, seen: bytes | None, limits: Mapping[str, JSON]) -> None:
     """Write limits on opencode's providers into an output of ours, which keeps the models that it has."""
     from opencode_litellm import jsonc
     from opencode_litellm.opencode.delivery import MARKER
 
-    settings = jsonc.parse_live(_content(output) or "{}")
+    settings = jsonc.parse_live(jsonc.decode(seen or b"{}"))
     before = settings if isinstance(settings, dict) else {}
     if any(before.get(name) != value for name, value in limits.items()):
-        _replace(output, jsonc.dump({"$schema": MARKER, **before, **limits}))
+        _replace(output, seen, jsonc.dump({"$schema": MARKER, **before, **limits}))
 
 
-def _replace(output: Path, text: str) -> None:
+def _replace(output: Path, seen: bytes | None, text: str) -> None:
+    """Let ``output`` hold ``text``; raises UsageFailure if somebody has changed what was ``seen`` there."""
     from opencode_litellm import replacement
 
     try:
-        replacement.replace(str(output), text.encode(), 0o600)
+        if _content(output) == text.encode():
+            return
+        written = replacement.replace(str(output), text.encode(), 0o600, still=lambda: _content(output) == seen)
     except OSError as error:
         raise UsageFailure(
             f"{output} cannot be written ({error.strerror})",
             "name a file in an existing folder that you can write to",
         ) from error
+    if not written:
+        raise UsageFailure(f"{output} was changed by another program meanwhile, so it is not overwritten", "try again")

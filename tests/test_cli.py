@@ -6,7 +6,9 @@ import json
 import os
 import re
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -439,6 +441,29 @@ def test_config_overwrites_nothing_else_of_the_user_s(user: dict[str, str], cont
     assert (done.status, one_line(done)) == (USAGE, f"{file} was not written by opencode-litellm: name another file")
     assert tool(user, "config", "--output", str(file), "--check").status == 1
     assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("before", ["nothing", "an output"])
+@pytest.mark.parametrize(("answer", "status"), [(200, USAGE), (401, 4)])
+def test_config_loses_nothing_that_was_written_while_the_proxy_was_asked(
+    user: dict[str, str], proxy: StubProxy, before: str, answer: int, status: int
+) -> None:
+    file = Path(user["HOME"], "out.json")
+    if before == "an output":
+        assert tool(user, "config", "--output", str(file)).status == 0
+    proxy.answer(MODELS, {"data": [{"id": "new"}]}, status=answer, delay=1)
+    only = {**user, "OPENCODE_LITELLM_ONLY": "1"}
+    asked = len(proxy.requests)
+    command = ["/usr/bin/env", "opencode-litellm", "config", "--output", str(file)]
+    with subprocess.Popen(command, env=only, stderr=subprocess.PIPE, text=True) as process:
+        while len(proxy.requests) == asked:
+            time.sleep(0.01)
+        file.write_text('{"theme": "mine"}')
+        _, said = process.communicate()
+    problem = f"{file} was changed by another program meanwhile, so it is not overwritten: try again"
+    assert (process.returncode, said.splitlines()[0]) == (status, f"opencode-litellm: {problem}")
+    assert file.read_text() == '{"theme": "mine"}'
+    assert sorted(path.name for path in file.parent.glob("*out.json*")) == ["out.json"]
 
 
 def test_config_puts_no_file_in_the_place_of_a_pipe_and_reads_none(user: dict[str, str]) -> None:
