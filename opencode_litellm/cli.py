@@ -598,8 +598,9 @@ def _limit(output: Path, seen: bytes | None, limits: Mapping[str, JSON]) -> None
     from opencode_litellm import jsonc
     from opencode_litellm.opencode.delivery import MARKER
 
-    settings = jsonc.parse_live(jsonc.decode(seen or b"{}"))
-    before = settings if isinstance(settings, dict) else {}
+    before: Mapping[str, JSON] = {}
+    with suppress(jsonc.JsoncError):  # of one that was cut short, nothing is left to be kept
+        before = jsonc.mapping(jsonc.parse_live(jsonc.decode(seen or b"")))
     if any(before.get(name) != value for name, value in limits.items()):
         _replace(output, seen, jsonc.dump({"$schema": MARKER, **before, **limits}))
 

@@ -12,6 +12,7 @@ from world.opencode import run
 from world.stub import StubProxy
 
 from opencode_litellm import jsonc
+from opencode_litellm.opencode.delivery import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -285,3 +286,15 @@ class TestNoProviderButOurs:
         proxy.close()
         assert run(write_file, {**user, ONLY: "1"}, folder).status == 3
         assert json.loads((folder / "out.json").read_text()) == before | {"enabled_providers": OURS}
+
+    @pytest.mark.parametrize("left", [0, 1 / 2, 0.99])
+    def test_config_writes_the_limit_also_into_an_output_that_was_cut_short(
+        self, user: dict[str, str], folder: Path, proxy: StubProxy, left: float
+    ) -> None:
+        write_file, file = ["opencode-litellm", "config", "--output", "out.json"], folder / "out.json"
+        assert run(write_file, user, folder).status == 0
+        whole = file.read_text()
+        file.write_text(whole[: int(left * len(whole))])
+        proxy.close()
+        assert run(write_file, {**user, ONLY: "1"}, folder).status == 3
+        assert json.loads(file.read_text()) == {"$schema": MARKER, "enabled_providers": OURS}
