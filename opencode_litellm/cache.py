@@ -37,7 +37,7 @@ class Kind:
         return f"{self.begin}-{middle}{self.end}"
 
 
-# Every kind of file that there is: `uninstall` removes these, and nothing else.
+# Every kind of file that there is: `uninstall` and `sweep` remove these, and nothing else.
 KINDS = (
     RECORD := Kind("launch"),
     TURN := Kind("turn"),  # the lock of a launch that replaces a record, asks a proxy or writes the slot
@@ -67,7 +67,7 @@ def digest(parts: Iterable[str]) -> str:
 
 def is_name(name: str) -> bool:
     """Return whether a file of one of the kinds has this name, or had it while it was being written."""
-    import re  # only for uninstall
+    import re  # never needed by a launch
 
     kinds = "|".join(f"{kind.begin}-{kind.middle}{re.escape(kind.end)}" for kind in KINDS)
     return re.fullmatch(rf"({kinds}|{re.escape(SHARED)})(\.[0-9]+-[0-9]+{re.escape(_TEMPORARY)})?", name) is not None
@@ -254,7 +254,10 @@ def count(environment: Mapping[str, str], kind: Kind) -> int:
 
 
 def sweep(environment: Mapping[str, str]) -> None:
-    """Remove files that were not used for 30 days, and temporary files that a killed process left an hour ago."""
+    """Remove files of ours that were not used for 30 days, and temporary ones that a killed process left an hour ago.
+
+    Other files that somebody put there stay.
+    """
     folder = variables.cache_folder(environment)
     now = time.time()
     try:
@@ -262,6 +265,8 @@ def sweep(environment: Mapping[str, str]) -> None:
     except OSError:
         return
     for entry in entries:
+        if not is_name(entry.name):
+            continue
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError:

@@ -307,15 +307,17 @@ def test_a_read_only_or_full_file_system_costs_time_and_nothing_else(user: dict[
 # Housekeeping.
 
 
-def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_stays(user: dict[str, str]) -> None:
+def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_or_not_ours_stays(user: dict[str, str]) -> None:
     launch(user)
     (payload,) = cache(user).glob("payload-*")
-    old = {name: cache(user) / name for name in ("payload-old.json", "launch-old", "answers-old.json", "x.1-2.tmp")}
-    for file in old.values():
+    names = [f"{kind}-{'0' * 32}{end}" for kind, end in (("payload", ".json"), ("launch", ""), ("answers", ".json"))]
+    old = {name: cache(user) / name for name in (*names, f"{names[0]}.1-2.tmp")}
+    others = [cache(user) / name for name in ("notes.txt", "payload-old.json", "x.tmp")]
+    for file in (*old.values(), *others):
         file.write_text("{}")
         ago = time.time() - (2 * 3600 if file.suffix == ".tmp" else 31 * DAY)
         os.utime(file, (ago, ago))
-    recent = cache(user) / "payload-recent.json"
+    recent = cache(user) / f"payload-{'1' * 32}.json"
     recent.write_text("{}")
     os.utime(recent, (time.time() - 29 * DAY, time.time() - 60 * DAY))
     # Written long ago, but delivered today.
@@ -325,8 +327,7 @@ def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_stays(user: 
     launch(with_clock(user, 3600))
     settle(user)
     assert [name for name, file in old.items() if file.exists()] == []
-    assert recent.exists()
-    assert payload.exists()
+    assert [file for file in (recent, payload, *others) if not file.exists()] == []
 
 
 def test_a_warm_launch_marks_the_files_that_it_hands_over_as_used(user: dict[str, str]) -> None:
