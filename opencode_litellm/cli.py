@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,15 @@ from opencode_litellm.errors import Failure, UsageFailure
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect, preferred
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from rich.status import Status
 
     from opencode_litellm.discovery import Discovery
-    from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.configuration import Configuration
     from opencode_litellm.opencode.versions import Version
+    from opencode_litellm.output import Output
     from opencode_litellm.settings.sections import Settings
     from opencode_litellm.shells.installation import Outcome
 
@@ -46,12 +46,6 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0
-
-
-def _either(names: Collection[str]) -> str:
-    """Return names as a list that a sentence can end with: ``bash, zsh or fish``."""
-    *others, last = names
-    return f"{', '.join(others)} or {last}"
 
 
 def _deliveries(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -128,7 +122,7 @@ def init(shell: str | None, command: str) -> None:
     terminal.emit(text)
 
 
-@opencode_litellm.command(epilog=f"FORMAT is {_either(FORMATS)} [default: the shell that runs this].")
+@opencode_litellm.command(epilog=f"FORMAT is {terminal.either(FORMATS)} [default: the shell that runs this].")
 @click.argument("format_name", metavar="[FORMAT]", required=False, type=click.Choice(list(FORMATS)))
 @click.option("--unset", is_flag=True, help="Undo an earlier env.")
 @discovering
@@ -174,45 +168,44 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 
 @opencode_litellm.command()
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write FILE if it changes."
+    "--output",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write FILE if it changes.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with status 1 if FILE differs.")
 @click.option("--project", is_flag=True, help="With --output: also read the project's configuration.")
 @discovering
-def config(output: Path | None, check: bool, project: bool, **flags: Any) -> int:
+def config(path: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print opencode's configuration, or keep a file up to date."""
-    from opencode_litellm import rendering
-    from opencode_litellm.launch import restriction
-    from opencode_litellm.opencode.payload import Payload
+    from opencode_litellm import output, rendering
 
-    if check and output is None:
+    if check and path is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
     environment = _environment(**flags)
-    seen = _own(output) if output is not None and not check else None
+    file = output.Output.of(path) if path is not None and not check else None
     try:
-        configuration = _configuration(environment, project=project or output is None)
+        configuration = _configuration(environment, project=project or path is None)
         # We cannot tell which models the reader of this output will name.
         _, discovery = _discovered(_with_any_model(environment), configuration)
     except Failure:
-        limits = restriction.wanted(environment, _folder())
-        if limits and output is None:
-            terminal.emit(rendering.payload(Payload((), limits=limits)))
-        elif limits and output is not None and not check:
-            try:
-                _limit(output, seen, limits)
-            except UsageFailure as failure:  # the status stays that of the proxy
-                terminal.failure(str(failure), environment)
+        if not check:
+            _limit(file, environment)
         raise
     text = rendering.payload(discovery.payload)
     _notes(environment, discovery, _not_handed_over(discovery, environment))
-    if output is None:
+    if path is None:
         terminal.emit(text)
         return 0
-    if not check:
-        _replace(output, seen, text)
-    elif _tell_differences(output, text, environment):
+    if file is not None:
+        file.write(text)
+    elif differences := output.differences(path, text):
+        for line in differences:
+            terminal.note(line, environment)
         return DIFFERENT
-    _tell_unread(output, environment)
+    if unread := output.unread(path, environment, _folder()):
+        terminal.note(unread, environment)
     return 0
 
 
@@ -312,7 +305,7 @@ def doctor(as_json: bool, **flags: Any) -> int:
     return next((check.exit_status for check in checks if check.status == examination.FAILED), 0)
 
 
-@opencode_litellm.command(epilog=f"SHELL is {_either(SHELLS)} [default: the shell that runs this].")
+@opencode_litellm.command(epilog=f"SHELL is {terminal.either(SHELLS)} [default: the shell that runs this].")
 @click.argument("names", metavar="[SHELL]...", nargs=-1, type=click.Choice(list(SHELLS)))
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 @click.option("--shim", is_flag=True, help="Also install a shim ahead of the real opencode on PATH.")
@@ -490,6 +483,22 @@ def _not_handed_over(discovery: Discovery, environment: Environment) -> list[str
     ]
 
 
+def _limit(file: Output | None, environment: Environment) -> None:
+    """Print what leaves no provider but ours, or let ``file`` have it, where the user wants that."""
+    from opencode_litellm import rendering
+    from opencode_litellm.launch import restriction
+    from opencode_litellm.opencode.payload import Payload
+
+    limits = restriction.wanted(environment, _folder())
+    if limits and file is None:
+        terminal.emit(rendering.payload(Payload((), limits=limits)))
+    elif limits and file is not None:
+        try:
+            file.limit(limits)
+        except UsageFailure as failure:  # the status stays that of the proxy
+            terminal.failure(str(failure), environment)
+
+
 def _progress(
     environment: Environment, text: str = "asking LiteLLM for its models"
 ) -> AbstractContextManager[Any]:
@@ -522,101 +531,3 @@ def _restored(shown: Status) -> Iterator[None]:
             shown.console.show_cursor(True)
         for kind, handler in before.items():
             signal.signal(kind, handler)
-
-
-def _own(output: Path) -> bytes | None:
-    """Return the content of ``output``, None if it does not exist; raises UsageFailure if we did not write it."""
-    from opencode_litellm import jsonc
-    from opencode_litellm.opencode import delivery
-
-    if os.path.exists(output) and not output.is_file():
-        raise UsageFailure(f"{output} is a pipe or a device", "name a regular file, or leave out --output")
-    try:
-        content = _content(output)
-    except OSError as error:
-        raise UsageFailure(f"{output} cannot be read ({error.strerror})", "name another file") from error
-    text = jsonc.decode(content or b"")
-    if delivery.is_slot(text):
-        problem = f"{output} is the file that opencode-litellm keeps for opencode 2, which also writes to it"
-        raise UsageFailure(problem, "name another file")
-    if not text.strip() or delivery.is_ours(text):
-        return content
-    try:
-        is_configuration = isinstance(jsonc.parse(text), dict)
-    except jsonc.JsoncError:
-        is_configuration = False
-    what = "is your own configuration" if is_configuration else "was not written by opencode-litellm"
-    raise UsageFailure(f"{output} {what}", "name another file")
-
-
-def _tell_differences(output: Path, new: str, environment: Environment) -> bool:
-    """Print how a file differs from what we would write to it, and return whether it does."""
-    from opencode_litellm import jsonc, listing
-
-    old = None
-    with suppress(OSError):
-        old = _content(output)
-    if old is None:
-        terminal.note(f"{output} does not exist or cannot be read", environment)
-        return True
-    if old == new.encode():
-        return False
-    terminal.note(f"{output} differs from what the proxies serve now:", environment)
-    try:
-        differences = listing.differences(jsonc.parse(jsonc.decode(old)), jsonc.parse(new))
-    except jsonc.JsoncError as error:
-        differences = [f"it is not JSON: line {error.line}, {error.reason}"]
-    for line in differences or ["only the order or the white space differs"]:
-        terminal.note(line, environment)
-    return True
-
-
-def _tell_unread(output: Path, environment: Environment) -> None:
-    """Warn if a file is in one of opencode's folders, but under a name that opencode does not read."""
-    from opencode_litellm.opencode import layers
-
-    path = os.path.realpath(output)
-    of_folders = (layers.GLOBAL, layers.DOTFOLDER, layers.DIRECTORY)
-    files = [(kind, os.path.realpath(file)) for kind, file in layers.files(environment, _folder())]
-    names = [os.path.basename(file) for kind, file in files if kind in of_folders and _is_beside(file, path)]
-    if names and path not in (file for _, file in files):
-        remedy = f"rename it to {_either(dict.fromkeys(names))}, or set OPENCODE_CONFIG={path}"
-        terminal.note(f"opencode does not read {output}: {remedy}", environment)
-
-
-def _is_beside(one: str, other: str) -> bool:
-    return os.path.dirname(one) == os.path.dirname(other)
-
-
-def _content(output: Path) -> bytes | None:
-    """Return what a file holds, None if it does not exist; raises OSError."""
-    return output.read_bytes() if os.path.exists(output) else None
-
-
-def _limit(output: Path, seen: bytes | None, limits: Mapping[str, JSON]) -> None:
-    """Write limits on opencode's providers into an output of ours, which keeps the models that it has."""
-    from opencode_litellm import jsonc
-    from opencode_litellm.opencode.delivery import MARKER
-
-    before: Mapping[str, JSON] = {}
-    with suppress(jsonc.JsoncError):  # of one that was cut short, nothing is left to be kept
-        before = jsonc.mapping(jsonc.parse_live(jsonc.decode(seen or b"")))
-    if any(before.get(name) != value for name, value in limits.items()):
-        _replace(output, seen, jsonc.dump({"$schema": MARKER, **before, **limits}))
-
-
-def _replace(output: Path, seen: bytes | None, text: str) -> None:
-    """Let ``output`` hold ``text``; raises UsageFailure if somebody has changed what was ``seen`` there."""
-    from opencode_litellm import replacement
-
-    try:
-        if _content(output) == text.encode():
-            return
-        written = replacement.replace(str(output), text.encode(), 0o600, still=lambda: _content(output) == seen)
-    except OSError as error:
-        raise UsageFailure(
-            f"{output} cannot be written ({error.strerror})",
-            "name a file in an existing folder that you can write to",
-        ) from error
-    if not written:
-        raise UsageFailure(f"{output} was changed by another program meanwhile, so it is not overwritten", "try again")

@@ -13,7 +13,7 @@ from opencode_litellm.errors import UsageFailure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import TextIO
 
 _INVALID = 22  # EINVAL: Windows' error for a pipe that nobody reads any more
@@ -28,6 +28,12 @@ def plain(text: str) -> str:
         for character in " ".join(text[: 2 * LONGEST_LINE].split())
     )
     return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "..."
+
+
+def either(names: Collection[str]) -> str:
+    """Return names as a list that a sentence can end with: ``bash, zsh or fish``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def note(text: str, environment: Mapping[str, str]) -> None:
