@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from opencode_litellm.jsonc import JSON
 
 
+class _NotAFile(OSError):
+    """What is there is a pipe or a device."""
+
+
 @dataclass(frozen=True)
 class Output:
     """A file that we may write, as it was before the proxies were asked; ``content`` is None if there is none."""
@@ -28,10 +32,10 @@ class Output:
     @classmethod
     def of(cls, path: Path) -> Output:
         """Return the file at ``path``; raises UsageFailure if it is somebody else's."""
-        if os.path.exists(path) and not path.is_file():
-            raise UsageFailure(f"{path} is a pipe or a device", "name a regular file, or leave out --output")
         try:
             content = _content(path)
+        except _NotAFile as error:
+            raise UsageFailure(f"{path} is a pipe or a device", "name a regular file, or leave out --output") from error
         except OSError as error:
             raise UsageFailure(f"{path} cannot be read ({error.strerror})", "name another file") from error
         if problem := _objection(jsonc.decode(content or b"")):
@@ -110,5 +114,9 @@ def _objection(text: str) -> str:
 
 
 def _content(path: Path) -> bytes | None:
-    """Return the content of a file, None if it does not exist; raises OSError."""
-    return path.read_bytes() if os.path.exists(path) else None
+    """Return the content of a file, None if it does not exist; raises OSError, also for a pipe, which has no end."""
+    if not os.path.exists(path):
+        return None
+    if not path.is_file():
+        raise _NotAFile(0, "it is a pipe or a device")
+    return path.read_bytes()

@@ -472,6 +472,8 @@ def test_config_puts_no_file_in_the_place_of_a_pipe_and_reads_none(user: dict[st
     done = tool(user, "config", "--output", str(pipe))
     said = f"{pipe} is a pipe or a device: name a regular file, or leave out --output"
     assert (done.status, one_line(done), pipe.is_fifo()) == (USAGE, said, True)
+    check = run(["opencode-litellm", "config", "--output", str(pipe), "--check"], user, timeout=20)
+    assert (check.status, one_line(check)) == (1, f"{pipe} does not exist or cannot be read")
 
 
 def test_config_output_is_the_same_from_every_folder_unless_told(user: dict[str, str], proxy: StubProxy) -> None:
