@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.opencode.configuration import Configuration
-    from opencode_litellm.opencode.versions import Version
+    from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.output import Output
     from opencode_litellm.settings.sections import Settings
     from opencode_litellm.shells.installation import Outcome
@@ -128,42 +128,30 @@ def init(shell: str | None, command: str) -> None:
 @discovering
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     """Print assignments that give opencode fresh models."""
-    from opencode_litellm.launch import restriction
-    from opencode_litellm.launch.handover import carried, hand_over, hand_over_here
+    from opencode_litellm.launch import handover, restriction
     from opencode_litellm.opencode import delivery, versions
-    from opencode_litellm.shells import emission
 
     environment = _environment(**flags)
     name = format_name or detect(FORMATS)
     if unset:
-        terminal.emit(emission.assignments(name, delivery.undo(environment), environment, _noting(environment)))
+        _assign(name, delivery.undo(environment), environment)
         return
-    version, recipient = _recipient(environment)
+    version, recipient = handover.recipient_on_path(environment)
     if recipient == versions.SERVER:
         _hand_to_server(delivery.shared(environment), f"{version}'s server")
-        terminal.emit(emission.assignments(name, delivery.undo(environment), environment, _noting(environment)))
+        _assign(name, delivery.undo(environment), environment)
         return
     named = _with_any_model(environment)  # opencode may be started later with any model
     try:
         settings, discovery = _discovered(named, _configuration(environment))
     except Failure:
         if limits := restriction.wanted(environment, _folder()):
-            limited = delivery.limited(delivery.undo(environment), limits, environment)
-            terminal.emit(emission.assignments(name, limited, environment, _noting(environment)))
+            _assign(name, delivery.limited(delivery.undo(environment), limits, environment), environment)
         raise
-    if name == "dotenv":  # may be for a machine that has no file of ours
-        handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
-    else:
-        handover = hand_over_here(discovery, settings, environment, recipient=recipient)
-    _notes(environment, discovery, (*handover.notes, *_not_handed_over(discovery, environment)))
-    secrets = carried(discovery)
-    # A header's variable that the user has set as we asked stays.
-    changes = {
-        variable: value
-        for variable, value in handover.changes.items()
-        if value is not None or environment.get(variable) != secrets.get(variable)
-    }
-    terminal.emit(emission.assignments(name, changes, environment, _noting(environment)))
+    elsewhere = name == "dotenv"  # which may be copied to another machine
+    how = handover.hand_over_to_shell(discovery, settings, environment, recipient=recipient, elsewhere=elsewhere)
+    _notes(environment, discovery, (*how.notes, *handover.withheld(discovery, environment)))
+    _assign(name, how.changes, environment)
 
 
 @opencode_litellm.command()
@@ -180,6 +168,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
 def config(path: Path | None, check: bool, project: bool, **flags: Any) -> int:
     """Print opencode's configuration, or keep a file up to date."""
     from opencode_litellm import output, rendering
+    from opencode_litellm.launch import handover
 
     if check and path is None:
         raise click.UsageError("--check needs --output FILE, the file to compare with")
@@ -194,7 +183,7 @@ def config(path: Path | None, check: bool, project: bool, **flags: Any) -> int:
             _limit(file, environment)
         raise
     text = rendering.payload(discovery.payload)
-    _notes(environment, discovery, _not_handed_over(discovery, environment))
+    _notes(environment, discovery, handover.withheld(discovery, environment))
     if path is None:
         terminal.emit(text)
         return 0
@@ -265,7 +254,7 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
 def refresh(**flags: Any) -> None:
     """Ask the proxies now, and show what changed."""
     from opencode_litellm import discovery, listing
-    from opencode_litellm.launch import cold
+    from opencode_litellm.launch import cold, handover
     from opencode_litellm.opencode import versions
     from opencode_litellm.settings import sections
 
@@ -274,7 +263,7 @@ def refresh(**flags: Any) -> None:
     settings = sections.parse(environment, configuration)
     _warn(environment, settings)
     before = listing.entries(discovery.remembered(settings, environment))
-    server = _recipient(environment)[1] == versions.SERVER
+    server = handover.recipient_on_path(environment)[1] == versions.SERVER
     with _progress(environment):
         new = cold.renew(environment, _folder(), configuration, settings, server=server)
     _notes(environment, new, ())
@@ -421,18 +410,11 @@ def _discovered(environment: Environment, configuration: Configuration) -> tuple
         return settings, discover(settings, environment, Patience.of(settings.timeout))
 
 
-def _recipient(environment: Environment) -> tuple[Version, str]:
-    """Return the version of the opencode on PATH, and what a payload for it is made for."""
-    from opencode_litellm import program
-    from opencode_litellm.opencode import versions
-    from opencode_litellm.settings import sections
+def _assign(format_name: str, changes: Changes, environment: Environment) -> None:
+    """Print assignments that make these changes."""
+    from opencode_litellm.shells import emission
 
-    path = program.find("opencode", environment)
-    version = versions.of(path, environment) if path else versions.UNKNOWN
-    how = sections.delivery(environment)
-    if how == "managed" or (how == "auto" and version.major > 1):
-        return version, versions.SERVER
-    return version, version.recipient
+    terminal.emit(emission.assignments(format_name, changes, environment, _noting(environment)))
 
 
 def _hand_to_server(environment: Environment, server: str) -> None:
@@ -468,19 +450,6 @@ def _notes(environment: Environment, discovery: Discovery, more: Sequence[str]) 
             f" ({served.proxy.url_source}), key: {served.proxy.key.source}",
             environment,
         )
-
-
-def _not_handed_over(discovery: Discovery, environment: Environment) -> list[str]:
-    """Say which headers only a launch can hand over: a literal secret is never printed."""
-    from opencode_litellm.opencode.delivery import in_text
-
-    return [
-        f"options.{header.option}.{header.name} of provider {served.proxy.provider} is a literal value in the"
-        f" configuration, so it is not printed: set {header.variable} to this value, or start opencode-with-litellm"
-        for served in discovery.served
-        for header in served.proxy.headers
-        if header.variable and environment.get(header.variable) != in_text(header.value)
-    ]
 
 
 def _limit(file: Output | None, environment: Environment) -> None:

@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opencode_litellm import cache, rendering, variables
+from opencode_litellm import cache, program, rendering, variables
 from opencode_litellm.launch.record import FILE, HEAD, INLINE, SLOT
 from opencode_litellm.opencode import delivery, server_payload, slot, versions
 from opencode_litellm.opencode.delivery import Undeliverable
 from opencode_litellm.opencode.payload import Place
+from opencode_litellm.settings import sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.models.catalog import Model
     from opencode_litellm.opencode.delivery import Changes
+    from opencode_litellm.opencode.versions import Version
     from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.settings.sections import Settings
 
@@ -212,8 +214,39 @@ def _carried_values(discovery: Discovery) -> dict[str, str]:
     return values
 
 
-def hand_over_here(
-    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, recipient: str
+def recipient_on_path(environment: Mapping[str, str]) -> tuple[Version, str]:
+    """Return the version of the opencode on PATH, and what a payload for it is made for."""
+    path = program.find("opencode", environment)
+    version = versions.of(path, environment) if path else versions.UNKNOWN
+    how = sections.delivery(environment)
+    if how == "managed" or (how == "auto" and version.major > 1):
+        return version, versions.SERVER
+    return version, version.recipient
+
+
+def hand_over_to_shell(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, recipient: str, elsewhere: bool
+) -> Handover:
+    """Decide how a payload gets to an opencode that a shell starts later, in any folder.
+
+    With ``elsewhere``, it may be on another machine, which has none of our files.
+    """
+    if elsewhere:
+        handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
+    else:
+        handover = _handed_over_here(discovery, settings, environment, recipient)
+    secrets = carried(discovery)
+    # A header's variable that the user has set as we asked stays.
+    changes = {
+        variable: value
+        for variable, value in handover.changes.items()
+        if value is not None or environment.get(variable) != secrets.get(variable)
+    }
+    return replace(handover, changes=changes)
+
+
+def _handed_over_here(
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], recipient: str
 ) -> Handover:
     """Decide how a payload gets to any folder of this machine, whose configuration may choose a default model.
 
@@ -235,6 +268,17 @@ def hand_over_here(
 def carried(discovery: Discovery) -> dict[str, str]:
     """Return the variables for literal headers and keys, which reach opencode through its environment alone."""
     return {variable: delivery.in_text(value) for variable, value in _carried_values(discovery).items()}
+
+
+def withheld(discovery: Discovery, environment: Mapping[str, str]) -> list[str]:
+    """Say which headers only a launch can hand over: a literal secret is never printed."""
+    return [
+        f"options.{header.option}.{header.name} of provider {served.proxy.provider} is a literal value in the"
+        f" configuration, so it is not printed: set {header.variable} to this value, or start opencode-with-litellm"
+        for served in discovery.served
+        for header in served.proxy.headers
+        if header.variable and environment.get(header.variable) != delivery.in_text(header.value)
+    ]
 
 
 def _cached(environment: Mapping[str, str], name: str, text: str) -> str | None:
