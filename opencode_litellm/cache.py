@@ -1,4 +1,4 @@
-"""Our files between launches: private, written atomically, and never read if anybody else could have written them.
+"""Our files between launches: their names, how long they are kept, and whose turn it is to write one.
 
 Nothing here raises for a folder that is missing, full, read-only or somebody else's: without a cache everything
 still works, only slower.
@@ -7,11 +7,10 @@ still works, only slower.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 
-from opencode_litellm import variables
+from opencode_litellm import private, variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ WEEK = 7 * 24 * 3600.0  # seconds that models may be used while the proxy is awa
 MONTH = 30 * 24 * 3600.0  # seconds that an unused file is kept
 
 _DIGEST = "[0-9a-f]{32}"
-_TEMPORARY = ".tmp"  # ends the names of files that are being written
 
 
 class Kind:
@@ -51,9 +49,6 @@ KINDS = (
 )
 SHARED = "opencode2.json"  # the payload for opencode 2's server, under a name that its settings may hold
 
-_GROUP_OR_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_LARGEST = 512 * 2**20  # bytes
-
 
 def digest(parts: Iterable[str]) -> str:
     """Return a name of 32 hexadecimal digits for ``parts``, which does not reveal them."""
@@ -70,7 +65,8 @@ def is_name(name: str) -> bool:
     import re  # never needed by a launch
 
     kinds = "|".join(f"{kind.begin}-{kind.middle}{re.escape(kind.end)}" for kind in KINDS)
-    return re.fullmatch(rf"({kinds}|{re.escape(SHARED)})(\.[0-9]+-[0-9]+{re.escape(_TEMPORARY)})?", name) is not None
+    temporary = rf"\.[0-9]+-[0-9]+{re.escape(private.TEMPORARY)}"
+    return re.fullmatch(rf"({kinds}|{re.escape(SHARED)})({temporary})?", name) is not None
 
 
 def path(environment: Mapping[str, str], name: str) -> str:
@@ -78,58 +74,14 @@ def path(environment: Mapping[str, str], name: str) -> str:
     return os.path.join(variables.cache_folder(environment), name)
 
 
-def is_ours(status: os.stat_result) -> bool:
-    """Return whether only we could have written a file or folder."""
-    if not hasattr(os, "getuid"):
-        return True
-    return status.st_uid == os.getuid() and not status.st_mode & _GROUP_OR_OTHERS_WRITE
-
-
 def read(environment: Mapping[str, str], name: str) -> bytes | None:
-    """Return the content of a file; None if it is absent, unreadable or could be somebody else's."""
-    return get(path(environment, name))
-
-
-def get(path: str) -> bytes | None:
-    """Return the content of a file in one of our folders; None as for ``read``."""
-    try:
-        if not is_ours(os.stat(os.path.dirname(path))):
-            return None
-        # Do not follow a link that somebody put there, nor wait for a pipe.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        descriptor = os.open(path, flags)
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > _LARGEST:
-                return None
-            return file.read()
-    except OSError:
-        return None
+    """Return the content of a file in the cache, as ``private.read`` does."""
+    return private.read(path(environment, name))
 
 
 def write(environment: Mapping[str, str], name: str, content: bytes) -> str | None:
-    """Write a file of the cache as ``put`` does, and return its path; None when that fails."""
-    return put(path(environment, name), content) if make_folder(environment) else None
-
-
-def put(path: str, content: bytes) -> str | None:
-    """Write a file of mode 0600 under a temporary name, rename it, and return ``path``; None when that fails.
-
-    Whatever is at ``path`` is replaced; a link is not followed.
-    """
-    temporary = f"{path}.{os.getpid()}-{time.monotonic_ns()}{_TEMPORARY}"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
-    except OSError:
-        return None
-    return path
+    """Write a file in the cache and return its path, as ``private.write`` does."""
+    return private.write(path(environment, name), content) if make_folder(environment) else None
 
 
 def is_writable(environment: Mapping[str, str], size: int) -> bool:
@@ -141,17 +93,8 @@ def is_writable(environment: Mapping[str, str], size: int) -> bool:
 
 
 def make_folder(environment: Mapping[str, str]) -> bool:
-    """Create the cache folder, private, and return whether it exists and only we can write to it."""
-    return make(variables.cache_folder(environment))
-
-
-def make(folder: str) -> bool:
-    """Create one of our folders as ``make_folder`` does."""
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        return is_ours(os.stat(folder))
-    except OSError:
-        return False
+    """Create the cache folder, as ``private.make_folder`` does."""
+    return private.make_folder(variables.cache_folder(environment))
 
 
 def remove(environment: Mapping[str, str], name: str) -> None:
@@ -272,5 +215,6 @@ def sweep(environment: Mapping[str, str]) -> None:
         except OSError:
             continue
         age = now - max(status.st_mtime, status.st_atime)
-        if age > (3600 if entry.name.endswith(_TEMPORARY) else MONTH) and not entry.is_dir(follow_symlinks=False):
+        kept = 3600 if entry.name.endswith(private.TEMPORARY) else MONTH
+        if age > kept and not entry.is_dir(follow_symlinks=False):
             remove(environment, entry.name)

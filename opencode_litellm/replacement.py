@@ -1,4 +1,4 @@
-"""Replacing a file by another one: completely or not at all."""
+"""Replacing a file of the user's: completely or not at all, with the owner and mode that it had."""
 
 from __future__ import annotations
 

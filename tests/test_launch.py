@@ -98,7 +98,7 @@ opencode_litellm.launch opencode_litellm.origin
 opencode_litellm.launch.credentials opencode_litellm.launch.record opencode_litellm.launch.warm opencode_litellm.litellm
 opencode_litellm.litellm.question opencode_litellm.opencode opencode_litellm.opencode.commandline
 opencode_litellm.opencode.delivery opencode_litellm.opencode.layers opencode_litellm.opencode.versions
-opencode_litellm.program opencode_litellm.terminal opencode_litellm.variables
+opencode_litellm.private opencode_litellm.program opencode_litellm.terminal opencode_litellm.variables
 errno gc time _blake2 _socket _thread _signal
 """
 

@@ -160,6 +160,6 @@ def test_it_imports_next_to_nothing(environment: dict[str, str]) -> None:
     process = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
-    names = ("cache", "shells", "shells.replay", "templates", "variables")
+    names = ("private", "shells", "shells.replay", "templates", "variables")
     expected = " ".join(["opencode_litellm", *(f"opencode_litellm.{name}" for name in names)])
     assert (process.returncode, process.stdout, process.stderr) == (0, f"{expected}\n", "")

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opencode_litellm import cache, program, rendering, variables
+from opencode_litellm import cache, private, program, rendering, variables
 from opencode_litellm.launch.record import FILE, HEAD, INLINE, SLOT
 from opencode_litellm.opencode import delivery, server_payload, slot, versions
 from opencode_litellm.opencode.delivery import Undeliverable
@@ -298,4 +298,4 @@ def _temporary(name: str, text: str) -> str | None:
     except OSError:
         return None
     # If another user owns that name, another one will do.
-    return cache.put(path, text.encode()) or cache.put(f"{path[:-5]}-{os.getpid()}.json", text.encode())
+    return private.write(path, text.encode()) or private.write(f"{path[:-5]}-{os.getpid()}.json", text.encode())

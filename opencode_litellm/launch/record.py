@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from opencode_litellm import __version__, cache, variables
+from opencode_litellm import __version__, cache, private, variables
 from opencode_litellm.fields import Fields
 from opencode_litellm.opencode import delivery, layers, versions
 
@@ -110,7 +110,7 @@ def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
         return None
     try:
         record, state = _parsed(content, os.stat(cache.path(environment, name)))
-        usable = all(cache.is_ours(os.lstat(file)) for file in _delivered(record, environment))
+        usable = all(private.is_ours(os.lstat(file)) for file in _delivered(record, environment))
     except (ValueError, KeyError, IndexError, OSError):
         return None
     return record if usable and state == _state(record, environment) else None

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from opencode_litellm import cache, jsonc, replacement, variables
+from opencode_litellm import cache, jsonc, private, replacement, variables
 from opencode_litellm.opencode import delivery, layers, managed
 
 if TYPE_CHECKING:
@@ -199,4 +199,4 @@ def _remember(path: str, text: str, environment: Mapping[str, str]) -> None:
     folder = variables.state_folder(environment)
     with suppress(OSError):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-    cache.put(os.path.join(folder, MEMORY), f"{path}\n{text}".encode())
+    private.write(os.path.join(folder, MEMORY), f"{path}\n{text}".encode())

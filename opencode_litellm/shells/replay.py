@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from opencode_litellm import __version__, cache, variables
+from opencode_litellm import __version__, private, variables
 from opencode_litellm import templates as _templates  # type: ignore[attr-defined]  # put there by package_dir in setup.cfg
 
 TYPE_CHECKING = False
@@ -33,16 +33,16 @@ def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None
             return None
     if not shell or not command or not _PLAIN.issuperset(shell + command):
         return None
-    content = cache.get(path(shell, command, environment))
+    content = private.read(path(shell, command, environment))
     heading = _heading(shell, command, environment)
     return content[len(heading) :].decode() if content and content.startswith(heading) else None
 
 
 def keep(shell: str, command: str, environment: Mapping[str, str], text: str) -> None:
     """Keep a rendered snippet for the next ``init`` and for startup files; if that fails, they are only slower."""
-    if cache.make(variables.data_folder(environment)):
+    if private.make_folder(variables.data_folder(environment)):
         heading = _heading(shell, command, environment)
-        cache.put(path(shell, command, environment), heading + text.encode("utf-8", "surrogateescape"))
+        private.write(path(shell, command, environment), heading + text.encode("utf-8", "surrogateescape"))
 
 
 def path(shell: str, command: str, environment: Mapping[str, str]) -> str:
@@ -66,7 +66,7 @@ def outdated(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _is_current(shell: str, command: str, environment: Mapping[str, str]) -> bool:
-    content = cache.get(path(shell, command, environment)) or b""
+    content = private.read(path(shell, command, environment)) or b""
     return content.startswith(_heading(shell, command, environment))
 
 
