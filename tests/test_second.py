@@ -309,6 +309,25 @@ def test_the_file_keeps_the_mode_that_somebody_gave_it(user: dict[str, str], pro
     assert set(files(user)) == {"opencode.jsonc"}
 
 
+def test_what_we_wrote_last_is_remembered_in_a_private_file_and_no_pipe_is_read(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    launch(user)
+    memory = Path(user["XDG_STATE_HOME"], "opencode-litellm/managed")
+    assert memory.stat().st_mode & 0o777 == 0o600
+    memory.unlink()
+    os.mkfifo(memory)
+    proxy.serve(["gpt-4.1"])
+    started = run(["opencode-litellm", "exec", "--", "opencode"], user, timeout=20)
+    assert (started.status, models(user)) == (7, {"litellm": ["gpt-4.1"]})
+
+
+def test_a_folder_whose_name_is_no_text_gets_the_models(user: dict[str, str]) -> None:
+    user["XDG_CONFIG_HOME"] = os.fsdecode(os.fsencode(user["HOME"]) + b"/not-utf8-\xff")
+    finished = launch(user)
+    assert (finished.stderr, models(user)) == ("", BOTH)
+
+
 def test_a_file_that_cannot_be_read_is_left_alone(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     path = folder_of(user) / "opencode.jsonc"

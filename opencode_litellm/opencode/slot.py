@@ -185,18 +185,13 @@ def _last(path: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _memory(environment: Mapping[str, str]) -> tuple[str, str]:
-    try:
-        with open(os.path.join(variables.state_folder(environment), MEMORY), encoding="utf-8", newline="") as file:
-            path, _, text = file.read().partition("\n")
-    except (OSError, ValueError):
-        return "", ""
+    content = private.read(os.path.join(variables.state_folder(environment), MEMORY)) or b""
+    path, _, text = content.decode("utf-8", "surrogateescape").partition("\n")
     return path, text
 
 
 def _remember(path: str, text: str, environment: Mapping[str, str]) -> None:
-    if _memory(environment) == (path, text):
-        return
     folder = variables.state_folder(environment)
-    with suppress(OSError):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    private.write(os.path.join(folder, MEMORY), f"{path}\n{text}".encode())
+    if _memory(environment) != (path, text) and private.make_folder(folder):
+        content = f"{path}\n{text}"  # a path may hold bytes that are no text
+        private.write(os.path.join(folder, MEMORY), content.encode("utf-8", "surrogateescape"))
