@@ -93,6 +93,15 @@ def test_a_shim_that_names_one_version_says_it(
         ("echo 3.1.0", "3.1.0", 2),
         ("cat; echo 1.3.2", "1.3.2", 1),
         ("echo 1.3.2; exit 1", "1.3.2", 1),
+        ("echo nvm 0.39.7; echo v1.18.33", "1.18.33", 1),
+        ("echo 127.0.0.1; echo 1.18.33", "1.18.33", 1),
+        ("echo proxy at 127.0.0.1 and 2.2.30.4; echo at version 1.18.33", "1.18.33", 1),
+        ("echo v20.11.1; echo opencode v2.0.6; echo 3.0.0 is there", "2.0.6", 2),
+        ("echo this is vlocal of today", "local", 2),
+        ("echo nvm 0.39.7; echo lildax vlocal", "local", 2),
+        ("echo vlocal; echo nvm 0.39.7; echo local", "local", 2),
+        ("printf 'nvm 0.39.7\\r\\n1.18.33\\r\\n'", "1.18.33", 1),
+        ("echo 1.3.2-beta.1 of opencode", "1.3.2-beta.1", 1),
     ],
 )
 def test_else_the_program_is_asked_once(
@@ -121,7 +130,9 @@ def test_what_was_told_counts_for_a_day(home: dict[str, str], tmp_path: Path) ->
     assert times_asked(program) == 2
 
 
-@pytest.mark.parametrize("words", ["exit 3", "echo none of your business", "kill -9 $$"])
+@pytest.mark.parametrize(
+    "words", ["exit 3", "echo none of your business", "kill -9 $$", "echo 127.0.0.1", "echo local"]
+)
 def test_what_cannot_be_told_counts_as_the_version_1_of_today(
     home: dict[str, str], tmp_path: Path, words: str
 ) -> None:

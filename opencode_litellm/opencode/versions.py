@@ -22,6 +22,7 @@ _DAY, _HOUR = 24 * 3600.0, 3600.0  # seconds that an answer is cached, and that 
 _PATIENCE = 5.0  # seconds for `--version`; opencode 1.18 takes 1 to 2
 _OUR_NAMES = (b"opencode-litellm", b"opencode-with-litellm", b"opencode_litellm")
 _LARGEST_TEXT = 64 * 2**10  # bytes of a package.json or a shim; programs are larger
+_LOCAL = "local"  # how a build of version 2 calls itself that has no number
 _ITSELF = "opencode itself"  # in the cache: the program is no wrapper
 _PACKAGES = {"opencode-ai": 1, "@opencode/cli": 2, "@opencode-ai/cli": 2}
 _PLATFORMS = ("linux", "darwin", "windows")  # how the names of the packages continue that hold only the program
@@ -218,14 +219,27 @@ def _in_shim(path: str) -> Version | None:
 
 
 def _asked(program: str, environment: Mapping[str, str]) -> Version:
+    told = _output(program, environment)
+    text = _told(told)
+    if not text:
+        return UNKNOWN
+    by_us = ANSWER in told or _names_us(program)
+    return Version(text, 2 if text == _LOCAL else _major(text), "--version", may_start_us=by_us)
+
+
+def _told(output: str) -> str:
+    """Return the version that a program printed: the last one alone on a line, else the first; empty without any.
+
+    A wrapper may tell of other programs as well, and of addresses.
+    """
     import re  # once a day
 
-    told = _output(program, environment)
-    by_us = ANSWER in told or _names_us(program)
-    number = re.search(r"\d+\.\d+\.\d+(-[\w.-]+)?", told)
-    if number:
-        return Version(number[0], _major(number[0]), "--version", may_start_us=by_us)
-    return Version("local", 2, "--version", may_start_us=by_us) if re.search(r"\bvlocal\b", told) else UNKNOWN
+    number = r"\d+\.\d+\.\d+(?!\.?\d)(?:-[\w.-]+)?"
+    alone = rf"^[ \t]*(?:(?:opencode2?|lildax) )?v?({number}|(?<=v){_LOCAL})[ \t\r]*$"
+    if versions := re.findall(alone, output, re.MULTILINE):
+        return str(versions[-1])
+    anywhere = re.search(rf"(?<![\d.])({number})", output) or re.search(rf"\bv({_LOCAL})\b", output)
+    return anywhere[1] if anywhere else ""
 
 
 def _names_us(program: str) -> bool:
