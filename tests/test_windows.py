@@ -248,7 +248,7 @@ def test_what_only_leads_back_to_us_is_passed_over(windows: Windows) -> None:
     )
     assert (ended[0].stdout, ended[0].stderr) == ('["-v"]\r\n', "")
     assert (ended[1].status, ended[1].stdout) == (127, "")
-    assert ended[1].stderr.startswith(f"opencode-litellm: opencode is not on PATH (except {wine.path(hidden)}")
+    assert ended[1].stderr.startswith(f"opencode-litellm: opencode is not on PATH (except for {wine.path(hidden)}")
 
 
 def test_nothing_of_the_working_folder_is_started(windows: Windows) -> None:
