@@ -20,10 +20,14 @@ from world.opencode import run
 from world.server import Server, free_port, send_json
 from world.stub import IDENTITY, KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, MODELS, RESPONSES, StubProxy
 
+from opencode_litellm.launch import record
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.server import BaseHTTPRequestHandler
 
     from world.litellm import LiteLLM
+    from world.server import Request
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 KEY = "sk-right"
@@ -768,6 +772,36 @@ def test_a_refused_key_is_asked_once_by_launches_at_once_from_many_folders(
     proxy.serve(["alpha"])
     assert launch(user, folders[0]).models == ["alpha"]
     assert proxy.paths()[before:].count(MODELS) == 1
+
+
+class Confirmed(StubProxy):
+    """Refuses the key of a launch, while another one finds the models of the record that both have read true."""
+
+    home: dict[str, str]
+
+    def answer_to(self, request: Request, connection: BaseHTTPRequestHandler) -> None:
+        """Let the other launch confirm the record, and answer."""
+        for file in cache(self.home).glob("launch-*"):
+            name = file.name.removeprefix("launch-")
+            last = record.load(self.home, name)
+            assert last is not None
+            record.confirm(self.home, name, last)
+            assert time.time() - file.stat().st_mtime < MINUTE
+        super().answer_to(request, connection)
+
+
+def test_a_record_that_another_launch_confirms_is_not_taken_for_a_new_one(home: dict[str, str]) -> None:
+    port = free_port()
+    user = {**home, "OPENCODE_LITELLM_URL": f"http://127.0.0.1:{port}", "LITELLM_API_KEY": KEY}
+    with StubProxy(["alpha"], key=KEY, port=port):
+        assert launch(user).models == ["alpha"]
+    (file,) = cache(user).glob("launch-*")
+    os.utime(file, (time.time() - 2 * HOUR,) * 2)
+    with Confirmed(["alpha"], key="sk-another", port=port) as proxy:
+        proxy.home = user
+        refused = launch(user)
+    assert (refused.payload, len(refused.lines)) == (None, 1)
+    assert "refused the key" in refused.stderr
 
 
 def test_a_refusal_of_one_key_is_not_believed_of_another(user: dict[str, str], proxy: StubProxy) -> None:

@@ -70,8 +70,8 @@ class Record(Fields):
     ``payload_file`` and ``head_file`` name the files in the cache that are handed over (``head_file`` is empty if
     there is none). ``refreshed`` is when the proxies last gave prices and limits (``time.time``; 0: not yet),
     ``confirmed`` when the record was last known to be true. ``variables`` maps names to the provider, option and header
-    whose literal value is passed in opencode's environment. ``stamp`` tells one record from the next, and is empty for
-    one that was not read from a file.
+    whose literal value is passed in opencode's environment. ``stamp`` tells one record from the next, also where the
+    time of its file has changed since, and is empty for one that was not read from a file.
     """
 
     refreshed: float
@@ -109,7 +109,7 @@ def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
     if content is None:
         return None
     try:
-        record, state = _parsed(content, os.stat(cache.path(environment, name)))
+        record, state = _parsed(content, os.stat(cache.path(environment, name)).st_mtime)
         usable = all(private.is_ours(os.lstat(file)) for file in _delivered(record, environment))
     except (ValueError, KeyError, IndexError, OSError):
         return None
@@ -157,7 +157,8 @@ def _delivered(record: Record, environment: Mapping[str, str]) -> list[str]:
 
 
 def _written(record: Record, state: str) -> bytes:
-    lines = [_TITLE, _line("state", digest=state), _line("refreshed", seconds=repr(record.refreshed))]
+    lines = [_TITLE, _line("saved", at=str(time.time_ns())), _line("state", digest=state)]
+    lines.append(_line("refreshed", seconds=repr(record.refreshed)))
     lines.append(_line("delivery", mode=record.mode, payload=record.payload_file, head=record.head_file))
     lines += [_line("file", path=path) for path in record.watched_files]
     lines += [_line("variable", name=name) for name in record.watched_variables]
@@ -182,7 +183,7 @@ def _written(record: Record, state: str) -> bytes:
     return head + b"".join(proxy.body for proxy in record.proxies)
 
 
-def _parsed(content: bytes, status: os.stat_result) -> tuple[Record, str]:
+def _parsed(content: bytes, confirmed: float) -> tuple[Record, str]:
     """Parse the text of ``_written`` into record and state; ValueError, KeyError or IndexError for anything else."""
     head, _, bodies = content.partition(b"\n\n")
     title, *lines = head.decode("utf-8", "surrogateescape").split("\n")
@@ -226,7 +227,7 @@ def _parsed(content: bytes, status: os.stat_result) -> tuple[Record, str]:
     delivered = rows["delivery"][0]
     record = Record(
         refreshed=float(rows["refreshed"][0]["seconds"]),
-        confirmed=status.st_mtime,
+        confirmed=confirmed,
         mode=delivered["mode"],
         payload_file=delivered["payload"],
         head_file=delivered["head"],
@@ -234,7 +235,7 @@ def _parsed(content: bytes, status: os.stat_result) -> tuple[Record, str]:
         variables={row["variable"]: (row["provider"], row["option"], row["header"]) for row in rows["carry"]},
         watched_files=[row["path"] for row in rows["file"]],
         watched_variables=[row["name"] for row in rows["variable"]],
-        stamp=f"{status.st_ino} {status.st_mtime_ns}",
+        stamp=rows["saved"][0]["at"],
     )
     return record, rows["state"][0]["digest"]
 
