@@ -13,11 +13,12 @@ import pytest
 from world.config_endpoint import ConfigEndpoint
 from world.handover import ENV, EXEC, asked, handed_over
 from world.home import write
+from world.launches import cache
 from world.opencode import run
 from world.stub import StubProxy
 
 if TYPE_CHECKING:
-    pass
+    from world.opencode import Finished
 
 pytestmark = pytest.mark.usefixtures("opencode")
 
@@ -421,6 +422,34 @@ def test_a_key_that_opencode_reads_itself_may_have_any_letters(
             for model in ("chat-main", "o3-main"):
                 endpoint.prompt(folder, f"litellm/{model}", "hi")
     assert inferences(proxies) == {("main", "/v1/chat/completions", odd), ("main", "/v1/responses", odd)}
+
+
+@pytest.mark.parametrize("name", ["CORP", "LITELLM_API_KEY"])
+@pytest.mark.parametrize("odd", ['sk-"odd\\one', " sk-odd", "sk-odd{one"])
+def test_a_key_that_opencode_reads_itself_is_asked_with_by_warm_launches_and_stands_in_no_payload(
+    odd: str, name: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
+    proxies["main"].key = odd.strip()
+    folder = Path(environment["HOME"])
+    providers = {"litellm": {**section(proxies["main"].url), "env": [name]}}
+    write(folder / ".config/opencode/opencode.json", configuration(providers))
+    cold, *warm = [asked(EXEC, {**environment, name: odd}, folder) for _ in range(3)]
+    assert "chat-main" in payload_of(cold)
+    assert [payload_of(each) for each in warm] == [payload_of(cold)] * 2
+    assert Path(environment["XDG_STATE_HOME"], "opencode-litellm/log").read_text().count("asked for everything") == 1
+    assert {request.key for request in proxies["main"].requests} == {odd.strip()}
+    kept = [file.read_text() for file in cache(environment).iterdir()]
+    assert [text for text in (payload_of(cold), *kept) if "odd" in text] == []
+    # The record is for this value alone.
+    other = asked(EXEC, {**environment, name: '"odd"'}, folder)
+    assert payload_of(other) == ""
+
+
+def payload_of(launched: Finished) -> str:
+    """Return the payload that ``exec -- env -0`` shows; empty without one."""
+    after = dict(line.split("=", 1) for line in launched.stdout.split("\0") if line)
+    file = after.get("OPENCODE_CONFIG")
+    return after.get("OPENCODE_CONFIG_CONTENT", "") + (Path(file).read_text() if file else "")
 
 
 @pytest.mark.parametrize("how", [EXEC, ENV])

@@ -190,7 +190,8 @@ def recorded(key_origin: str, **headers: str) -> RecordedProxy:
 def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str]) -> None:
     parsed(home, {"baseURL": URL, "headers": {"X": "x", "authorization": "Basic me"}}, {})
     auth = json.dumps({"litellm": {"type": "api", "key": SECRET}})
-    credentials = Credentials({**home, "K": "sk", "Q": 'a"b', "OPENCODE_AUTH_CONTENT": auth}, home["HOME"])
+    environment = {**home, "K": "sk", "Q": 'a"b', "W": ' a"b', "OPENCODE_AUTH_CONTENT": auth}
+    credentials = Credentials(environment, home["HOME"], ["W"])
     made = {
         "key": recorded("environment K"),
         "no key": recorded(origin.NOWHERE, X="headers"),
@@ -198,6 +199,7 @@ def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str])
         "a header in its place": recorded("environment K", authorization="headers"),
         "a key that is gone": recorded("environment L"),
         "a key that no reference can hold": recorded("environment Q"),
+        "one that never had another value": recorded("environment W"),
         "a key from nobody knows where": recorded("elsewhere"),
         "a header that is gone": recorded("environment K", Y="headers"),
     }
@@ -208,6 +210,7 @@ def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str])
         "a header in its place": {"authorization": "Basic me"},
         "a key that is gone": None,
         "a key that no reference can hold": None,
+        "one that never had another value": {"Authorization": 'Bearer a"b'},
         "a key from nobody knows where": None,
         "a header that is gone": None,
     }

@@ -7,16 +7,20 @@ from opencode_litellm.opencode.delivery import can_be_referred_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opencode_litellm.launch.record import RecordedProxy
 
 
 class Credentials:
-    """The secrets of one environment and folder; the configuration is read only if it holds one of them."""
+    """The secrets of one environment and folder; the configuration is read only if it holds one of them.
 
-    def __init__(self, environment: Mapping[str, str], folder: str) -> None:
+    ``watched`` are the variables that have the value with which the record was made.
+    """
+
+    def __init__(self, environment: Mapping[str, str], folder: str, watched: Sequence[str] = ()) -> None:
         self._environment = environment
+        self._watched = watched
         self.folder = folder
         self._providers: Mapping[str, object] | None = None
 
@@ -50,7 +54,8 @@ class Credentials:
     def _key(self, key_origin: str, provider: str) -> str | None:
         if name := origin.variable(key_origin):
             value = self._environment.get(name, "")
-            return value if can_be_referred_to(value) else None
+            # The payload may refer to a variable. One that it cannot refer to, it did not refer to with the same value.
+            return value.strip() if name in self._watched or can_be_referred_to(value) else None
         if key_origin == origin.SECTION:
             return (self.option(provider, "apiKey", "") or "").strip()
         if key_origin != origin.STORED:

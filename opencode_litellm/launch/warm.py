@@ -189,7 +189,7 @@ def _delivered(environment: Mapping[str, str], folder: str, recipient: str) -> C
     fingerprint = record.fingerprint(environment, folder, recipient)
     last = record.load(environment, fingerprint)
     if last is not None:
-        credentials = Credentials(environment, folder)
+        credentials = Credentials(environment, folder, last.watched_variables)
         if _still_holds(last, fingerprint, environment, credentials, recipient):
             changes = _recorded(last, environment, credentials, recipient)
             if changes is not None:
@@ -206,7 +206,8 @@ def _prepared(
     try:
         new = record.load(environment, fingerprint)
         if new is not None and (last is None or new.stamp != last.stamp):
-            changes = _recorded(new, environment, Credentials(environment, folder), recipient)
+            credentials = Credentials(environment, folder, new.watched_variables)
+            changes = _recorded(new, environment, credentials, recipient)
             if changes is not None:
                 return changes
         from opencode_litellm.launch import cold  # neither a warm launch nor one that waited needs it
