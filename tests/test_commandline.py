@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from opencode_litellm.opencode import commandline
+from opencode_litellm.opencode.commandline import FIRST
 
 if TYPE_CHECKING:
     from world.opencode import Opencode
@@ -101,17 +102,17 @@ run hi --attach http://localhost:4096
 
 @pytest.mark.parametrize("line", ["", *NEED_MODELS.split("\n")[1:-1]])
 def test_a_launch_is_asked_for_models_by(line: str) -> None:
-    assert commandline.uses_models(line.split())
+    assert commandline.uses_models(line.split(), FIRST)
 
 
 @pytest.mark.parametrize("line", NEED_NONE.split("\n")[1:-1])
 def test_a_launch_is_not_asked_for_models_by(line: str) -> None:
-    assert not commandline.uses_models(line.split())
+    assert not commandline.uses_models(line.split(), FIRST)
 
 
 @pytest.mark.parametrize("arguments", [["run", "help me"], ["run", "-v "], ["my auth"], [""], ["run", "\udcff"]])
 def test_an_argument_counts_as_a_whole(arguments: list[str]) -> None:
-    assert commandline.uses_models(arguments)
+    assert commandline.uses_models(arguments, FIRST)
 
 
 def test_every_subcommand_and_option_of_the_real_opencode_was_thought_of(
@@ -126,9 +127,9 @@ def test_every_subcommand_and_option_of_the_real_opencode_was_thought_of(
     with_value = {name for _, name, rest in options if re.search(r"\[(string|number|array)\]", rest)}
     assert {"model", "prompt", "port"} <= with_value
     for name in with_value:
-        assert commandline.uses_models([f"--{name}", "stats"]), name
+        assert commandline.uses_models([f"--{name}", "stats"], FIRST), name
     for short in {short for short, name, _ in options if short and name in with_value}:
-        assert commandline.uses_models([f"-{short}", "stats"]), short
+        assert commandline.uses_models([f"-{short}", "stats"], FIRST), short
 
 
 @pytest.mark.parametrize("program", ["opencode", "/usr/local/bin/opencode", "OpenCode.exe", "opencode.cmd"])
@@ -160,8 +161,8 @@ def test_only_opencode_s_own_command_line_is_understood(program: str) -> None:
     ],
 )
 def test_the_folder_where_opencode_will_work(arguments: str, folder: str) -> None:
-    assert commandline.folder(arguments.split(), "/pwd").replace(os.sep, "/") == folder
-    assert commandline.folder(arguments.split(), "") == folder.removeprefix("/pwd/")
+    assert commandline.folder(arguments.split(), "/pwd", FIRST).replace(os.sep, "/") == folder
+    assert commandline.folder(arguments.split(), "", FIRST) == folder.removeprefix("/pwd/")
 
 
 @pytest.mark.parametrize(

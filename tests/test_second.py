@@ -216,6 +216,27 @@ def test_a_server_of_ones_own_gets_variables(user: dict[str, str], how: str) -> 
     assert "opencode.jsonc" not in files(user)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "in_both"),
+    [
+        ("serve", ["gpt-5"]),
+        ("--directory . serve", ["gpt-5"]),  # a client may name any model
+        ("run hi", []),
+        ("--directory serve run hi", []),
+        ("--title api run hi", []),
+    ],
+)
+def test_a_model_is_found_under_each_name_that_its_own_command_line_or_a_client_may_use(
+    user: dict[str, str], arguments: str, in_both: list[str]
+) -> None:
+    finished = launch(user, "--standalone", *arguments.split())
+    (variable,) = [line for line in finished.stdout.splitlines() if line.startswith("OPENCODE_CONFIG=")]
+    sections = json.loads(Path(variable.partition("=")[2]).read_text())["provider"]
+    assert {name: list(section["models"]) for name, section in sections.items()} == {
+        "litellm": ["gpt-4o", *in_both], "litellm-responses": ["gpt-5"]
+    }  # fmt: skip
+
+
 def test_env_with_a_delivery_by_variable_leaves_no_file_with_default_models(user: dict[str, str]) -> None:
     wanted = {**user, "OPENCODE_LITELLM_DEFAULT_MODEL": "gpt-4o"}
     printed = run(["opencode-litellm", "env", "json", "--delivery", "inline"], wanted)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from opencode_litellm.launch.record import Record, RecordedProxy
     from opencode_litellm.litellm.question import Question
+    from opencode_litellm.opencode.commandline import Grammar
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.opencode.versions import Version
 
@@ -116,7 +117,7 @@ def _changes_for(command: Sequence[str], environment: Mapping[str, str], version
     else:
         recipient = versions.TWO if _has_own_server(arguments, environment) else versions.SERVER
     folder = _folder(commandline.folder(arguments, environment.get("PWD", ""), grammar))
-    return _handed_over(recipient, _with_model(arguments, environment), folder)
+    return _handed_over(recipient, _with_model(arguments, environment, grammar), folder)
 
 
 def _withdrawn(environment: Mapping[str, str]) -> Changes:
@@ -167,9 +168,9 @@ def _is_still_there(environment: Mapping[str, str]) -> bool:
     return all(client.is_there(url, environment, deadline) for url in urls)
 
 
-def _with_model(arguments: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, str]:
+def _with_model(arguments: Sequence[str], environment: Mapping[str, str], grammar: Grammar) -> Mapping[str, str]:
     """Return the environment, with the model that opencode's command line names in ``variables.NAMED_MODEL``."""
-    if commandline.takes_names_from_elsewhere(arguments):
+    if commandline.takes_names_from_elsewhere(arguments, grammar):
         return variables.changed(environment, {variables.NAMED_MODEL: variables.ANY_MODEL})
     named = commandline.model(arguments)
     return variables.changed(environment, {variables.NAMED_MODEL: named}) if named else environment

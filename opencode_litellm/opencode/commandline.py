@@ -112,7 +112,7 @@ def is_opencode(program: str) -> bool:
     return name.removesuffix(".exe").removesuffix(".cmd") in versions.NAMES
 
 
-def uses_models(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
+def uses_models(arguments: Sequence[str], grammar: Grammar) -> bool:
     """Return whether ``opencode ARGUMENTS`` may need a model; when in doubt, yes."""
     before = _before_dashes(arguments)
     if not grammar.print_and_exit.isdisjoint(before):
@@ -140,7 +140,7 @@ def uses_named_server(arguments: Sequence[str]) -> bool:
     return _is_given(_before_dashes(arguments), "--server")
 
 
-def folder(arguments: Sequence[str], pwd: str, grammar: Grammar = FIRST) -> str:
+def folder(arguments: Sequence[str], pwd: str, grammar: Grammar) -> str:
     """Return the folder that ``opencode ARGUMENTS`` works in, relative to the working directory, or empty for that one.
 
     ``pwd`` is the variable PWD, empty when it is not set. opencode 1.18 resolves the folder of ``run`` and of the TUI
@@ -163,7 +163,7 @@ def model(arguments: Sequence[str]) -> str:
     return _value(arguments, "--model", "-m")
 
 
-def takes_names_from_elsewhere(arguments: Sequence[str], grammar: Grammar = FIRST) -> bool:
+def takes_names_from_elsewhere(arguments: Sequence[str], grammar: Grammar) -> bool:
     """Return whether ``opencode ARGUMENTS`` may use models whose names we cannot find out.
 
     The model of an earlier session is named in opencode's database; the clients of a server name theirs later.
