@@ -126,8 +126,17 @@ def test_only_a_delivery_inline_whose_files_are_there_is_sound(tmp_path: Path, h
     assert delivery.is_sound({**ours, FILE: str(cached)})  # opencode passes over one that is not there
     write(cached, "{file:/nowhere}")
     assert not delivery.is_sound({**ours, FILE: str(cached)})
+    cached.write_bytes(b"\xff")
+    assert not delivery.is_sound({**ours, FILE: str(cached)})
     other = write(tmp_path / "own.json", "{file:/nowhere}")
     assert delivery.is_sound({**ours, FILE: str(other)})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that even root cannot read is in /proc")
+def test_a_delivery_whose_file_cannot_be_read_is_not_sound(tmp_path: Path, home: dict[str, str]) -> None:
+    file = tmp_path / f"{delivery.TEMPORARY}payload.json"
+    file.symlink_to("/proc/self/mem")
+    assert not delivery.is_sound({**home, CONTENT: MINE, FILE: str(file)})
 
 
 FILES: dict[str, tuple[str | None, bool]] = {

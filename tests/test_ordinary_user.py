@@ -13,6 +13,7 @@ import random
 import signal
 import stat
 import subprocess
+import sys
 import time
 import tracemalloc
 from contextlib import suppress
@@ -55,6 +56,26 @@ def launched(environment: dict[str, str], *, before: str = ":") -> tuple[list[st
     done = as_user(environment, "sh", "-c", f"{before}\nexec opencode-litellm exec -- sh -c '{SHOW}'")
     assert done.status == 7, done
     return list(json.loads(done.stdout)["provider"]["litellm"]["models"]), done.stderr
+
+
+# Linux tells the path of every folder but a very long one, for which each folder on the way is read.
+IN_A_CLOSED_FOLDER = """
+import os, sys
+for _ in range(18):
+    os.mkdir("x" * 250)
+    os.chdir("x" * 250)
+os.chmod("..", 0o311)
+os.execvp("opencode-litellm", ["opencode-litellm", "exec", "--", *sys.argv[1:]])
+"""
+
+
+def test_a_folder_whose_path_cannot_be_read_is_no_obstacle(user: dict[str, str]) -> None:
+    try:
+        done = as_user(user, sys.executable, "-c", IN_A_CLOSED_FOLDER, "sh", "-c", SHOW)
+    finally:
+        as_user(user, "chmod", "-R", "u+rwx", "x" * 250)
+    assert (done.status, done.stderr.replace("sh: 0: getcwd() failed: Permission denied\n", "")) == (7, "")
+    assert list(json.loads(done.stdout)["provider"]["litellm"]["models"]) == ["alpha", "beta"]
 
 
 def test_without_permission_for_the_configuration_all_else_works(user: dict[str, str]) -> None:

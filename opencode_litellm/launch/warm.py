@@ -180,8 +180,8 @@ def _folder(named: str) -> str:
     """Return the folder that opencode will work in: ``named``, or the working folder if that is empty."""
     try:
         here = os.getcwd()
-    except FileNotFoundError:
-        return os.sep  # the folder is gone, and the program will complain
+    except OSError:
+        return os.sep  # the folder is gone or closed, and the program will complain
     # As in opencode, `..` removes the name before it, even if that is a link.
     return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 

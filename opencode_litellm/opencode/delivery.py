@@ -280,8 +280,8 @@ def undone(environment: Mapping[str, str]) -> Mapping[str, str]:
 def is_sound(environment: Mapping[str, str]) -> bool:
     """Return whether opencode can start in any folder with the payload that is delivered inline.
 
-    It cannot if a ``{file:…}`` in it is gone. A payload that is delivered by file alone is for one folder, because it
-    ranks below a project's configuration.
+    It cannot if a ``{file:…}`` in it is gone, nor with a file that cannot be read. A payload that is delivered by file
+    alone is for one folder, because it ranks below a project's configuration.
     """
     text = environment.get(variables.CONFIG_CONTENT, "")
     if not text or text == users_content(environment):
@@ -290,8 +290,11 @@ def is_sound(environment: Mapping[str, str]) -> bool:
 
     file = environment.get(variables.CONFIG, "")
     if _is_delivered(file, environment) and os.path.isfile(file):
-        with open(file, encoding="utf-8") as opened:
-            text += opened.read()
+        try:
+            with open(file, encoding="utf-8") as opened:
+                text += opened.read()
+        except (OSError, UnicodeDecodeError):
+            return False
     text = jsonc.ENV.sub(lambda match: environment.get(match[1], ""), text)
     paths = [token[len("{file:") : -1] for token in jsonc.FILE.findall(text)]
     home = variables.home(environment)
