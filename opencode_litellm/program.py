@@ -11,26 +11,37 @@ from opencode_litellm.opencode import commandline, versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opencode_litellm.opencode.delivery import Changes
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 
 _OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
+# What to say if the environment would be too large.
+_NO_MODELS = "the models do not fit into the environment, so opencode starts without them"
+_NOTHING = (
+    "the environment has no room for anything of ours, so opencode may use all its providers, whatever the option"
+    " 'only' says: make the environment or the arguments shorter"
+)
 _OPENCODE_PID = "OPENCODE_PID"
 _LARGEST_SCRIPT = 64 * 2**10  # bytes that are read of a script to see whether it starts us
 _MOST_ROUNDS = 8  # nested launches of one program, if no other is found
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str], changes: Changes, *, guarded: bool = True
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    changes: Changes,
+    smaller: Callable[[], Changes] | None = None,
+    *,
+    guarded: bool = True,
 ) -> int:
     """Replace this process with ``command``, in ``environment`` with ``changes`` applied.
 
-    Unless ``guarded``, the program gets no variable that stops a loop of wrappers: it is opencode itself, not a
-    wrapper. Returns an exit status only if the program cannot be found (127) or started (126), and on Windows, where it
-    is the program's own.
+    If they are too large for the system, those of ``smaller`` take their place, and at last none. Unless ``guarded``,
+    the program gets no variable that stops a loop of wrappers: it is opencode itself, not a wrapper. Returns an exit
+    status only if the program cannot be found (127) or started (126), and on Windows, where it is the program's own.
     """
     is_opencode = commandline.is_opencode(command[0])
     wrappers = _led_back(environment) if is_opencode else []
@@ -52,7 +63,10 @@ def start(
         return _replace(program, command, merged)
     except OSError as error:
         if error.errno == errno.E2BIG and changes:
-            terminal.note("the models do not fit into the environment, so opencode starts without them", environment)
+            if smaller is not None:
+                terminal.note(_NO_MODELS, environment)
+                return start(command, environment, smaller(), guarded=guarded)
+            terminal.note(_NOTHING, environment)
             return start(command, environment, {}, guarded=guarded)
         terminal.failure(f"{program} cannot be started: {why_not(program, error)}", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE

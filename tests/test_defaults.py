@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MODELS = ["claude-haiku-4-5", "claude-sonnet-4-5", "gpt-4o", "gpt-4o-mini", "gpt-5"]
 OURS = ["litellm", "litellm-responses"]
+IN_LITTLE_ROOM = 'ulimit -s 512; exec opencode-litellm exec -- sh -c "exec env -0" "$1"'
+NO_ROOM = "opencode-litellm: the models do not fit into the environment, so opencode starts without them"
+NO_OTHER = "opencode-litellm: no other provider is used, because the option 'only' is on"
 DEFAULT, SMALL, ONLY = (f"OPENCODE_LITELLM_{name}" for name in ("DEFAULT_MODEL", "SMALL_MODEL", "ONLY"))
 
 
@@ -234,6 +238,32 @@ class TestNoProviderButOurs:
         assert delivered(after) == {"$schema": delivered(after)["$schema"], "enabled_providers": OURS}
         undone = run(["opencode-litellm", "env", "json", "--unset"], after, folder)
         assert applied(after, undone.stdout) == user
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="how much room there is depends on the stack on Linux alone")
+    @pytest.mark.parametrize("by", ASKED_FOR)
+    def test_holds_where_the_models_do_not_fit_into_the_environment(
+        self, user: dict[str, str], folder: Path, proxy: StubProxy, by: str
+    ) -> None:
+        stated, variables = ASKED_FOR[by]
+        configure(user, options(**stated))
+        user |= {**variables, "OPENCODE_LITELLM_DELIVERY": "inline"}
+        proxy.serve([f"gpt-4o-{number}" for number in range(400)])  # some 60 kB
+        for _ in ("cold", "warm"):
+            said = run(["sh", "-c", IN_LITTLE_ROOM, "sh", "x" * 90_000], user, folder)
+            assert (said.status, said.stderr.splitlines()) == (0, [NO_ROOM, NO_OTHER])
+            after = dict(line.split("=", 1) for line in said.stdout.split("\0") if line)
+            assert delivered(after) == {"$schema": delivered(after)["$schema"], "enabled_providers": OURS}
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the limit for one string is Linux's")
+    def test_is_told_where_not_even_that_fits(self, user: dict[str, str], folder: Path) -> None:
+        content = json.dumps({"instructions": ["x" * 131_000]})
+        said = asked(EXEC, {**user, ONLY: "1", "OPENCODE_CONFIG_CONTENT": content}, folder)
+        assert said.status == 0
+        assert said.stderr.splitlines()[-1] == (
+            "opencode-litellm: the environment has no room for anything of ours, so opencode may use all its providers,"
+            " whatever the option 'only' says: make the environment or the arguments shorter"
+        )
+        assert f"OPENCODE_CONFIG_CONTENT={content}" in said.stdout.split("\0")
 
     @pytest.mark.parametrize("how", ["of the long way", "of the short way", "of the limits too", "at the very start"])
     @pytest.mark.parametrize("by", ASKED_FOR)

@@ -44,7 +44,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     # opencode 2's server would keep the variable that guards against a loop of wrappers.
-    return program.start(command, environment, changes, guarded=version.major == 1 or version.may_start_us)
+    guarded = version.major == 1 or version.may_start_us
+    return program.start(command, environment, changes, lambda: _limits(command, environment, version), guarded=guarded)
 
 
 def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Changes, Version]:
@@ -68,7 +69,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
         from opencode_litellm import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without LiteLLM's models", environment)
-        return _limited_after_fault(command, environment, version), version
+        return _limits(command, environment, version), version
     names = ", ".join(name for name, value in changes.items() if value is not None)
     terminal.detail(f"variables set for opencode: {names or 'none'}", environment)
     return changes, version
@@ -80,11 +81,14 @@ def _version(path: str, arguments: Sequence[str], environment: Mapping[str, str]
     return versions.of(path, environment, ask=ask)
 
 
-def _limited_after_fault(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
-    """Return the changes that leave no provider but ours, if the user wants that; ``__main__`` handles an exception."""
+def _limits(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
+    """Return the changes that leave no provider but ours, if the user wants that, and hand over no models.
+
+    For a fault of ours, and for models that do not fit; ``__main__`` handles an exception.
+    """
     if commandline.is_opencode(command[0]) and not commandline.uses_models(command[1:], commandline.of(version)):
         return {}
-    from opencode_litellm.launch import restriction  # only after a fault
+    from opencode_litellm.launch import restriction  # only where no models are handed over
     from opencode_litellm.opencode import delivery
 
     folder = commandline.folder(command[1:], environment.get("PWD", ""), commandline.of(version))
