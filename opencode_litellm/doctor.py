@@ -223,7 +223,7 @@ def _next_launch(environment: Mapping[str, str], folder: str, version: Version |
         environment, recipient = delivery.shared(environment), versions.SERVER
     else:
         recipient = version.recipient if version is not None else versions.ONE
-    last = record.load(environment, record.fingerprint(environment, folder, recipient))
+    last = record.load(record.Circumstances.of(environment, folder, recipient))
     if last is None:
         finding = "the next launch from this folder asks for everything: no models are cached for these settings"
         return f"{finding}{_others(environment, 0)}"

@@ -781,12 +781,10 @@ class Confirmed(StubProxy):
 
     def answer_to(self, request: Request, connection: BaseHTTPRequestHandler) -> None:
         """Let the other launch confirm the record, and answer."""
-        for file in cache(self.home).glob("launch-*"):
-            name = file.name.removeprefix("launch-")
-            last = record.load(self.home, name)
-            assert last is not None
-            record.confirm(self.home, name, last)
-            assert time.time() - file.stat().st_mtime < MINUTE
+        circumstances = record.Circumstances.of(self.home, self.home["HOME"])
+        last = record.load(circumstances)
+        assert last is not None
+        record.confirm(circumstances, last)
         super().answer_to(request, connection)
 
 

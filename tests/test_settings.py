@@ -453,9 +453,9 @@ def test_a_variable_that_the_settings_depend_on_is_one_that_a_record_depends_on(
     alone = {"HOME": str(tmp_path)}
     watched = Watched(alone)
     parsed = sections.parse(watched, configuration.read(watched, str(tmp_path)))
-    before = record.fingerprint(alone, str(tmp_path))
+    before = record.Circumstances.of(alone, str(tmp_path)).fingerprint
     unnoticed = {
         name for name in watched.names - parsed.variables
-        if record.fingerprint({**alone, name: "/elsewhere"}, str(tmp_path)) == before
+        if record.Circumstances.of({**alone, name: "/elsewhere"}, str(tmp_path)).fingerprint == before
     }  # fmt: skip
     assert unnoticed == {"OPENCODE_LITELLM_TIMEOUT"}, "a warm launch would not see it: record._VARIABLES"

@@ -446,13 +446,12 @@ def test_nobody_waits_for_windows_to_refuse_a_connection(
 DETACHED = """
 import os, time
 from opencode_litellm.launch import detached, record
-from opencode_litellm.opencode import versions
-fingerprint = record.fingerprint(os.environ, os.getcwd())
-detached.start(fingerprint, os.environ, os.getcwd(), versions.ONE)
+circumstances = record.Circumstances.of(os.environ, os.getcwd())
+detached.start(circumstances)
 last = time.monotonic() + 20
-while time.monotonic() < last and record.load(os.environ, fingerprint) is None:
+while time.monotonic() < last and record.load(circumstances) is None:
     time.sleep(0.05)
-print(record.load(os.environ, fingerprint) is not None)
+print(record.load(circumstances) is not None)
 """
 
 

@@ -13,7 +13,7 @@ from opencode_litellm.discovery import NothingUsable, Patience, discover
 from opencode_litellm.errors import Failure, KeyRefused
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import carried, hand_over
-from opencode_litellm.launch.record import Record, RecordedProxy
+from opencode_litellm.launch.record import Circumstances, Record, RecordedProxy
 from opencode_litellm.litellm import trust
 from opencode_litellm.opencode import configuration as configurations
 from opencode_litellm.opencode import delivery, layers, slot, versions
@@ -47,21 +47,21 @@ class Preparation:
     complete: bool
 
 
-def prepare(
-    environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str, began: float
-) -> Preparation:
-    """Discover for a launch of ``recipient``, and save a record of it under ``fingerprint``.
+def prepare(circumstances: Circumstances, began: float) -> Preparation:
+    """Discover for a launch, and save a record of it.
 
     ``began`` is when the launch began (``time.monotonic``). Raises Failure if the settings or the configuration cannot
     be read, no proxy serves a usable model, or the payload cannot be delivered.
     """
+    environment = circumstances.environment
     seconds = sections.timeout(environment)
     deadline = began + seconds
     started = time.time() - max(time.monotonic() - began, _age_of_process())
     patience = Patience(deadline, deadline - min(_RESERVE, seconds / 2), economical=True, began=started)
-    preparation = _prepared(environment, folder, fingerprint, recipient, patience)
+    preparation = _prepared(circumstances, patience)
     took = time.monotonic() - began
-    log.tell(environment, log.LAUNCH, folder, f"asked for everything in {took:.2f} s: {preparation.summary}")
+    said = f"asked for everything in {took:.2f} s: {preparation.summary}"
+    log.tell(environment, log.LAUNCH, circumstances.folder, said)
     return preparation
 
 
@@ -80,12 +80,13 @@ def _age_of_process() -> float:
         return 0.0
 
 
-def refresh(environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str) -> None:
+def refresh(circumstances: Circumstances) -> None:
     """Discover in the background what a launch did not wait for, and sweep the cache. Raises Failure as ``prepare``."""
+    environment = circumstances.environment
     deadline = time.monotonic() + DETACHED_PATIENCE
     try:
-        preparation = _prepared(environment, folder, fingerprint, recipient, Patience(deadline, deadline))
-        log.tell(environment, log.REFRESH, folder, preparation.summary)
+        preparation = _prepared(circumstances, Patience(deadline, deadline))
+        log.tell(environment, log.REFRESH, circumstances.folder, preparation.summary)
     finally:
         cache.sweep(environment)
 
@@ -98,56 +99,44 @@ def renew(
     ``configuration`` is that of ``folder``, and ``settings`` are read from it. With ``server``, the file of opencode
     2's server is created if it does not exist; an existing one is always updated. Raises Failure as ``prepare``.
     """
-    place = _Place(environment, folder, versions.ONE)
+    circumstances = Circumstances.of(environment, folder)
     patience = Patience.of(settings.timeout)
-    discovery, _ = _recorded(place, record.fingerprint(environment, folder), configuration, settings, patience)
+    discovery, _ = _recorded(circumstances, configuration, settings, patience)
     if server and not slot.present(environment):
-        _keep_slot(place, discovery, settings, patience)
+        _keep_slot(circumstances, discovery, settings, patience)
     cache.sweep(environment)
     return discovery
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The environment and folder of a launch, and the opencode it is for."""
-
-    environment: Mapping[str, str]
-    folder: str
-    recipient: str
-
-    def read(self) -> tuple[Configuration, Settings]:
-        """Return the configuration of the folder, and the settings in it."""
-        project = self.recipient != versions.SERVER
-        configuration = configurations.read(self.environment, self.folder, project=project)
-        return configuration, sections.parse(self.environment, configuration)
-
-
-def _prepared(
-    environment: Mapping[str, str], folder: str, fingerprint: str, recipient: str, patience: Patience
-) -> Preparation:
-    place = _Place(environment, folder, recipient)
-    configuration, settings = place.read()
+def _prepared(circumstances: Circumstances, patience: Patience) -> Preparation:
+    configuration, settings = _read(circumstances.environment, circumstances.folder, circumstances.recipient)
     try:
-        return _recorded(place, fingerprint, configuration, settings, patience)[1]
+        return _recorded(circumstances, configuration, settings, patience)[1]
     except Failure:
         for warning in settings.warnings:  # they may explain the failure
-            terminal.note(warning, environment)
+            terminal.note(warning, circumstances.environment)
         raise
+
+
+def _read(environment: Mapping[str, str], folder: str, recipient: str) -> tuple[Configuration, Settings]:
+    """Return the configuration of the folder, and the settings in it."""
+    configuration = configurations.read(environment, folder, project=recipient != versions.SERVER)
+    return configuration, sections.parse(environment, configuration)
 
 
 def _recorded(
-    place: _Place, fingerprint: str, configuration: Configuration, settings: Settings, patience: Patience
+    circumstances: Circumstances, configuration: Configuration, settings: Settings, patience: Patience
 ) -> tuple[Discovery, Preparation]:
-    environment, folder, recipient = place.environment, place.folder, place.recipient
+    environment, folder, recipient = circumstances.environment, circumstances.folder, circumstances.recipient
     try:
         discovery = discover(settings, environment, patience)
     except KeyRefused:
-        record.withdraw(environment, fingerprint)
+        record.withdraw(circumstances)
         raise
     handover = hand_over(discovery, settings, environment, launch=True, recipient=recipient)
-    shared = recipient == versions.SERVER
+    shared = circumstances.is_server
     if not shared and slot.present(environment):
-        _keep_slot(place, discovery, settings, patience)
+        _keep_slot(circumstances, discovery, settings, patience)
     refreshed = min(served.remembered.informed for served in discovery.served)
     new = Record(
         refreshed=refreshed,
@@ -161,13 +150,13 @@ def _recorded(
         watched_variables=sorted(configuration.environment_names | settings.variables),
         stamp="",
     )
-    # Computed again, because the slot that we have just written is one of the files that it covers.
-    fingerprint = record.fingerprint(environment, folder, recipient)
+    # Computed again, because the slot that we have just written is one of the files that the fingerprint covers.
+    circumstances = Circumstances.of(environment, folder, recipient)
     spent = [str(served.spent) for served in discovery.served if served.spent]
     if spent:  # the list of models does not show it, so the next launch has to ask everything again
-        record.withdraw(environment, fingerprint)
+        record.withdraw(circumstances)
     else:
-        record.save(environment, fingerprint, new)
+        record.save(circumstances, new)
     stale = [f"{served.stale}; using its last known models" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
     trouble = (*failures, *spent, *stale)
@@ -179,11 +168,11 @@ def _recorded(
     return discovery, Preparation(changes, notes, summary, complete=refreshed > 0)
 
 
-def _keep_slot(place: _Place, discovery: Discovery, settings: Settings, patience: Patience) -> None:
+def _keep_slot(circumstances: Circumstances, discovery: Discovery, settings: Settings, patience: Patience) -> None:
     """Write the file of opencode 2's server, which opencode 1 reads as well."""
-    environment = delivery.shared(place.environment)
+    environment = delivery.shared(circumstances.environment)
     try:
-        _, without_project = _Place(environment, place.folder, versions.SERVER).read()
+        _, without_project = _read(environment, circumstances.folder, versions.SERVER)
         if without_project.proxies != settings.proxies:
             discovery = discover(without_project, environment, patience)
         hand_over(discovery, without_project, environment, launch=True, recipient=versions.SERVER)

@@ -21,7 +21,7 @@ class Credentials:
     def __init__(self, environment: Mapping[str, str], folder: str, watched: Sequence[str] = ()) -> None:
         self._environment = environment
         self._watched = watched
-        self.folder = folder
+        self._folder = folder
         self._providers: Mapping[str, object] | None = None
 
     def headers(self, proxy: RecordedProxy) -> dict[str, str] | None:
@@ -70,7 +70,7 @@ class Credentials:
         if self._providers is None:
             from opencode_litellm.opencode import configuration  # JSON costs 6 ms
 
-            section = configuration.read(self._environment, self.folder).resolved.get("provider")
+            section = configuration.read(self._environment, self._folder).resolved.get("provider")
             self._providers = section if isinstance(section, dict) else {}
         value: object = self._providers
         for part in (provider, "options", option):

@@ -7,6 +7,7 @@ import sys
 
 from opencode_litellm import cache
 from opencode_litellm.errors import Failure
+from opencode_litellm.launch.record import Circumstances
 from opencode_litellm.litellm import trust
 
 TYPE_CHECKING = False
@@ -30,19 +31,21 @@ detached.refresh(*sys.argv[2:])
 """
 
 
-def start(fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str) -> None:
-    """Refresh the record of launches from ``folder`` in the background, one process at a time."""
-    if not sys.executable or not cache.claim(environment, cache.CLAIM.name(fingerprint), LIFE):
+def start(circumstances: Circumstances) -> None:
+    """Refresh the record of such launches in the background, one process at a time."""
+    environment, claim = circumstances.environment, cache.CLAIM.name(circumstances.fingerprint)
+    if not sys.executable or not cache.claim(environment, claim, LIFE):
         return
     home = os.path.abspath(os.path.join(__file__, *[os.pardir] * 3))
-    command = [sys.executable, "-c", _PROGRAM, home, fingerprint, folder, recipient]
+    command = [sys.executable, "-c", _PROGRAM, home, circumstances.folder, circumstances.recipient]
+    command.append(circumstances.fingerprint)
     try:
         if hasattr(os, "fork"):
             _fork(command, environment)
         else:
             _spawn_on_windows(command, environment)
     except OSError:
-        cache.remove(environment, cache.CLAIM.name(fingerprint))  # the next launch tries again
+        cache.remove(environment, claim)  # the next launch tries again
 
 
 def _fork(command: list[str], environment: Mapping[str, str]) -> None:
@@ -86,8 +89,8 @@ def _spawn_on_windows(command: list[str], environment: Mapping[str, str]) -> Non
     )
 
 
-def refresh(fingerprint: str, folder: str, recipient: str) -> None:
-    """Refresh, in the background process, the record of launches of ``recipient`` from ``folder``. Never raises."""
+def refresh(folder: str, recipient: str, fingerprint: str) -> None:
+    """Refresh, in the background process, the record of launches with these circumstances. Never raises."""
     from opencode_litellm import log
 
     environment = os.environ
@@ -97,7 +100,9 @@ def refresh(fingerprint: str, folder: str, recipient: str) -> None:
         from opencode_litellm.shells import installation
 
         installation.renew(environment)  # after an upgrade, startup files still read the old version's snippets
-        cold.refresh(environment, folder, fingerprint, recipient)
+        cold.refresh(
+            Circumstances(environment=environment, folder=folder, recipient=recipient, fingerprint=fingerprint)
+        )
     except Failure as failure:
         log.tell(environment, log.REFRESH, folder, str(failure))
     except BaseException as error:  # noqa: BLE001 - there is no caller to raise to, only the log

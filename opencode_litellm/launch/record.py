@@ -86,11 +86,32 @@ class Record(Fields):
     stamp: str
 
 
-def fingerprint(environment: Mapping[str, str], folder: str, recipient: str = versions.ONE) -> str:
-    """Return a name for everything that a payload depends on, except what only reading the configuration would tell.
+class Circumstances(Fields):
+    """The environment and folder of a launch, and the opencode it is for: what a record is saved for.
 
     ``recipient`` is the opencode that the payload is for, a constant of :mod:`opencode_litellm.opencode.versions`.
+    ``fingerprint`` is a name for everything that a payload depends on, except what only reading the configuration would
+    tell.
     """
+
+    environment: Mapping[str, str]
+    folder: str
+    recipient: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], folder: str, recipient: str = versions.ONE) -> Circumstances:
+        """Return the circumstances as they are now; the fingerprint looks at every file of the configuration."""
+        fingerprint = _fingerprint(environment, folder, recipient)
+        return cls(environment=environment, folder=folder, recipient=recipient, fingerprint=fingerprint)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the payload is for opencode 2's server, which is the same in all folders."""
+        return self.recipient == versions.SERVER
+
+
+def _fingerprint(environment: Mapping[str, str], folder: str, recipient: str) -> str:
     environment = delivery.undone(environment)  # a launch inside a launch gets the same name
     project = recipient != versions.SERVER
     parts = [__version__, recipient]
@@ -102,9 +123,9 @@ def fingerprint(environment: Mapping[str, str], folder: str, recipient: str = ve
     return cache.digest(parts)
 
 
-def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
+def load(circumstances: Circumstances) -> Record | None:
     """Return the record, or None if there is none that still fits these circumstances."""
-    name = cache.RECORD.name(fingerprint)
+    environment, name = circumstances.environment, cache.RECORD.name(circumstances.fingerprint)
     content = cache.read(environment, name)
     if content is None:
         return None
@@ -116,24 +137,25 @@ def load(environment: Mapping[str, str], fingerprint: str) -> Record | None:
     return record if usable and state == _state(record, environment) else None
 
 
-def save(environment: Mapping[str, str], fingerprint: str, record: Record) -> None:
+def save(circumstances: Circumstances, record: Record) -> None:
     """Save a record, if that is possible."""
-    name = cache.RECORD.name(fingerprint)
+    environment, name = circumstances.environment, cache.RECORD.name(circumstances.fingerprint)
     if cache.write(environment, name, _written(record, _state(record, environment))) is not None:
         cache.date(environment, name, record.confirmed)
 
 
-def confirm(environment: Mapping[str, str], fingerprint: str, record: Record) -> None:
+def confirm(circumstances: Circumstances, record: Record) -> None:
     """Note, at most once an hour, that a record is still true and that its files are used."""
     if not 0 <= time.time() - record.confirmed < 3600:
-        cache.date(environment, cache.RECORD.name(fingerprint), time.time())
+        environment = circumstances.environment
+        cache.date(environment, cache.RECORD.name(circumstances.fingerprint), time.time())
         for name in filter(None, (record.payload_file, record.head_file)):
             cache.use(environment, name)
 
 
-def withdraw(environment: Mapping[str, str], fingerprint: str) -> None:
+def withdraw(circumstances: Circumstances) -> None:
     """Remove a record, but not its payload, which another record may share."""
-    cache.remove(environment, cache.RECORD.name(fingerprint))
+    cache.remove(circumstances.environment, cache.RECORD.name(circumstances.fingerprint))
 
 
 def _file_state(path: str) -> str:

@@ -13,6 +13,7 @@ from opencode_litellm import cache, program, terminal, variables
 from opencode_litellm.errors import ConfigurationUnreadable, Failure
 from opencode_litellm.launch import record
 from opencode_litellm.launch.credentials import Credentials
+from opencode_litellm.launch.record import Circumstances
 from opencode_litellm.opencode import commandline, layers, versions
 
 TYPE_CHECKING = False
@@ -137,7 +138,8 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
 
     server = recipient == versions.SERVER
     try:
-        changes = _delivered(delivery.shared(environment) if server else environment, folder, recipient)
+        known = delivery.shared(environment) if server else environment
+        changes = _delivered(Circumstances.of(known, folder, recipient))
     except Failure as failure:
         from opencode_litellm.launch import restriction  # only after a failure
 
@@ -190,39 +192,40 @@ def _folder(named: str) -> str:
     return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 
 
-def _delivered(environment: Mapping[str, str], folder: str, recipient: str) -> Changes:
-    fingerprint = record.fingerprint(environment, folder, recipient)
-    last = record.load(environment, fingerprint)
+def _delivered(circumstances: Circumstances) -> Changes:
+    last = record.load(circumstances)
     if last is not None:
-        credentials = Credentials(environment, folder, last.watched_variables)
-        if _still_holds(last, fingerprint, environment, credentials, recipient):
-            changes = _recorded(last, environment, credentials, recipient)
+        credentials = _credentials(circumstances, last)
+        if _still_holds(last, circumstances, credentials):
+            changes = _recorded(last, circumstances, credentials)
             if changes is not None:
                 return changes
-    return _prepared(fingerprint, environment, folder, recipient, last)
+    return _prepared(circumstances, last)
 
 
-def _prepared(
-    fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str, last: Record | None
-) -> Changes:
+def _credentials(circumstances: Circumstances, last: Record) -> Credentials:
+    return Credentials(circumstances.environment, circumstances.folder, last.watched_variables)
+
+
+def _prepared(circumstances: Circumstances, last: Record | None) -> Changes:
     """Use what another launch has just prepared, or launch cold: read the configuration, ask the proxies, render."""
     began = time.monotonic()
-    turn = cache.take_turn(environment, cache.TURN.name(fingerprint), _longest_turn(environment))
+    environment = circumstances.environment
+    turn = cache.take_turn(environment, cache.TURN.name(circumstances.fingerprint), _longest_turn(environment))
     try:
-        new = record.load(environment, fingerprint)
+        new = record.load(circumstances)
         if new is not None and (last is None or new.stamp != last.stamp):
-            credentials = Credentials(environment, folder, new.watched_variables)
-            changes = _recorded(new, environment, credentials, recipient)
+            changes = _recorded(new, circumstances, _credentials(circumstances, new))
             if changes is not None:
                 return changes
         from opencode_litellm.launch import cold  # neither a warm launch nor one that waited needs it
 
-        preparation = cold.prepare(environment, folder, fingerprint, recipient, began)
+        preparation = cold.prepare(circumstances, began)
     finally:
         if turn is not None:
             os.close(turn)
     if not preparation.complete:
-        _refresh_detached(fingerprint, environment, folder, recipient)
+        _refresh_detached(circumstances)
     for note in preparation.notes:
         terminal.note(note, environment)
     return preparation.changes
@@ -237,18 +240,17 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
     return seconds if 0 < seconds <= 3601 else 0.0
 
 
-def _refresh_detached(fingerprint: str, environment: Mapping[str, str], folder: str, recipient: str) -> None:
+def _refresh_detached(circumstances: Circumstances) -> None:
     from opencode_litellm.launch import detached  # every ten minutes at most
 
-    detached.start(fingerprint, environment, folder, recipient)
+    detached.start(circumstances)
 
 
-def _still_holds(
-    last: Record, fingerprint: str, environment: Mapping[str, str], credentials: Credentials, recipient: str
-) -> bool:
+def _still_holds(last: Record, circumstances: Circumstances, credentials: Credentials) -> bool:
     """Ask each proxy for its list of models, and return whether the models of the record can be delivered."""
     from opencode_litellm.litellm import question  # a launch without a record does not need it
 
+    environment = circumstances.environment
     questions = [_question(proxy, credentials, environment) for proxy in last.proxies]
     if any(asked is None for asked in questions):
         return False
@@ -265,14 +267,14 @@ def _still_holds(
         if verdict in (AWAY, FAILING):
             trouble = _trouble(proxy, result, last)
             terminal.note(trouble, environment)
-            _tell(environment, credentials.folder, trouble)
+            _tell(environment, circumstances.folder, trouble)
         elif verdict == LATE:
             late_models = f"using its models from {_age(last)}"
-            _tell(environment, credentials.folder, f"{_where(proxy)} did not answer in time: {late_models}")
+            _tell(environment, circumstances.folder, f"{_where(proxy)} did not answer in time: {late_models}")
     if not late and not away:
-        record.confirm(environment, fingerprint, last)
+        record.confirm(circumstances, last)
     if late or (not away and not 0 <= time.time() - last.refreshed < record.FRESH):
-        _refresh_detached(fingerprint, environment, credentials.folder, recipient)
+        _refresh_detached(circumstances)
     return True
 
 
@@ -382,16 +384,15 @@ def _age(last: Record) -> str:
     return f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
 
 
-def _recorded(
-    last: Record, environment: Mapping[str, str], credentials: Credentials, recipient: str
-) -> Changes | None:
+def _recorded(last: Record, circumstances: Circumstances, credentials: Credentials) -> Changes | None:
     """Return the changes that hand over the payload of a record; None if its file is gone or it no longer fits."""
-    from opencode_litellm.opencode import delivery  # already imported by record
+    from opencode_litellm.opencode import delivery  # there already, for the record
 
     if last.mode == record.SLOT:
         return {}  # the record is valid, so its file is in place
+    environment = circumstances.environment
     carried = {name: credentials.carried(*place) for name, place in last.variables.items()}
-    literal = recipient == versions.ONE_LITERALLY
+    literal = circumstances.recipient == versions.ONE_LITERALLY
     set_again = {name: value for name, value in carried.items() if value}
     known = variables.changed(environment, set_again) if literal else environment
     file = cache.path(environment, last.payload_file)
