@@ -11,6 +11,7 @@ import time
 
 from opencode_litellm import cache, program, terminal, variables
 from opencode_litellm.errors import ConfigurationUnreadable, Failure
+from opencode_litellm.fields import Fields
 from opencode_litellm.launch import record
 from opencode_litellm.launch.credentials import Credentials
 from opencode_litellm.launch.record import Circumstances
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.opencode.versions import Version
 
-    Result = tuple[int, bytes] | Exception
-
 LOOPBACK_PATIENCE = 0.3  # seconds
 LEAST_PATIENCE, MOST_PATIENCE = 0.1, 1.0  # seconds, for a proxy on another machine; nobody notices less
 
 INTERRUPTED = 130  # exit status, as shells use it
+
+_WITHOUT = "opencode starts without its models"
 
 
 def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -196,7 +197,10 @@ def _delivered(circumstances: Circumstances) -> Changes:
     last = record.load(circumstances)
     if last is not None:
         credentials = _credentials(circumstances, last)
-        if _still_holds(last, circumstances, credentials):
+        heard = _heard(last, circumstances, credentials)
+        verdict = _verdict(heard, last)
+        if verdict != NEWS:
+            _follow(verdict, heard, last, circumstances)
             changes = _recorded(last, circumstances, credentials)
             if changes is not None:
                 return changes
@@ -246,36 +250,64 @@ def _refresh_detached(circumstances: Circumstances) -> None:
     detached.start(circumstances)
 
 
-def _still_holds(last: Record, circumstances: Circumstances, credentials: Credentials) -> bool:
-    """Ask each proxy for its list of models, and return whether the models of the record can be delivered."""
+# What a proxy's answer means to a launch, and what all answers do.
+SAME = "same"  # as last time
+NEWS = "news"  # different from last time, or only a cold launch can understand it
+LATE = "late"  # there may be news, but the launch does not wait for them
+AWAY = "away"  # no connection
+FAILING = "failing"  # it served nothing last time, and serves nothing now: worth a message, but not news
+
+
+class _Heard(Fields):
+    """What a proxy's answer means, the verdict, and the message about it; ``trouble`` is empty if there is none."""
+
+    proxy: RecordedProxy
+    verdict: str
+    trouble: str
+
+
+def _heard(last: Record, circumstances: Circumstances, credentials: Credentials) -> list[_Heard]:
+    """Ask each proxy for its list of models; return nothing if a key for that is not where it was."""
     from opencode_litellm.litellm import question  # a launch without a record does not need it
 
     environment = circumstances.environment
-    questions = [_question(proxy, credentials, environment) for proxy in last.proxies]
-    if any(asked is None for asked in questions):
-        return False
-    results = question.ask_all([asked for asked in questions if asked is not None], environment)
-    answers = [(proxy, result, _verdict(proxy, result)) for proxy, result in zip(last.proxies, results)]  # noqa: B905 - one result for each
-    if any(verdict == NEWS for _, _, verdict in answers):
-        return False
-    away = any(verdict == AWAY and proxy.served for proxy, _, verdict in answers)
+    wanted = [_question(proxy, credentials, environment) for proxy in last.proxies]
+    questions = [each for each in wanted if each is not None]
+    if len(questions) < len(wanted):
+        return []
+    heard = []
+    for proxy, result in zip(last.proxies, question.ask_all(questions, environment)):  # noqa: B905 - one for each
+        if isinstance(result, Exception):
+            verdict, trouble = _without_answer(proxy, result, last)
+        else:
+            verdict, trouble = _answered(proxy, *result, last)
+        heard.append(_Heard(proxy=proxy, verdict=verdict, trouble=trouble))
+    return heard
+
+
+def _verdict(heard: Sequence[_Heard], last: Record) -> str:
+    """Return what all answers together mean; unless it is NEWS, the models of the record can be delivered."""
+    if not heard or any(each.verdict == NEWS for each in heard):
+        return NEWS
+    away = any(each.verdict == AWAY and each.proxy.served for each in heard)
     # A detected proxy that is gone may be on another port by now.
-    late = any(verdict == LATE or (verdict == AWAY and proxy.identify) for proxy, _, verdict in answers)
+    late = any(each.verdict == LATE or (each.verdict == AWAY and each.proxy.identify) for each in heard)
     if (late or away) and time.time() - last.confirmed > cache.WEEK:
-        return False
-    for proxy, result, verdict in answers:
-        if verdict in (AWAY, FAILING):
-            trouble = _trouble(proxy, result, last)
-            terminal.note(trouble, environment)
-            _tell(environment, circumstances.folder, trouble)
-        elif verdict == LATE:
-            late_models = f"using its models from {_age(last)}"
-            _tell(environment, circumstances.folder, f"{_where(proxy)} did not answer in time: {late_models}")
-    if not late and not away:
+        return NEWS
+    return LATE if late else AWAY if away else SAME
+
+
+def _follow(verdict: str, heard: Sequence[_Heard], last: Record, circumstances: Circumstances) -> None:
+    """Print and log the messages, and confirm the record or refresh it in the background."""
+    for each in heard:
+        if each.trouble:
+            if each.verdict != LATE:
+                terminal.note(each.trouble, circumstances.environment)
+            _tell(circumstances.environment, circumstances.folder, each.trouble)
+    if verdict == SAME:
         record.confirm(circumstances, last)
-    if late or (not away and not 0 <= time.time() - last.refreshed < record.FRESH):
+    if verdict == LATE or (verdict == SAME and not 0 <= time.time() - last.refreshed < record.FRESH):
         _refresh_detached(circumstances)
-    return True
 
 
 def _question(proxy: RecordedProxy, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
@@ -297,30 +329,30 @@ def _question(proxy: RecordedProxy, credentials: Credentials, environment: Mappi
     )
 
 
-# What a proxy's answer means to a launch.
-SAME = "same"  # as last time
-NEWS = "news"  # different from last time, or only a cold launch can understand it
-LATE = "late"  # there may be news, but the launch does not wait for them
-AWAY = "away"  # no connection
-FAILING = "failing"  # it served nothing last time, and serves nothing now: worth a message, but not news
+def _without_answer(proxy: RecordedProxy, error: Exception, last: Record) -> tuple[str, str]:
+    """Return the verdict and the trouble of a proxy that gave no answer."""
+    if isinstance(error, OSError):
+        models = f"using its models from {_age(last)}" if proxy.served else _WITHOUT
+        return AWAY, f"{_where(proxy)} cannot be reached ({error.strerror or error}): {models}"
+    from opencode_litellm.litellm.question import Unusual
+
+    return (NEWS, "") if proxy.served and isinstance(error, Unusual) else (LATE, _late(proxy, last))
 
 
-def _verdict(proxy: RecordedProxy, result: Result) -> str:
-    if isinstance(result, OSError):
-        return AWAY
-    if isinstance(result, Exception):
-        from opencode_litellm.litellm.question import Unusual
-
-        return NEWS if proxy.served and isinstance(result, Unusual) else LATE
-    same = _is_same(proxy.body, *result)
+def _answered(proxy: RecordedProxy, status: int, body: bytes, last: Record) -> tuple[str, str]:
+    """Return the verdict and the trouble of a proxy that answered."""
+    same = _is_same(proxy.body, status, body)
     if proxy.served and proxy.body:
-        return SAME if same else NEWS
-    if 300 <= result[0] < 400:
-        return LATE
-    if not same and _lists_models(*result):
-        return NEWS
+        return SAME if same else NEWS, ""
+    if 300 <= status < 400:
+        return LATE, _late(proxy, last)
+    if not same and _lists_models(status, body):
+        return NEWS, ""
     # A proxy that lists nothing is no failure if the user has named its models.
-    return SAME if proxy.served else FAILING
+    if proxy.served:
+        return SAME, ""
+    what = "lists no model that opencode can use" if status == 200 else f"answers with status {status}"
+    return FAILING, f"{_where(proxy)} {what}: {_WITHOUT}"
 
 
 def _is_same(old: bytes, status: int, new: bytes) -> bool:
@@ -353,15 +385,8 @@ def _lists_models(status: int, body: bytes) -> bool:
     return bool(facts.listed(Reply(status, body, 0.0).json))
 
 
-def _trouble(proxy: RecordedProxy, result: Result, last: Record) -> str:
-    """Return the message about a proxy that is away or failing."""
-    where = _where(proxy)
-    if isinstance(result, OSError):
-        models = f"using its models from {_age(last)}" if proxy.served else "opencode starts without its models"
-        return f"{where} cannot be reached ({result.strerror or result}): {models}"
-    if isinstance(result, Exception) or result[0] == 200:
-        return f"{where} lists no model that opencode can use: opencode starts without its models"
-    return f"{where} answers with status {result[0]}: opencode starts without its models"
+def _late(proxy: RecordedProxy, last: Record) -> str:
+    return f"{_where(proxy)} did not answer in time: using its models from {_age(last)}"
 
 
 def _where(proxy: RecordedProxy) -> str:
