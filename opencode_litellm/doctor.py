@@ -21,7 +21,7 @@ from opencode_litellm.jsonc import JsoncError, mapping
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
 from opencode_litellm.litellm import facts
-from opencode_litellm.opencode import defaults, delivery, server, slot, versions
+from opencode_litellm.opencode import defaults, delivery, layers, server, slot, versions
 from opencode_litellm.opencode.configuration import read as read_configuration
 from opencode_litellm.proxies import PLUGIN, SIBLING_SUFFIX
 from opencode_litellm.settings import sections
@@ -219,11 +219,7 @@ def _local(stamp: str) -> str:
 
 
 def _next_launch(environment: Mapping[str, str], folder: str, version: Version | None) -> str:
-    if version is not None and version.major > 1:
-        environment, recipient = delivery.shared(environment), versions.SERVER
-    else:
-        recipient = version.recipient if version is not None else versions.ONE
-    last = record.load(record.Circumstances.of(environment, folder, recipient))
+    last = record.load(record.Circumstances.of(environment, folder, _recipient(version, environment)))
     if last is None:
         finding = "the next launch from this folder asks for everything: no models are cached for these settings"
         return f"{finding}{_others(environment, 0)}"
@@ -339,7 +335,7 @@ def _default_model(fresh: FreshSessions, settings: Settings, payload: Payload) -
 def _delivery(
     discovered: Discovery, settings: Settings, environment: Mapping[str, str], version: Version | None
 ) -> Check:
-    recipient = _recipient(version, settings)
+    recipient = _recipient(version, environment)
     if recipient == versions.SERVER:
         return Check("delivery", OK, "in the file that opencode 2's server reads")
     try:
@@ -356,10 +352,12 @@ def _size(count: int) -> str:
     return f"{count} bytes" if count < 1000 else f"{count / 1000:.0f} kB"
 
 
-def _recipient(version: Version | None, settings: Settings) -> str:
-    if settings.delivery == "managed" or (version is not None and version.major > 1):
-        return versions.SERVER
-    return version.recipient if version is not None else versions.ONE
+def _recipient(version: Version | None, environment: Mapping[str, str]) -> str:
+    """Return what a launch without arguments makes a payload for."""
+    version = version or versions.UNKNOWN
+    reads_variables = version.major == 1 or layers.is_service_disabled(environment)
+    how = environment.get("OPENCODE_LITELLM_DELIVERY", "")
+    return versions.recipient(version, how, reads_variables=reads_variables)
 
 
 def _opencode(environment: Mapping[str, str]) -> tuple[Check, Version | None]:

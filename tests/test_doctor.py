@@ -141,16 +141,18 @@ def test_all_is_well_with_the_real_programs(
     assert opencode.models(environment, program="opencode-with-litellm")
 
 
+ASKS_ONE_QUESTION = (
+    "the next launch from this folder only asks whether the list has changed: the models were up to date 0 min ago"
+)
+
+
 @pytest.mark.long
 def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubProxy) -> None:
     assert details(user) == []
     log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log")
     assert launch(user).models == ["gpt-4o"]
     asked = log.read_bytes()
-    finding = (
-        "the next launch from this folder only asks whether the list has changed: the models were up to date 0 min ago"
-    )
-    assert doctor(user)[1]["launches"] == ("ok", finding, None)
+    assert doctor(user)[1]["launches"] == ("ok", ASKS_ONE_QUESTION, None)
     assert launch(user).models == ["gpt-4o"]
     assert log.read_bytes() == asked, "a launch with nothing new writes nothing"
     where = user["HOME"]
@@ -470,6 +472,14 @@ def test_a_session_that_would_leave_litellm_is_a_warning_with_the_remedy(user: d
     assert doctor(user)[1]["default model"] == ("warning", finding, remedy)
     add(user, model="litellm/gpt-4o", small_model="litellm/gpt-4o")
     assert doctor(user)[1]["default model"][0] == "ok"
+
+
+def test_a_launch_that_leaves_the_models_to_the_file_of_version_2_is_told_as_such(user: dict[str, str]) -> None:
+    managed = {**user, "OPENCODE_LITELLM_DELIVERY": "managed"}
+    assert launch(managed).payload is None
+    found = doctor(managed)[1]
+    assert found["launches"] == ("ok", ASKS_ONE_QUESTION, None)
+    assert found["delivery"] == ("ok", "in the file that opencode 2's server reads", None)
 
 
 def test_version_2_is_told_with_its_file_and_its_server(user: dict[str, str]) -> None:

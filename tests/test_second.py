@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -214,6 +215,22 @@ def test_a_server_of_ones_own_gets_variables(user: dict[str, str], how: str) -> 
     assert payload["provider"]["litellm"]["env"] == ["LITELLM_API_KEY"]
     assert payload["provider"]["litellm"]["options"] == {"baseURL": f"{user['OPENCODE_LITELLM_URL']}/v1"}
     assert "opencode.jsonc" not in files(user)
+
+
+def test_doctor_tells_of_variables_where_there_is_no_background_server(user: dict[str, str]) -> None:
+    folder_of(user).mkdir(parents=True)
+    (folder_of(user) / "service.json").write_text('{"disabled": true}')
+    assert "OPENCODE_CONFIG=" in launch(user).stdout
+    shown = run(["opencode-litellm", "doctor", "--json"], user)
+    found = {check["check"]: check["finding"] for check in json.loads(shown.stdout)["checks"]}
+    assert found["launches"].startswith("the next launch from this folder only asks whether the list has changed")
+    assert re.fullmatch(r"2 models, \d+ bytes, in OPENCODE_CONFIG", found["delivery"])
+
+
+def test_a_server_of_ones_own_gets_no_variables_where_the_user_wants_the_file(user: dict[str, str]) -> None:
+    finished = launch({**user, "OPENCODE_LITELLM_DELIVERY": "managed"}, "--standalone")
+    assert "OPENCODE_CONFIG=" not in finished.stdout
+    assert models(user) == BOTH
 
 
 @pytest.mark.parametrize(

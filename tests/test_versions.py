@@ -35,6 +35,26 @@ def times_asked(program: str) -> int:
     return len(log.read_text().splitlines()) if log.exists() else 0
 
 
+@pytest.mark.parametrize("delivery", ["", "auto", "inline", "file", "managed"])
+@pytest.mark.parametrize(
+    ("version", "by_itself"),
+    [
+        (versions.UNKNOWN, versions.ONE),
+        (versions.Version("1.18.33", 1), versions.ONE),
+        (versions.Version("1.2.10", 1), versions.ONE_LITERALLY),
+        (versions.Version("0.15.0", 1), versions.ONE_BY_FILE),
+        (versions.Version("2.0.30", 2), versions.TWO),
+    ],
+    ids=str,
+)
+def test_a_payload_is_for_what_reads_variables_unless_the_user_wants_the_file_or_a_server_stands_between(
+    version: versions.Version, by_itself: str, delivery: str
+) -> None:
+    expected = versions.SERVER if delivery == "managed" else by_itself
+    assert versions.recipient(version, delivery, reads_variables=True) == expected
+    assert versions.recipient(version, delivery, reads_variables=False) == versions.SERVER
+
+
 @pytest.mark.parametrize(
     ("name", "version", "major"),
     [

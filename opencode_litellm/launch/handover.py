@@ -219,9 +219,8 @@ def recipient_on_path(environment: Mapping[str, str]) -> tuple[Version, str]:
     path = program.find("opencode", environment)
     version = versions.of(path, environment) if path else versions.UNKNOWN
     how = sections.delivery(environment)
-    if how == "managed" or (how == "auto" and version.major > 1):
-        return version, versions.SERVER
-    return version, version.recipient
+    # Somebody who asks for variables knows that their opencode 2 reads them, because it is its own server.
+    return version, versions.recipient(version, how, reads_variables=version.major == 1 or how != "auto")
 
 
 def hand_over_to_shell(

@@ -101,7 +101,11 @@ class Circumstances(Fields):
 
     @classmethod
     def of(cls, environment: Mapping[str, str], folder: str, recipient: str = versions.ONE) -> Circumstances:
-        """Return the circumstances as they are now; the fingerprint looks at every file of the configuration."""
+        """Return the circumstances as they are now; the fingerprint looks at every file of the configuration.
+
+        Of ``environment`` they have only what counts for the recipient.
+        """
+        environment = delivery.shared(environment) if recipient == versions.SERVER else environment
         fingerprint = _fingerprint(environment, folder, recipient)
         return cls(environment=environment, folder=folder, recipient=recipient, fingerprint=fingerprint)
 

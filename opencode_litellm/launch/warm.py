@@ -95,33 +95,30 @@ def _limits(command: Sequence[str], environment: Mapping[str, str], version: Ver
 
     folder = commandline.folder(command[1:], environment.get("PWD", ""), commandline.of(version))
     folder = _folder(folder if commandline.is_opencode(command[0]) else "")
-    if version.major == 1 or _has_own_server(command[1:], environment):
+    if _reads_variables(version, command[1:], environment):
         return restriction.limited({}, environment, folder)
     restriction.limit_server(delivery.shared(environment), folder)
     return delivery.undo(environment)
 
 
-def _has_own_server(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Return whether a launch of opencode 2 is its own server, so that it reads variables as opencode 1 does."""
-    return commandline.uses_own_server(arguments) or layers.is_service_disabled(environment)
+def _reads_variables(version: Version, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return whether what is launched reads its own environment: opencode 1, and opencode 2 if it is its own server."""
+    return version.major == 1 or commandline.uses_own_server(arguments) or layers.is_service_disabled(environment)
 
 
 def _changes_for(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
-    managed = environment.get("OPENCODE_LITELLM_DELIVERY") == "managed"
+    how = environment.get("OPENCODE_LITELLM_DELIVERY", "")
     if not commandline.is_opencode(command[0]):
-        recipient = versions.SERVER if managed else versions.ONE
-        return _handed_over(recipient, environment, _folder(""))
+        return _handed_over(versions.recipient(version, how, reads_variables=True), environment, _folder(""))
     arguments = command[1:]
     grammar = commandline.of(version)
     needed = commandline.uses_models(arguments, grammar)
-    if version.major == 1:
-        if not needed:
-            return {}
-        recipient = versions.SERVER if managed else version.recipient
-    elif not needed or commandline.uses_named_server(arguments):
+    if version.major == 1 and not needed:
+        return {}
+    if version.major > 1 and (not needed or commandline.uses_named_server(arguments)):
         return _withdrawn(environment)
-    else:
-        recipient = versions.TWO if _has_own_server(arguments, environment) else versions.SERVER
+    reads_variables = _reads_variables(version, arguments, environment)
+    recipient = versions.recipient(version, how, reads_variables=reads_variables)
     folder = _folder(commandline.folder(arguments, environment.get("PWD", ""), grammar))
     return _handed_over(recipient, _with_model(arguments, environment, grammar), folder)
 
@@ -139,8 +136,7 @@ def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) ->
 
     server = recipient == versions.SERVER
     try:
-        known = delivery.shared(environment) if server else environment
-        changes = _delivered(Circumstances.of(known, folder, recipient))
+        changes = _delivered(Circumstances.of(environment, folder, recipient))
     except Failure as failure:
         from opencode_litellm.launch import restriction  # only after a failure
 

@@ -119,6 +119,14 @@ class Version:
 UNKNOWN = Version("", 1)
 
 
+def recipient(version: Version, delivery: str, *, reads_variables: bool) -> str:
+    """Return what a payload is made for: the opencode of a version, with what ``OPENCODE_LITELLM_DELIVERY`` says.
+
+    ``reads_variables`` tells that what is started reads its own environment, as all of version 1 does.
+    """
+    return version.recipient if reads_variables and delivery != "managed" else SERVER
+
+
 def is_opencode(program: str) -> bool:
     """Return whether ``program``, a name or a path, is called opencode."""
     return _name(program) in NAMES
