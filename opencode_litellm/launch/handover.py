@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, private, program, rendering, variables
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from opencode_litellm.discovery import Discovery
     from opencode_litellm.models.catalog import Model
     from opencode_litellm.opencode.delivery import Changes
+    from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.opencode.versions import Version
     from opencode_litellm.proxies import Proxy, ProxyURL
     from opencode_litellm.settings.sections import Settings
@@ -70,46 +72,93 @@ def hand_over(
     return replace(handover, changes={**handover.changes, **beside})
 
 
+@dataclass(frozen=True)
+class _Rendering:
+    """A payload as text, and which opencode it is for, in which environment."""
+
+    payload: Payload
+    text: str
+    environment: Mapping[str, str]
+    launch: bool
+    recipient: str
+
+    @cached_property
+    def name(self) -> str:
+        """The name of its file, a digest of the payload: a file that was handed over never changes."""
+        return cache.PAYLOAD.name(cache.digest([self.text]))
+
+    def cached(self) -> str | None:
+        """Return a file in the cache that holds it, None if none can be written."""
+        return _cached(self.environment, self.name, self.text)
+
+    def file(self, because: str) -> str:
+        """Return a file that holds it, in the cache or elsewhere. Raises Undeliverable, which says ``because``."""
+        file = self.cached() or _temporary(self.name, self.text)
+        if file is None:
+            raise Undeliverable(f"{because}, and no file can be written", _WRITABLE)
+        return file
+
+    def inline(self, text: str) -> Changes:
+        """Return the changes that hand over ``text``, which is all or a part of it, in a variable."""
+        literal = self.recipient == versions.ONE_LITERALLY
+        return delivery.inline(text, self.environment, launch=self.launch, literal=literal)
+
+
 def _in_variables(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, launch: bool, recipient: str
 ) -> Handover:
-    second = recipient == versions.TWO
-    payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
-    literal = recipient == versions.ONE_LITERALLY
-    if literal:
+    if recipient == versions.ONE_LITERALLY:
         environment = variables.changed(environment, _carried_values(discovery))
     way = _way(discovery, settings, environment, launch=launch, recipient=recipient)
+    second = recipient == versions.TWO
+    payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
     payload = payload.placed(way.place)
-    text = rendering.payload(payload)
-    # The name is a digest of the payload, so a file that was handed over never changes.
-    name = cache.PAYLOAD.name(cache.digest([text]))
-    file = _file(way, name, text, environment)
-    notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",) if way.because == _PRINTED else ()
-    if file is None:
-        try:
-            changes = delivery.inline(text, environment, launch=launch, literal=literal)
-        except Undeliverable as failure:
-            problem = f"{variables.CONFIG_CONTENT} cannot hold {payload.model_count} models ({failure.problem})"
-            file = _file_instead(problem, failure, name, text, environment, cached=not way.by_file)
-            notes = (f"{problem}, so they are delivered in {file}",)
-        else:
-            if launch and not way.by_file:
-                _cached(environment, name, text)
-            return Handover(changes, INLINE, name)
-    changes = delivery.by_file(file, environment)
-    if not way.above and (not payload.limits or recipient == versions.ONE_BY_FILE):
-        return Handover(changes, FILE, name, notes=notes)
-    # Only limits, addresses and keys have to beat a project's configuration, so only they go above it.
-    head = rendering.payload(payload.head if way.above else payload.limited)
-    head_name = cache.HEAD.name(cache.digest([head]))
+    rendered = _Rendering(payload, rendering.payload(payload), environment, launch, recipient)
+    if way.because:
+        file = rendered.file(way.because)
+        told = way.because == _PRINTED
+        notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",) if told else ()
+        return _by_file(rendered, file, above=way.above, notes=notes)
+    if way.by_file and (kept := rendered.cached()):
+        return _by_file(rendered, kept, above=way.above)
     try:
-        changes |= delivery.inline(head, environment, launch=launch, literal=literal)
+        return _inline(rendered)
+    except Undeliverable as failure:
+        problem = f"{variables.CONFIG_CONTENT} cannot hold {payload.model_count} models ({failure.problem})"
+        if delivery.users_file(environment) is not None:
+            remedy = f"unset {variables.CONFIG}, or {failure.remedy}"
+            raise Undeliverable(f"{problem}, and {variables.CONFIG} names a file of your own", remedy) from failure
+        file = rendered.file(problem)
+        return _by_file(rendered, file, above=way.above, notes=(f"{problem}, so they are delivered in {file}",))
+
+
+def _inline(rendered: _Rendering) -> Handover:
+    """Return that the whole payload is in a variable."""
+    changes = rendered.inline(rendered.text)
+    if rendered.launch:
+        rendered.cached()  # for the next launch
+    return Handover(changes, INLINE, rendered.name)
+
+
+def _by_file(rendered: _Rendering, file: str, *, above: bool, notes: tuple[str, ...] = ()) -> Handover:
+    """Return that the models are in ``file``, and only what has to beat a project's configuration in a variable.
+
+    That is the limits, and the addresses and keys if they have to rank ``above`` it.
+    """
+    payload, environment = rendered.payload, rendered.environment
+    changes = delivery.by_file(file, environment)
+    if not above and (not payload.limits or rendered.recipient == versions.ONE_BY_FILE):
+        return Handover(changes, FILE, rendered.name, notes=notes)
+    head = rendering.payload(payload.head if above else payload.limited)
+    name = cache.HEAD.name(cache.digest([head]))
+    try:
+        changes |= rendered.inline(head)
     except Undeliverable as failure:
         problem = f"{variables.CONFIG_CONTENT} cannot hold the URLs of the proxies ({failure.problem})"
         raise Undeliverable(problem, failure.remedy) from failure
     changes |= {variables.CONFIG: file, variables.NO_KEY: "none"}
-    _cached(environment, head_name, head)
-    return Handover(changes, HEAD, name, head_name, notes=notes)
+    _cached(environment, name, head)
+    return Handover(changes, HEAD, rendered.name, name, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -144,33 +193,6 @@ def _way(
     by_file = not users_file and (settings.delivery == "file" or (settings.delivery != "inline" and not above))
     place = Place.BELOW if by_file and not above else Place.LAUNCH if launch else Place.ABOVE
     return _Way(above, by_file, place)
-
-
-def _file(way: _Way, name: str, text: str, environment: Mapping[str, str]) -> str | None:
-    """Return the path of a file with the models; None if they go in a variable, or no file can be written.
-
-    Raises Undeliverable if they may not be in a variable and no file can be written.
-    """
-    file = _cached(environment, name, text) if way.by_file else None
-    if file or not way.because:
-        return file
-    file = _temporary(name, text)
-    if file is None:
-        raise Undeliverable(f"{way.because}, and no file can be written", _WRITABLE)
-    return file
-
-
-def _file_instead(  # noqa: PLR0913 - what a file and a failure say
-    problem: str, failure: Undeliverable, name: str, text: str, environment: Mapping[str, str], *, cached: bool
-) -> str:
-    """Return the path of a file for a payload that a variable cannot hold; Undeliverable if there can be none."""
-    if delivery.users_file(environment) is not None:
-        remedy = f"unset {variables.CONFIG}, or {failure.remedy}"
-        raise Undeliverable(f"{problem}, and {variables.CONFIG} names a file of your own", remedy) from failure
-    file = (_cached(environment, name, text) if cached else None) or _temporary(name, text)
-    if file is None:
-        raise Undeliverable(f"{problem}, and no file can be written", _WRITABLE) from failure
-    return file
 
 
 def _refuse_unless_safe(discovery: Discovery, *, above: bool, users_file: bool) -> None:
@@ -251,17 +273,16 @@ def _handed_over_here(
 
     The settings that it may replace go below it, into a file, if one can be written. The rest is as in `hand_over`.
     """
-    whole = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
-    users_file = delivery.users_file(environment) is not None
-    if recipient != versions.ONE or not discovery.payload.settings or whole.mode != INLINE or users_file:
-        return whole
-    text = rendering.payload(discovery.payload.foot)
-    file = _cached(environment, cache.PAYLOAD.name(cache.digest([text])), text)
-    if file is None:
-        return whole
-    rest = replace(discovery, payload=replace(discovery.payload, settings={}))
-    above = hand_over(rest, settings, environment, launch=False, recipient=recipient)
-    return replace(above, changes={**above.changes, variables.CONFIG: file})
+    payload = discovery.payload
+    may_be_apart = recipient == versions.ONE and payload.settings and delivery.users_file(environment) is None
+    if may_be_apart and not _way(discovery, settings, environment, launch=False, recipient=recipient).by_file:
+        text = rendering.payload(payload.foot)
+        if file := _cached(environment, cache.PAYLOAD.name(cache.digest([text])), text):
+            rest = replace(discovery, payload=replace(payload, settings={}))
+            above = hand_over(rest, settings, environment, launch=False, recipient=recipient)
+            if above.mode == INLINE:
+                return replace(above, changes={**above.changes, variables.CONFIG: file})
+    return hand_over(discovery, settings, environment, launch=False, recipient=recipient)
 
 
 def carried(discovery: Discovery) -> dict[str, str]:
