@@ -658,7 +658,8 @@ def test_the_shim_goes_into_the_first_folder_of_the_home_before_opencode(owner: 
     assert (shim.read_text(), os.access(shim, os.X_OK)) == (emission.shim().decode(), True)
     assert shim_line(ours(owner, "install", "bash", "--shim")) == f"unchanged {shim}"
     # One of an earlier version.
-    shim.write_text("".join(emission.shim().decode().splitlines(keepends=True)[:2]))
+    begin = emission.shim().decode().splitlines(keepends=True)[:2]
+    shim.write_text("".join([*begin, 'exec opencode-with-litellm "$@"\n']))
     assert shim_line(ours(owner, "install", "bash", "--shim")) == f"wrote {shim}"
     assert ours(owner, "uninstall").stdout == (
         f"removed {owner['HOME']}/.bashrc\nremoved {shim}\nremoved {owner['XDG_DATA_HOME']}/opencode-litellm\n"
