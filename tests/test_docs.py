@@ -311,7 +311,7 @@ def test_troubleshooting_has_every_message_of_doctor() -> None:
 def test_troubleshooting_has_every_warning_of_the_settings() -> None:
     page = (DOCS / "troubleshooting.md").read_text()
     for path in (PACKAGE / "settings").glob("*.py"):
-        warnings = [text for call in calls(path, {"warn"}) for text in call.second]
+        warnings = [text for call in calls(path, {"warning"}) for text in call.second]
         failures = [text for call in calls(path, {"UsageFailure"}) for text in call.first]
         missing = [text for text in map(longest, warnings + failures) if text not in page]
         assert missing == [], path.name

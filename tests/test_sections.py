@@ -473,6 +473,15 @@ def test_what_two_readers_see_is_told_once(home: dict[str, str]) -> None:
     assert "options.litellm of provider litellm" in warning
 
 
+def test_what_is_amiss_with_a_provider_is_told_also_where_it_cannot_be_asked(home: dict[str, str]) -> None:
+    options = {"baseURL": "{env:UNSET}", "exclude_Models": []}
+    settings = parsed(home, options, {}, LITELLM_PROXY_URL="no URL")
+    assert (settings.proxies, len(settings.failures)) == ((), 1)
+    assert [warning.partition(" of provider")[0] for warning in settings.warnings] == [
+        "options.exclude_Models", "options.baseURL",
+    ]  # fmt: skip
+
+
 def test_an_address_that_is_no_text_is_a_failure_with_its_place(home: dict[str, str]) -> None:
     (failure,) = parsed(home, {"baseURL": [URL]}, {}).failures
     file = f"{home['HOME']}/.config/opencode/opencode.json"

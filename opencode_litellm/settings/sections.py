@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from opencode_litellm.errors import Failure, ProxyUnreachable, UsageFailure
@@ -29,7 +31,7 @@ from opencode_litellm.proxies import (
     Wish,
 )
 from opencode_litellm.settings import keys
-from opencode_litellm.settings.options import Options
+from opencode_litellm.settings.options import Options, Reading
 from opencode_litellm.variables import (
     ANY_MODEL,
     DEFAULT_MODEL,
@@ -41,7 +43,7 @@ from opencode_litellm.variables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.configuration import Configuration
@@ -76,17 +78,19 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     Raises UsageFailure for an invalid flag or variable; an invalid option in a configuration file is a warning, because
     opencode has to start.
     """
-    warnings: list[str] = []
-    reader = _Reader(environment, configuration, warnings.append)
-    proxies = reader.proxies()
+    flag = environment.get("OPENCODE_LITELLM_URL")
+    url = _url(flag, "OPENCODE_LITELLM_URL (--url)") if flag else None
+    sections = _Sections(environment, configuration)
+    results = list(sections.results(url))
+    proxies = tuple(each for each in results if isinstance(each, Proxy))
     return Settings(
         proxies=proxies,
         timeout=timeout(environment),
         delivery=delivery(environment),
-        warnings=tuple(warnings),  # before the defaults, which read the same options and would warn again
-        failures=tuple(reader.failures),
-        variables=reader.variables,
-        defaults=reader.defaults(proxies),
+        warnings=tuple(each for each in results if isinstance(each, str)),
+        failures=tuple(each for each in results if isinstance(each, Failure)),
+        variables=sections.variables,
+        defaults=sections.defaults(proxies),
     )
 
 
@@ -95,9 +99,8 @@ def limits(environment: Mapping[str, str], configuration: Configuration) -> dict
 
     For a launch without models, whose ``configuration`` may lack files that cannot be read.
     """
-    reader = _Reader(environment, configuration, lambda _: None)
     in_unreadable = any(_ONLY.search(text) for text in configuration.unreadable)
-    return reader.limited(stated=in_unreadable).limits
+    return _Sections(environment, configuration).limited(stated=in_unreadable).limits
 
 
 def timeout(environment: Mapping[str, str]) -> float:
@@ -122,46 +125,42 @@ def delivery(environment: Mapping[str, str]) -> str:
     return name
 
 
-def is_ours(provider: str, section: object) -> bool:
-    """Return whether a ``provider`` section stands for a LiteLLM proxy, by its id or by what it declares."""
-    if provider == PROVIDER or provider.startswith((f"{PROVIDER}-", f"{PROVIDER}_")):
-        return True
-    options = mapping(mapping(section).get("options"))
-    return any(options.get(name) is True for name in DECLARATIONS)
+class _Sections:
+    """All provider sections of one configuration; the usual one is there even if the user has none."""
 
-
-class _Reader:
-    """Reads all provider sections of one configuration."""
-
-    def __init__(
-        self, environment: Mapping[str, str], configuration: Configuration, warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], configuration: Configuration) -> None:
         self._environment = environment
         self._configuration = configuration
-        self._warn = warn
-        self._resolved = mapping(configuration.resolved.get("provider"))
-        self.failures: list[Failure] = []
-        self.variables = frozenset[str]()
+        stated = mapping(configuration.resolved.get("provider"))
+        names = [*stated, PROVIDER]
+        self._all = {
+            name: _ProviderSection(name, environment, configuration)
+            for name in dict.fromkeys([*names, *map(_sibling, names)])
+        }
+        ours = [name for name in stated if self._all[name].is_ours]
+        siblings = set(map(_sibling, [*ours, PROVIDER]))
+        self._ours = [self._all[name] for name in sorted({*ours} - siblings)] or [self._all[PROVIDER]]
 
-    def proxies(self) -> tuple[Proxy, ...]:
-        flag = self._environment.get("OPENCODE_LITELLM_URL")
-        url = _url(flag, "OPENCODE_LITELLM_URL (--url)") if flag else None
-        sections = [self._section(provider) for provider in self._ours()]
+    @property
+    def variables(self) -> frozenset[str]:
+        """The environment variables that the URLs consist of, and those that may hold the keys."""
+        pairs = ((section, self._all[_sibling(section.provider)]) for section in self._ours)
+        return frozenset().union(*(section.variables for section in chain.from_iterable(pairs)))
+
+    def results(self, url: ProxyURL | None) -> Iterator[Proxy | Failure | str]:
+        """Yield warnings, each proxy, and the failure of each provider that cannot be asked; ``url`` is the flag's."""
+        for section in self._all.values():
+            yield from section.declaration.warnings
+        sections = self._ours
         if url is not None:
-            sections = [section for section in sections if section.root == url.root] or [self._section(PROVIDER)]
+            sections = [section for section in sections if section.root == url.root] or [self._all[PROVIDER]]
         enabled = [section for section in sections if section.is_enabled]
         if not enabled:
             problem = f"opencode's configuration disables provider {sections[0].provider}"
             remedy = "add it to enabled_providers, or remove it from disabled_providers"
-            self.failures.append(ProxyUnreachable(problem, remedy))
-        proxies = []
+            yield ProxyUnreachable(problem, remedy)
         for section in enabled:
-            try:
-                address = (url, "OPENCODE_LITELLM_URL") if url else section.address()
-                proxies.append(section.proxy(*address, self._section(f"{section.provider}{SIBLING_SUFFIX}")))
-            except UsageFailure as failure:
-                self.failures.append(failure)
-        return tuple(proxies)
+            yield from section.results(url, self._all[_sibling(section.provider)])
 
     def defaults(self, proxies: Sequence[Proxy]) -> Defaults:
         """Return the default models and the limits that the user wants; ``proxies`` are those whose options count."""
@@ -174,13 +173,13 @@ class _Reader:
 
     def limited(self, *, stated: bool = False) -> Defaults:
         """Return the limits alone: the providers that stay if the user wants only ours. ``stated``: a file says so."""
-        ours = self._ours()
-        wanted = stated or any(Options(provider, self._configuration, self._warn).only for provider in ours)
+        wanted = stated or any(section.options.models.value.only for section in self._ours)
         if self._environment.get(ONLY):
             wanted = switched_on(self._environment, ONLY)
         if not wanted:
             return Defaults()
-        ids = sorted({f"{provider}{suffix}" for provider in {*ours, PROVIDER} for suffix in ("", SIBLING_SUFFIX)})
+        ours = [*(section.provider for section in self._ours), PROVIDER]
+        ids = sorted({*ours, *map(_sibling, ours)})
         enabled, disabled = (
             {name for name in value if isinstance(name, str)} if isinstance(value, list) else None
             for value in map(self._configuration.resolved.get, ("enabled_providers", "disabled_providers"))
@@ -199,37 +198,33 @@ class _Reader:
             for pattern in getattr(proxy.options, name)
         )
 
-    def _section(self, provider: str) -> _ProviderSection:
-        section = _ProviderSection(provider, self._environment, self._configuration, self._warn)
-        self.variables |= section.variables
-        return section
-
-    def _ours(self) -> list[str]:
-        ours = [provider for provider, section in self._resolved.items() if is_ours(provider, section)]
-        for provider in self._resolved:
-            options = Options(provider, self._configuration, self._warn)
-            for name in DECLARATIONS:
-                options.switch(name)
-        siblings = {f"{provider}{SIBLING_SUFFIX}" for provider in [*ours, PROVIDER]}
-        return sorted(provider for provider in ours if provider not in siblings) or [PROVIDER]
-
 
 class _ProviderSection:
     """One ``provider`` section, as resolved and as written."""
 
-    def __init__(
-        self,
-        provider: str,
-        environment: Mapping[str, str],
-        configuration: Configuration,
-        warn: Callable[[str], None],
-    ) -> None:
+    def __init__(self, provider: str, environment: Mapping[str, str], configuration: Configuration) -> None:
         self.provider = provider
         self._environment = environment
         self._configuration = configuration
         self._resolved = mapping(mapping(configuration.resolved.get("provider")).get(provider))
         self._written = mapping(mapping(configuration.written.get("provider")).get(provider))
-        self._options = Options(provider, configuration, warn)
+        self.options = Options(provider, configuration)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it stands for a LiteLLM proxy, by its id or by what it declares."""
+        return (
+            self.provider == PROVIDER
+            or self.provider.startswith((f"{PROVIDER}-", f"{PROVIDER}_"))
+            or self.declaration.value
+        )
+
+    @cached_property
+    def declaration(self) -> Reading[bool]:
+        """Whether an option says that it stands for a LiteLLM proxy."""
+        switches = [self.options.switch(name) for name in DECLARATIONS]
+        warnings = chain.from_iterable(switch.warnings for switch in switches)
+        return Reading(any(switch.value for switch in switches), tuple(warnings))
 
     @property
     def is_enabled(self) -> bool:
@@ -255,56 +250,75 @@ class _ProviderSection:
         text = self._stated_url
         names = frozenset(_URL_VARIABLE.findall(text)) if isinstance(text, str) else frozenset()
         listed = self._resolved.get("env")
-        if "apiKey" in self._options.resolved or not isinstance(listed, list):
+        if "apiKey" in self.options.resolved or not isinstance(listed, list):
             return names
         return names | frozenset(filter(keys.is_variable, listed))
 
-    def address(self) -> tuple[ProxyURL | None, str]:
-        """Return the URL of the proxy (None: it has to be detected) and its source; UsageFailure for an invalid URL."""
-        if self._own_url:
-            path = ("options", "baseURL") if self._options.resolved.get("baseURL") else ("api",)
-            source = f"{'.'.join(path)} of provider {self.provider}"
-            return _url(self._own_url, f"{source}{self._options.place(*path)}"), source
-        named = self._environment.get("LITELLM_PROXY_URL")
-        self._warn_of_unset("baseURL", "LITELLM_PROXY_URL" if named else "a LiteLLM on this machine")
-        if named:
-            return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
-        return None, "detection"
-
-    def proxy(self, url: ProxyURL | None, source: str, sibling: _ProviderSection) -> Proxy:
-        """Return the proxy that the section stands for, at ``url``, which is from ``source``.
-
-        Raises UsageFailure if ``url`` differs from the one in the administrator's configuration.
-        """
-        # The key and headers of a section go to its own baseURL and nowhere else. A section without a URL means the
-        # proxy that is detected on loopback, which has to identify itself first.
-        overrides = url is not None and self.root != url.root
-        self._options.check_names()
+    def results(self, flag: ProxyURL | None, sibling: _ProviderSection) -> Iterator[Proxy | Failure | str]:
+        """Yield warnings, and in the end the proxy that the section stands for, or why it cannot be asked."""
+        yield from self.options.misspellings()
+        if flag is None and not self._own_url:
+            instead = "LITELLM_PROXY_URL" if self._environment.get("LITELLM_PROXY_URL") else "a LiteLLM on this machine"
+            yield from self._unset("baseURL", instead)
+        try:
+            url, source = self._address(flag)
+        except UsageFailure as failure:
+            yield failure
+            return
+        overrides = self._overridden_by(url)
         key = self._key(overrides=overrides)
+        headers = Reading(()) if overrides else self.options.headers(self._rank)
+        models = self.options.models
+        yield from (*key.warnings, *headers.warnings, *models.warnings)
         # An empty key of the project's would beat the key that comes from elsewhere.
-        emptied = "apiKey" in self._upper and key.reference not in (None, self._options.written.get("apiKey"))
-        if overrides and self._is_managed:
-            raise UsageFailure(
-                f"the administrator's configuration sets the URL of provider {self.provider}, which {source} cannot"
-                " override",
-                f"unset {source}",
-            )
-        return Proxy(
+        emptied = "apiKey" in self._upper and key.value.reference not in (None, self.options.written.get("apiKey"))
+        yield Proxy(
             provider=self.provider,
             url=url,
             url_source=source,
-            key=key,
-            headers=() if overrides else self._options.headers(self._rank),
-            options=self._options.models(),
+            key=key.value,
+            headers=headers.value,
+            options=models.value,
             section=self._section(sibling),
             overrides=overrides,
             beats_project=(overrides and bool(self.root or self._upper | sibling._upper)) or emptied,
             detected=url is None,
         )
 
+    def _address(self, flag: ProxyURL | None) -> tuple[ProxyURL | None, str]:
+        """Return the URL of the proxy (None: it has to be detected) and its source.
+
+        Raises UsageFailure for an invalid URL, and for one that differs from that in the administrator's configuration.
+        """
+        url, source = (flag, "OPENCODE_LITELLM_URL") if flag else self._stated_address()
+        if self._overridden_by(url) and self._is_managed:
+            raise UsageFailure(
+                f"the administrator's configuration sets the URL of provider {self.provider}, which {source} cannot"
+                " override",
+                f"unset {source}",
+            )
+        return url, source
+
+    def _stated_address(self) -> tuple[ProxyURL | None, str]:
+        if self._own_url:
+            path = ("options", "baseURL") if self.options.resolved.get("baseURL") else ("api",)
+            source = f"{'.'.join(path)} of provider {self.provider}"
+            return _url(self._own_url, f"{source}{self.options.place(*path)}"), source
+        if named := self._environment.get("LITELLM_PROXY_URL"):
+            return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
+        return None, "detection"
+
+    def _overridden_by(self, url: ProxyURL | None) -> bool:
+        """Return whether ``url`` takes the place of the section's own.
+
+        The key and headers of a section go to its own baseURL and nowhere else. A section without a URL means the proxy
+        that is detected on loopback, which has to identify itself first.
+        """
+        return url is not None and self.root != url.root
+
     @property
     def _stated_url(self) -> object:
-        return self._options.resolved.get("baseURL") or self._resolved.get("api")
+        return self.options.resolved.get("baseURL") or self._resolved.get("api")
 
     @property
     def _own_url(self) -> object:
@@ -317,7 +331,7 @@ class _ProviderSection:
     @property
     def _rank(self) -> int:
         """The rank of the layer that says where the proxy is, as in ``Configuration.rank``; -1 for none."""
-        if self._options.resolved.get("baseURL"):
+        if self.options.resolved.get("baseURL"):
             return self._configuration.rank("provider", self.provider, "options", "baseURL")
         return self._configuration.rank("provider", self.provider, "api")
 
@@ -336,47 +350,48 @@ class _ProviderSection:
         options = mapping(section.get("options"))
         return frozenset({"baseURL", "apiKey", "headers"} & options.keys() | {"api", "env"} & section.keys())
 
-    def _key(self, *, overrides: bool) -> Key:
-        resolved, written = self._options.resolved, self._options.written.get("apiKey")
-        stated = "apiKey" in resolved and not overrides
-        if stated and resolved["apiKey"] == written == "":
-            return keys.empty("", self.provider)  # the user wants no key
-        key = None
-        if stated:
-            self._warn_of_space(resolved["apiKey"])
-            key = keys.of_section(written, resolved["apiKey"], self.provider)
-        elif not overrides:
-            key = keys.of_variable(self._resolved.get("env"), self._environment, self.provider)
+    def _key(self, *, overrides: bool) -> Reading[Key]:
+        stated = "apiKey" in self.options.resolved
+        if stated and not overrides:
+            return self._stated_key()
+        key = None if overrides else keys.of_variable(self._resolved.get("env"), self._environment, self.provider)
         if key is None:
             key = keys.of_environment(self._environment)
-            if key is not None and stated:
-                self._warn_of_unset("apiKey", key.source)
-        if key is None and stated:
-            key = keys.empty(written, self.provider)
         # opencode 1.18 does not look for a stored key if the configuration has one, even an empty one.
-        if key is None and "apiKey" not in resolved and not (overrides and self.root):
+        if key is None and not stated and not (overrides and self.root):
             key = keys.stored(self._environment, self.provider)
-        return key or NO_KEY
+        return Reading(key or NO_KEY)
 
-    def _warn_of_space(self, key: object) -> None:
+    def _stated_key(self) -> Reading[Key]:
+        """Return the key for a section that has an ``apiKey``, even an empty one."""
+        resolved, written = self.options.resolved["apiKey"], self.options.written.get("apiKey")
+        if resolved == written == "":
+            return Reading(keys.empty("", self.provider))  # the user wants no key
+        if key := keys.of_section(written, resolved, self.provider):
+            return Reading(key, tuple(self._space_around(resolved)))
+        if key := keys.of_environment(self._environment):
+            return Reading(key, tuple(self._unset("apiKey", key.source)))
+        return Reading(keys.empty(written, self.provider))
+
+    def _space_around(self, key: str) -> Iterator[str]:
         """Warn that a key has white space around it: we send it without, but opencode reads it by itself."""
-        if isinstance(key, str) and key.strip() not in ("", key):
-            self._options.warn(("apiKey",), f"{SPACE_AROUND}, and opencode sends them too", "remove them there")
+        if key.strip() != key:
+            yield self.options.warning(("apiKey",), f"{SPACE_AROUND}, and opencode sends them too", "remove them there")
 
     @property
     def _has_stored_key(self) -> bool:
         """Whether opencode stores a key for the section, and no ``apiKey`` beats it."""
-        return "apiKey" not in self._options.resolved and keys.stored(self._environment, self.provider) is not None
+        return "apiKey" not in self.options.resolved and keys.stored(self._environment, self.provider) is not None
 
-    def _warn_of_unset(self, option: str, instead: str) -> None:
+    def _unset(self, option: str, instead: str) -> Iterator[str]:
         """Warn that an option refers to variables that are not set, and say what is used instead."""
-        written = self._options.written.get(option)
+        written = self.options.written.get(option)
         names = ENV.findall(written) if isinstance(written, Live) else []
         unset = [name for name in names if not self._environment.get(name)]
         if unset:
             which = f"{' and '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set"
             problem = f"is {written}, and {which}, so {instead} is used instead"
-            self._options.warn((option,), problem, f"set {unset[0]}, or remove the option")
+            yield self.options.warning((option,), problem, f"set {unset[0]}, or remove the option")
 
     def _section(self, sibling: _ProviderSection) -> Section:
         named = {*self._configuration.mentions, self._environment.get(NAMED_MODEL, "")}
@@ -399,6 +414,10 @@ class _ProviderSection:
             sibling_stored=sibling._has_stored_key,
             output=mapping(mapping(self._configuration.outputs.get("provider")).get(self.provider)),
         )
+
+
+def _sibling(provider: str) -> str:
+    return f"{provider}{SIBLING_SUFFIX}"
 
 
 def _url(text: object, place: str) -> ProxyURL:
