@@ -445,8 +445,9 @@ def _notes(environment: Environment, discovery: Discovery, more: Sequence[str]) 
     for note in (*discovery.notes, *more):
         terminal.note(note, environment)
     for served in discovery.served:
+        count, url = len(served.catalogue.models), served.remembered.answers.url
         terminal.detail(
-            f"provider {served.proxy.provider}: {len(served.models)} models from {served.remembered.answers.url.root}"
+            f"provider {served.proxy.provider}: {count} models from {url.root}"
             f" ({served.proxy.url_source}), key: {served.proxy.key.source}",
             environment,
         )

@@ -28,7 +28,7 @@ from opencode_litellm.proxies import PLUGIN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from opencode_litellm.models.catalog import Hidden, Model
+    from opencode_litellm.models.catalog import Catalogue
     from opencode_litellm.opencode.payload import Payload
     from opencode_litellm.proxies import Proxy
     from opencode_litellm.settings.sections import Settings
@@ -45,7 +45,7 @@ class Served:
 
     proxy: Proxy
     remembered: Remembered
-    models: tuple[Model, ...]
+    catalogue: Catalogue
     stale: Failure | None = None
 
     @property
@@ -132,26 +132,20 @@ def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
     for proxy in settings.proxies:
         said = answers.recall(environment, proxy)
         if said is not None:
-            served.append(Served(proxy, said, shown(proxy, said)))
+            served.append(Served(proxy, said, catalogue(proxy, said)))
     return Discovery(tuple(served), (), payload_of(served, settings))
 
 
-def shown(proxy: Proxy, remembered: Remembered) -> tuple[Model, ...]:
-    """Return the models that opencode gets, from the answers of a proxy."""
+def catalogue(proxy: Proxy, remembered: Remembered) -> Catalogue:
+    """Return the models that opencode gets and those that are hidden, from the answers of a proxy."""
     said = remembered.answers
     has_responses = said.has_responses is not False
-    return catalog.build(said.listed, said.info, proxy.options, has_responses=has_responses)
-
-
-def not_served(served: Served) -> tuple[Hidden, ...]:
-    """Return the models of a proxy that opencode does not get from us, each with the reason."""
-    said = served.remembered.answers
-    return catalog.hidden(said.listed, said.info, served.proxy.options, served.proxy.listed_models)
+    return catalog.build(said.listed, said.info, proxy.options, proxy.listed_models, has_responses=has_responses)
 
 
 def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
     """Return the payload for everything that is served."""
-    proxies = [(each.proxy, each.remembered.answers.url, each.models) for each in served]
+    proxies = [(each.proxy, each.remembered.answers.url, each.catalogue.models) for each in served]
     return payload.build(proxies, settings.defaults)
 
 
@@ -228,12 +222,11 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     if isinstance(result, Failure):
         return result
     remembered, stale = result
-    models = shown(proxy, remembered)
-    served = Served(proxy, remembered, models, stale)
+    served = Served(proxy, remembered, catalogue(proxy, remembered), stale)
     said = remembered.answers
     unnamed = all(is_wildcard(row.model) for row in said.listed)
     # A proxy that names no model serves those that the user has written down.
-    if models or (unnamed and proxy.listed_models):
+    if served.catalogue.models or (unnamed and proxy.listed_models):
         return served
     wildcards = _wildcards(said) if unnamed else []
     if wildcards:

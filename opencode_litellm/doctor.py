@@ -278,7 +278,7 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
     known = result.remembered.answers
     yield Check(proxy, OK, f"{known.url.root} ({asked.url_source}) answered in {known.took * 1000:.0f} ms")
     yield Check(key, OK, asked.key.source)
-    usable = f"opencode can use {len(result.models)} of {len(known.listed)} models{_hidden_by_rule(result)}"
+    usable = f"opencode can use {len(result.catalogue.models)} of {len(known.listed)} models{_hidden_by_rule(result)}"
     if all(rows is None for rows in known.info.values()):
         paths = " nor ".join(path for path, _ in facts.INFO.values())
         finding = f"{usable}, but neither {paths} gave their limits and prices"
@@ -290,7 +290,7 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
 
 def _hidden_by_rule(served: Served) -> str:
     """Return how many models are hidden by which rule; those that the configuration lists are not hidden."""
-    rules = Counter(model.reason.rule for model in discovery.not_served(served) if model.reason.rule != "listed")
+    rules = Counter(model.reason.rule for model in served.catalogue.hidden if model.reason.rule != "listed")
     told = ", ".join(f"{count} {rule}" for rule, count in rules.most_common())
     return f" (hidden by rule: {told}; opencode-litellm models --all shows why)" if told else ""
 
@@ -298,7 +298,7 @@ def _hidden_by_rule(served: Served) -> str:
 def _hidden(served: Served) -> Iterator[Check]:
     """Say which models opencode does not get from us, by reason."""
     by_reason: dict[str, list[str]] = defaultdict(list)
-    for model in discovery.not_served(served):
+    for model in served.catalogue.hidden:
         by_reason[str(model.reason)].append(model.id)
     if by_reason:
         finding = "; ".join(f"{', '.join(models)}: {reason}" for reason, models in by_reason.items())

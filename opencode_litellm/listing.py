@@ -8,7 +8,6 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from opencode_litellm.discovery import not_served
 from opencode_litellm.models.catalog import by_strength, is_range
 from opencode_litellm.proxies import SIBLING_SUFFIX
 from opencode_litellm.terminal import painted, plain
@@ -61,8 +60,8 @@ def _entries(discovery: Discovery, *, everything: bool) -> Iterator[Entry]:
     for served in discovery.served:
         proxy = served.proxy.provider
         sibling = f"{proxy}{SIBLING_SUFFIX}"
-        reasons = {model.id: model.reason for model in not_served(served)} if everything else {}
-        for model in served.models:
+        reasons = {model.id: model.reason for model in served.catalogue.hidden} if everything else {}
+        for model in served.catalogue.models:
             name = sibling if (sibling, model.id) in delivered else proxy
             yield Entry(proxy, name, model.id, model, reasons.pop(model.id, None))
         for model_id, reason in reasons.items():
@@ -316,7 +315,7 @@ def _unpainted(text: str, _: str) -> str:
 
 def summary(listed: Sequence[Entry], discovery: Discovery, *, everything: bool, coloured: bool) -> str:
     """Return a last line for a terminal: how many models there are, and how to see the hidden ones."""
-    models = sum(len(served.models) for served in discovery.served)
+    models = sum(len(served.catalogue.models) for served in discovery.served)
     every = sum(len({row.model for row in served.remembered.answers.listed}) for served in discovery.served)
     line = f"{len(listed)} of {every} models"
     if models < every and not everything:

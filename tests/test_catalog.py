@@ -66,7 +66,7 @@ def build(stub: StubProxy) -> Callable[..., dict[str, Model]]:
         asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
         patience = time.monotonic() + 10
         answers = client.ask(asked, {}, patience, patience, None)
-        models = catalog.build(answers.listed, answers.info, ModelOptions(**options))
+        models = catalog.build(answers.listed, answers.info, ModelOptions(**options)).models
         return {model.id: model for model in models}
 
     return built
@@ -156,7 +156,7 @@ class TestWhatIsShown:
         chatting = [
             name for name, row in price_table.items() if row.get("mode") in visibility.CHAT_MODES and "*" not in name
         ]
-        shown = {model.id for model in catalog.build([Facts(name) for name in chatting], {}, ModelOptions())}
+        shown = {model.id for model in catalog.build([Facts(name) for name in chatting], {}, ModelOptions()).models}
         # Containers run code and have mode chat in LiteLLM 1.106's table.
         hidden = [name for name in chatting if name not in shown and not name.endswith("/container")]
         assert len(shown) > 3000
@@ -584,7 +584,7 @@ class Answered(NamedTuple):
     deployments: list[dict[str, Any]]
 
     def models(self, **options: Any) -> dict[str, Model]:
-        return {model.id: model for model in catalog.build(self.listed, self.info, ModelOptions(**options))}
+        return {model.id: model for model in catalog.build(self.listed, self.info, ModelOptions(**options)).models}
 
 
 @pytest.fixture(scope="module", params=RECORDINGS, ids=lambda recording: recording.version)
@@ -670,14 +670,15 @@ class TestEveryRecordedVersion:
 def test_what_a_row_does_not_know_does_not_hide_what_the_next_one_knows() -> None:
     details = {facts.DEPLOYMENTS: [Facts("gpt-5", mode="chat")], facts.GROUPS: None}
     flagged = Facts("gpt-5", flagged_efforts=("low",))
-    (model,) = catalog.build([flagged], details, ModelOptions())
+    (model,) = catalog.build([flagged], details, ModelOptions()).models
     assert model.sure_efforts == ("low",)
 
 
-def test_a_hidden_model_has_its_reason_and_a_shown_one_is_not_among_them() -> None:
-    rows = [Facts("gpt-4o"), Facts("mine"), Facts("ada", mode="embedding"), Facts("openai/*")]
-    hidden = catalog.hidden(rows, {}, ModelOptions(), {"mine"})
-    assert [(each.id, str(each.reason)) for each in hidden] == [
+def test_a_model_is_usable_or_hidden_for_a_reason_and_one_that_the_user_lists_may_be_both() -> None:
+    rows = [Facts("gpt-4o"), Facts("mine"), Facts("ada", mode="embedding"), Facts("my-embedding"), Facts("openai/*")]
+    catalogue = catalog.build(rows, {}, ModelOptions(), {"mine", "my-embedding"})
+    assert [model.id for model in catalogue.models] == ["gpt-4o", "mine"]
+    assert [(each.id, str(each.reason)) for each in catalogue.hidden] == [
         ("ada", "its mode is embedding"), ("mine", "your own configuration lists it"),
-        ("openai/*", "a wildcard, not a model"),
+        ("my-embedding", "your own configuration lists it"), ("openai/*", "a wildcard, not a model"),
     ]  # fmt: skip

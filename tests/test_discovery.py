@@ -73,7 +73,7 @@ def providers(finished: Finished) -> dict[str, Any]:
 
 
 def shown(environment: Mapping[str, str]) -> set[str]:
-    return {model.id for served in discover(environment).served for model in served.models}
+    return {model.id for served in discover(environment).served for model in served.catalogue.models}
 
 
 # Where.
@@ -410,7 +410,7 @@ def team_litellm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiteLLM]:
 def test_a_team_s_key_shows_the_team_s_models_from_below_a_path(team_litellm: LiteLLM, home: dict[str, str]) -> None:
     globally(home, litellm=section(f"{team_litellm.url}/v1", apiKey="{env:TEAM_KEY}"))
     (served,) = discover(home | {"TEAM_KEY": "sk-team"}).served
-    models = {model.id: model for model in served.models}
+    models = {model.id: model for model in served.catalogue.models}
     assert set(models) == {"gpt-4o", "house-model"}
     assert (models["house-model"].limit, models["house-model"].price is None) != (None, True)
     assert served.remembered.answers.info["deployments"] is not None
@@ -420,9 +420,9 @@ def test_a_key_that_may_not_ask_for_details_still_lists(team_litellm: LiteLLM, h
     environment = home | {"OPENCODE_LITELLM_URL": team_litellm.url, "LITELLM_API_KEY": "sk-routes"}
     (served,) = discover(environment).served
     known = served.remembered.answers
-    assert [model.id for model in served.models] == ["gpt-4o"]
+    assert [model.id for model in served.catalogue.models] == ["gpt-4o"]
     assert known.info == {"deployments": None, "groups": None}
-    assert served.models[0].limit is not None  # LiteLLM 1.106 has limits in /v1/models
+    assert served.catalogue.models[0].limit is not None  # LiteLLM 1.106 has limits in /v1/models
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_a_wildcard_under_another_name_keeps_what_its_group_knows(team_litellm: 
     # LiteLLM 1.106 has empty rows for such a model, as many as its table has keys for it, and knows it in the group.
     globally(home, litellm=section(team_litellm.url, apiKey="sk-wildcard"))
     (served,) = discover(home).served
-    models = {model.id: model for model in served.models}
+    models = {model.id: model for model in served.catalogue.models}
     rows = [row for row in served.remembered.answers.info["deployments"] or () if row.model == "corp/deepseek-reasoner"]
     assert (len(rows), {(row.reasoning, row.mode) for row in rows}) == (2, {(None, None)})
     assert (models["corp/deepseek-reasoner"].reasoning, models["corp/deepseek-chat"].reasoning) == (True, False)
@@ -486,7 +486,7 @@ def test_a_gateway_gets_its_header_with_every_question(litellm: LiteLLM, home: d
         headers = {"X-Gateway": "{env:SESAME}"}
         globally(home, litellm=section(url, apiKey=litellm.key, customHeaders=headers))
         (served,) = discover(home | {"SESAME": "open sesame"}).served
-        assert "gpt-4o" in {model.id for model in served.models}
+        assert "gpt-4o" in {model.id for model in served.catalogue.models}
         assert served.remembered.answers.info["groups"]
         asked = [request for request in gateway.requests if request.path != f"/ai{IDENTITY}"]
         assert {request.headers["x-gateway"] for request in asked} == {"open sesame"}

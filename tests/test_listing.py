@@ -45,7 +45,8 @@ HIDDEN = [
 def entries(rows: dict[str, dict[str, Any]] = ROWS) -> list[Entry]:
     """Return what a proxy with these models lists."""
     facts = [row for model, said in rows.items() if (row := row_of(model, said))]
-    return [Entry("litellm", "litellm", model.id, model, None) for model in catalog.build(facts, {}, ModelOptions())]
+    models = catalog.build(facts, {}, ModelOptions()).models
+    return [Entry("litellm", "litellm", model.id, model, None) for model in models]
 
 
 def table(width: int, listed: list[Entry] | None = None) -> list[str]:

@@ -307,7 +307,7 @@ def built(stub: StubProxy, rows: Any, info_rows: Any, group_rows: Any, chosen: M
     asked = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY, options=chosen)
     patience = time.monotonic() + 20
     heard = client.ask(asked, {}, patience, patience, None)
-    models = catalog.build(heard.listed, heard.info, chosen)
+    models = catalog.build(heard.listed, heard.info, chosen).models
     return payload.build([(asked, heard.url, models)])
 
 
@@ -355,7 +355,7 @@ def from_answers(bodies: Sequence[bytes], chosen: ModelOptions) -> Payload:
     listed, deployed, grouped = (
         parse(Reply(200, body, 0.0).json) for parse, body in zip(parsers, bodies, strict=True)
     )
-    models = catalog.build(listed or (), {facts.DEPLOYMENTS: deployed, facts.GROUPS: grouped}, chosen)
+    models = catalog.build(listed or (), {facts.DEPLOYMENTS: deployed, facts.GROUPS: grouped}, chosen).models
     url = ProxyURL.parse("http://127.0.0.1:4000")
     return payload.build([(Proxy("litellm", url, "test", NO_KEY, options=chosen), url, models)])
 
@@ -401,7 +401,7 @@ def test_an_answer_of_another_shape_is_no_litellm_or_has_no_models(stub: StubPro
         heard = client.ask(asked, {}, patience, None, None)
     except NotLiteLLM:
         return
-    models = catalog.build(heard.listed, {}, ModelOptions())
+    models = catalog.build(heard.listed, {}, ModelOptions()).models
     checked(rendering.payload(payload.build([(asked, heard.url, models)])))
 
 

@@ -31,7 +31,7 @@ def proxy(key: Key = KEY, options: ModelOptions = ModelOptions(), **section: Any
 
 def built(asked: Proxy, *rows: Facts, place: Place = Place.BELOW) -> dict[str, dict[str, Any]]:
     """Return the providers of a payload by their ids, as opencode gets them."""
-    models = catalog.build(rows or [REASONING, Facts("gpt-4o")], {}, asked.options)
+    models = catalog.build(rows or [REASONING, Facts("gpt-4o")], {}, asked.options).models
     made = payload.build([(asked, URL, models)]).placed(place)
     return {each.id: {**each.settings, "models": dict(each.models)} for each in made.providers}
 
@@ -315,14 +315,14 @@ LISTS: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
 def test_a_model_to_start_with_is_one_that_opencode_keeps(what: str) -> None:
     written, sibling, expected = LISTS[what]
     asked = proxy(written=written, sibling=sibling)
-    models = catalog.build([Facts("a"), Facts("b")], {}, asked.options)
+    models = catalog.build([Facts("a"), Facts("b")], {}, asked.options).models
     made = payload.build([(asked, URL, models)], Defaults(model=(Wish("*", "", "test"),)))
     assert made.settings.get("model") == expected
 
 
 def test_the_whitelist_of_the_main_provider_holds_for_the_sibling_that_has_none() -> None:
     wish = Defaults(model=(Wish("*", "", "test"),))
-    models = catalog.build([Facts("gpt-5"), Facts("o3")], {}, ModelOptions())
+    models = catalog.build([Facts("gpt-5"), Facts("o3")], {}, ModelOptions()).models
     for sibling, expected in (({}, "litellm-responses/o3"), ({"whitelist": ["gpt-5"]}, "litellm-responses/gpt-5")):
         asked = proxy(written={"whitelist": ["o3"]}, sibling=sibling)
         assert payload.build([(asked, URL, models)], wish).settings["model"] == expected
@@ -369,14 +369,13 @@ def test_what_all_deployments_take_is_the_group_s_word_and_theirs_where_it_has_n
     deployed = [Facts("m", efforts=("low",), deployed=("a",)), Facts("m", efforts=("low",), deployed=("b",))]
     for of_group, expected in ((("high",), ("high",)), (None, ("low",)), ((), ())):
         info = {DEPLOYMENTS: deployed, GROUPS: [Facts("m", efforts=of_group)]}
-        (model,) = catalog.build([Facts("m")], info, ModelOptions())
+        (model,) = catalog.build([Facts("m")], info, ModelOptions()).models
         assert model.efforts == expected
 
 
 def test_a_container_is_no_partner_though_its_name_says_nothing_else() -> None:
-    assert [hidden.id for hidden in catalog.hidden([Facts("azure/container")], {}, ModelOptions())] == [
-        "azure/container"
-    ]
+    catalogue = catalog.build([Facts("azure/container")], {}, ModelOptions())
+    assert (catalogue.models, [hidden.id for hidden in catalogue.hidden]) == ((), ["azure/container"])
 
 
 def test_a_payload_says_which_hosts_are_of_this_machine_what_was_detected_and_what_has_to_beat_a_project() -> None:

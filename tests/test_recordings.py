@@ -50,7 +50,7 @@ def served(stub: StubProxy, recording: Recording, kind: str = "master, no databa
     proxy = Proxy("litellm", ProxyURL.parse(stub.url), "test", NO_KEY)
     deadline = time.monotonic() + 30
     answers = client.ask(proxy, {}, deadline, deadline, None)
-    return {model.id: model for model in discovery.shown(proxy, Remembered(answers, 0, 0))}
+    return {model.id: model for model in discovery.catalogue(proxy, Remembered(answers, 0, 0)).models}
 
 
 @every_recording

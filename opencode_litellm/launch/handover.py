@@ -223,7 +223,7 @@ def _in_slot(discovery: Discovery, settings: Settings, environment: Mapping[str,
 
 
 def _triples(discovery: Discovery) -> list[tuple[Proxy, ProxyURL, Sequence[Model]]]:
-    return [(served.proxy, served.remembered.answers.url, served.models) for served in discovery.served]
+    return [(served.proxy, served.remembered.answers.url, served.catalogue.models) for served in discovery.served]
 
 
 def _carried_values(discovery: Discovery) -> dict[str, str]:

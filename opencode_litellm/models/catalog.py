@@ -10,13 +10,14 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from opencode_litellm.litellm import prices
 from opencode_litellm.litellm.facts import ABILITIES, DEPLOYMENTS, GROUPS, Facts, row_of
 from opencode_litellm.models import naming
 from opencode_litellm.models.routing import Route, is_openai_reasoning, named_like, route
-from opencode_litellm.models.visibility import CHAT_MODES, Reason, reason_hidden
+from opencode_litellm.models.visibility import CHAT_MODES, LISTED, Reason, reason_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -86,6 +87,17 @@ class Model:
         return by_strength({*(self.efforts or ()), *self.flagged_efforts} - {*self.refused_efforts})
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """The models of a proxy: those that opencode can use, and those that it does not get from us, sorted by id.
+
+    One that the user's configuration lists is in both if opencode can use it.
+    """
+
+    models: tuple[Model, ...]
+    hidden: tuple[Hidden, ...]
+
+
 def by_strength(efforts: Iterable[str]) -> tuple[str, ...]:
     """Return reasoning efforts in order, the weakest first; unknown ones come last."""
     return tuple(sorted(efforts, key=_strength))
@@ -104,30 +116,31 @@ def build(
     listed: Iterable[Facts],
     info: Mapping[str, Sequence[Facts] | None],
     options: ModelOptions,
+    users_own: Container[str] = (),
     *,
     has_responses: bool = True,
-) -> tuple[Model, ...]:
-    """Return the usable models of ``listed``, sorted by id, with the details of ``info`` (by the names of facts.INFO).
+) -> Catalogue:
+    """Return the models of ``listed``, usable or hidden, with the details of ``info`` (by the names of facts.INFO).
 
-    ``has_responses`` tells whether the proxy has ``/v1/responses``.
+    ``users_own`` are the ids that the user's configuration lists. ``has_responses`` tells whether the proxy has
+    ``/v1/responses``.
     """
-    facts = {row.model: row for row in _merged(listed, info, options) if not reason_hidden(row, options)}
+    merged = sorted(_merged(listed, info, options), key=attrgetter("model"))
+    reasons = {row.model: reason_hidden(row, options) for row in merged}
+    facts = {row.model: row for row in merged if not reasons[row.model]}
     names = naming.display_names(facts)
-    return tuple(_model(facts[model], names[model], options, has_responses) for model in sorted(facts))
+    return Catalogue(
+        tuple(_model(row, names[model], options, has_responses) for model, row in facts.items()),
+        tuple(_hidden(reasons, users_own)),
+    )
 
 
-def hidden(
-    listed: Iterable[Facts],
-    info: Mapping[str, Sequence[Facts] | None],
-    options: ModelOptions,
-    users_own: Container[str] = (),
-) -> tuple[Hidden, ...]:
-    """Return the models of ``listed`` that opencode does not get from us, sorted by id.
-
-    ``users_own`` are the ids that the user's configuration lists.
-    """
-    reasons = {row.model: reason_hidden(row, options, users_own) for row in _merged(listed, info, options)}
-    return tuple(Hidden(model, reason) for model, reason in sorted(reasons.items()) if reason)
+def _hidden(reasons: Mapping[str, Reason | None], users_own: Container[str]) -> Iterator[Hidden]:
+    for model, reason in reasons.items():
+        if model in users_own:
+            yield Hidden(model, LISTED)
+        elif reason:
+            yield Hidden(model, reason)
 
 
 def _merged(

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from opencode_litellm.models.routing import matching
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from opencode_litellm.litellm.facts import Facts
     from opencode_litellm.proxies import ModelOptions
 
@@ -78,14 +76,12 @@ _SENTENCES = {
 }
 
 
-def reason_hidden(facts: Facts, options: ModelOptions, listed: Container[str] = ()) -> Reason | None:
-    """Return why opencode does not get a model from us, None if it does.
+LISTED = Reason("listed")  # beats all other reasons: the entry is the user's own
 
-    ``listed`` are the ids that the user's configuration lists; their entries are the user's own.
-    """
+
+def reason_hidden(facts: Facts, options: ModelOptions) -> Reason | None:
+    """Return why opencode does not get a model from us, None if it does; for all but those with the reason LISTED."""
     model = facts.model
-    if model in listed:
-        return Reason("listed")
     if model in _UNUSABLE:
         return Reason("unusable")
     pattern = matching(model, options.exclude)
