@@ -20,6 +20,16 @@ KEY_VARIABLES = ("LITELLM_API_KEY", "LITELLM_MASTER_KEY", "LITELLM_PROXY_API_KEY
 SPACE_AROUND = "has spaces or line breaks around it"
 QUOTES_AROUND = "has quotes around it"
 
+# Where LiteLLM's users may say where their proxy is.
+PROXY_URL = "LITELLM_PROXY_URL"
+
+# The flags of the commands that ask a proxy, --url and so on.
+URL = "OPENCODE_LITELLM_URL"
+TIMEOUT = "OPENCODE_LITELLM_TIMEOUT"
+DELIVERY = "OPENCODE_LITELLM_DELIVERY"
+
+_SECONDS, _MOST_SECONDS = 5.0, 3600.0  # for everything that is asked
+
 NAMED_MODEL = "OPENCODE_LITELLM_MODEL"  # PROVIDER/MODEL of opencode's command line, for the time of a launch
 ANY_MODEL = "*"  # as NAMED_MODEL: any model may be named later, and we cannot tell which
 
@@ -56,6 +66,14 @@ DIRECT = "OPENCODE_LITELLM_DIRECT"  # the hosts that a delivery added to both
 def switched_on(environment: Mapping[str, str], name: str) -> bool:
     """Return whether the variable ``name`` is set to anything but an empty string or a word for no."""
     return environment.get(name, "").lower() not in ("", "0", "false", "no", "off")
+
+
+def seconds(environment: Mapping[str, str]) -> float:
+    """Return how many seconds everything that is asked may take; ValueError unless above 0 and up to an hour."""
+    value = float(environment.get(TIMEOUT) or _SECONDS)
+    if not 0 < value <= _MOST_SECONDS:
+        raise ValueError
+    return value
 
 
 def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:

@@ -26,9 +26,9 @@ FILE, INLINE, HEAD, SLOT = "file", "inline", "file+head", "slot"
 
 # Variables whose value, and not only their presence, a payload may depend on.
 _VARIABLES = (
-    "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LITELLM_PROXY_URL",
+    "HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", variables.PROXY_URL,
     "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENCODE_CONFIG_DIR", "OPENCODE_AUTH_CONTENT",
-    "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_LITELLM_URL", "OPENCODE_LITELLM_DELIVERY", variables.NAMED_MODEL,
+    "OPENCODE_DISABLE_PROJECT_CONFIG", variables.URL, variables.DELIVERY, variables.NAMED_MODEL,
     variables.DEFAULT_MODEL, variables.SMALL_MODEL, variables.ONLY, "XDG_STATE_HOME",
     # These decide how a proxy is reached.
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",

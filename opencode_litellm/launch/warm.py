@@ -107,7 +107,11 @@ def _reads_variables(version: Version, arguments: Sequence[str], environment: Ma
 
 
 def _changes_for(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
+<<<<<<< HEAD
     how = environment.get("OPENCODE_LITELLM_DELIVERY", "")
+=======
+    managed = environment.get(variables.DELIVERY) == "managed"
+>>>>>>> a170379 (Name the variables of an address, the patience and the delivery once, and bound the patience once)
     if not commandline.is_opencode(command[0]):
         return _handed_over(versions.recipient(version, how, reads_variables=True), environment, _folder(""))
     arguments = command[1:]
@@ -234,10 +238,9 @@ def _prepared(circumstances: Circumstances, last: Record | None) -> Changes:
 def _longest_turn(environment: Mapping[str, str]) -> float:
     """Return how many seconds to wait for another launch that is asking the proxies."""
     try:
-        seconds = float(environment.get("OPENCODE_LITELLM_TIMEOUT") or 5) + 1
+        return variables.seconds(environment) + 1
     except ValueError:
         return 0.0  # a cold launch complains about it
-    return seconds if 0 < seconds <= 3601 else 0.0
 
 
 def _refresh_detached(circumstances: Circumstances) -> None:

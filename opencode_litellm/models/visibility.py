@@ -80,7 +80,7 @@ LISTED = Reason("listed")  # beats all other reasons: the entry is the user's ow
 
 
 def reason_hidden(facts: Facts, options: ModelOptions) -> Reason | None:
-    """Return why opencode does not get a model from us, None if it does; for all but those with the reason LISTED."""
+    """Return why opencode does not get a model from us, apart from LISTED; None if it does."""
     model = facts.model
     if model in _UNUSABLE:
         return Reason("unusable")

@@ -58,7 +58,7 @@ def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: 
     if literal:
         text = _resolved(text, environment)
     values = environment if launch else {}
-    flagged = bool(environment.get("OPENCODE_LITELLM_URL"))
+    flagged = bool(environment.get(variables.URL))
     if content:
         value = _above(text, content, values, flagged=flagged)
     else:

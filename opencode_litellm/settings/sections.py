@@ -35,10 +35,15 @@ from opencode_litellm.settings.options import Options, Reading
 from opencode_litellm.variables import (
     ANY_MODEL,
     DEFAULT_MODEL,
+    DELIVERY,
     NAMED_MODEL,
     ONLY,
+    PROXY_URL,
     SMALL_MODEL,
     SPACE_AROUND,
+    TIMEOUT,
+    URL,
+    seconds,
     switched_on,
 )
 
@@ -48,7 +53,6 @@ if TYPE_CHECKING:
     from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.configuration import Configuration
 
-TIMEOUT = 5.0  # seconds, for a whole discovery
 DELIVERIES = ("auto", "inline", "file", "managed")
 
 _URL_VARIABLE = re.compile(r"\$\{([^}]+)\}")  # opencode 1.18 replaces these in a baseURL when it connects
@@ -64,8 +68,8 @@ class Settings:
     """
 
     proxies: tuple[Proxy, ...]
-    timeout: float = TIMEOUT
-    delivery: str = "auto"
+    timeout: float
+    delivery: str
     warnings: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     variables: frozenset[str] = frozenset()
@@ -78,8 +82,8 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     Raises UsageFailure for an invalid flag or variable; an invalid option in a configuration file is a warning, because
     opencode has to start.
     """
-    flag = environment.get("OPENCODE_LITELLM_URL")
-    url = _url(flag, "OPENCODE_LITELLM_URL (--url)") if flag else None
+    flag = environment.get(URL)
+    url = _url(flag, f"{URL} (--url)") if flag else None
     sections = _Sections(environment, configuration)
     results = list(sections.results(url))
     proxies = tuple(each for each in results if isinstance(each, Proxy))
@@ -105,23 +109,18 @@ def limits(environment: Mapping[str, str], configuration: Configuration) -> dict
 
 def timeout(environment: Mapping[str, str]) -> float:
     """Return ``OPENCODE_LITELLM_TIMEOUT`` in seconds; UsageFailure unless it is between 0 and an hour."""
-    text = environment.get("OPENCODE_LITELLM_TIMEOUT") or str(TIMEOUT)
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds <= 3600:
-        raise UsageFailure(
-            f"OPENCODE_LITELLM_TIMEOUT (--timeout) is {text!r}", "choose a number of seconds above 0 and at most 3600"
-        )
-    return seconds
+        return seconds(environment)
+    except ValueError as error:
+        problem = f"{TIMEOUT} (--timeout) is {environment.get(TIMEOUT)!r}"
+        raise UsageFailure(problem, "choose a number of seconds above 0 and at most 3600") from error
 
 
 def delivery(environment: Mapping[str, str]) -> str:
     """Return ``OPENCODE_LITELLM_DELIVERY``; UsageFailure unless it is one of ``DELIVERIES``."""
-    name = environment.get("OPENCODE_LITELLM_DELIVERY") or "auto"
+    name = environment.get(DELIVERY) or "auto"
     if name not in DELIVERIES:
-        raise UsageFailure(f"OPENCODE_LITELLM_DELIVERY (--delivery) is {name!r}", f"choose {', '.join(DELIVERIES)}")
+        raise UsageFailure(f"{DELIVERY} (--delivery) is {name!r}", f"choose {', '.join(DELIVERIES)}")
     return name
 
 
@@ -258,7 +257,7 @@ class _ProviderSection:
         """Yield warnings, and in the end the proxy that the section stands for, or why it cannot be asked."""
         yield from self.options.misspellings()
         if flag is None and not self._own_url:
-            instead = "LITELLM_PROXY_URL" if self._environment.get("LITELLM_PROXY_URL") else "a LiteLLM on this machine"
+            instead = PROXY_URL if self._environment.get(PROXY_URL) else "a LiteLLM on this machine"
             yield from self._unset("baseURL", instead)
         try:
             url, source = self._address(flag)
@@ -290,7 +289,7 @@ class _ProviderSection:
 
         Raises UsageFailure for an invalid URL, and for one that differs from that in the administrator's configuration.
         """
-        url, source = (flag, "OPENCODE_LITELLM_URL") if flag else self._stated_address()
+        url, source = (flag, URL) if flag else self._stated_address()
         if self._overridden_by(url) and self._is_managed:
             raise UsageFailure(
                 f"the administrator's configuration sets the URL of provider {self.provider}, which {source} cannot"
@@ -304,8 +303,8 @@ class _ProviderSection:
             path = ("options", "baseURL") if self.options.resolved.get("baseURL") else ("api",)
             source = f"{'.'.join(path)} of provider {self.provider}"
             return _url(self._own_url, f"{source}{self.options.place(*path)}"), source
-        if named := self._environment.get("LITELLM_PROXY_URL"):
-            return _url(named, "LITELLM_PROXY_URL"), "LITELLM_PROXY_URL"
+        if named := self._environment.get(PROXY_URL):
+            return _url(named, PROXY_URL), PROXY_URL
         return None, "detection"
 
     def _overridden_by(self, url: ProxyURL | None) -> bool:
