@@ -55,6 +55,9 @@ DETECTED = "OPENCODE_LITELLM_DETECTED"  # the URLs of proxies that were detected
 CARRIED = "OPENCODE_LITELLM_HEADER_"  # begins the names of variables that carry a literal secret to opencode
 
 
+# Where an HTTP proxy may be named, in either case.
+HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
 # The hosts that programs ask directly although there is an HTTP proxy. Bun, and so opencode, prefers the second name.
 # On Windows both are the same variable.
 NO_PROXY = ("NO_PROXY",) if os.name == "nt" else ("NO_PROXY", "no_proxy")

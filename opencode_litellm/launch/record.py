@@ -31,7 +31,7 @@ _VARIABLES = (
     "OPENCODE_DISABLE_PROJECT_CONFIG", variables.URL, variables.DELIVERY, variables.NAMED_MODEL,
     variables.DEFAULT_MODEL, variables.SMALL_MODEL, variables.ONLY, "XDG_STATE_HOME",
     # These decide how a proxy is reached.
-    "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+    *variables.HTTP_PROXIES, "no_proxy", "NO_PROXY",
 )  # fmt: skip
 
 _YES_NO = ("no", "yes")

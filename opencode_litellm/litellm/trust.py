@@ -5,6 +5,8 @@ from __future__ import annotations
 import _thread
 import os
 
+from opencode_litellm.variables import HTTP_PROXIES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
@@ -15,8 +17,6 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_C
 # Threads that import requests at the same time can get it half initialised, because its modules import each other in
 # circles. Launches load this module, so the lock is one of `_thread`, which every Python has loaded already.
 IMPORTING_REQUESTS = _thread.allocate_lock()
-
-_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
@@ -51,7 +51,7 @@ def ssl_context(environment: Mapping[str, str]) -> ssl.SSLContext:
 
 def may_use_http_proxy(environment: Mapping[str, str]) -> bool:
     """Return whether a variable such as ``HTTPS_PROXY`` is set, which requests to other machines may go through."""
-    return any(environment.get(name) or environment.get(name.upper()) for name in _PROXY_VARIABLES)
+    return any(environment.get(name) for name in HTTP_PROXIES)
 
 
 def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
@@ -65,5 +65,4 @@ def http_proxy_variable(url: str, environment: Mapping[str, str]) -> str:
         from requests.utils import get_environ_proxies, select_proxy  # a warm launch has the result in its record
 
     http_proxy = select_proxy(url, get_environ_proxies(url))
-    names = [spelling for name in _PROXY_VARIABLES for spelling in (name, name.upper())]
-    return next((name for name in names if http_proxy and environment.get(name) == http_proxy), "")
+    return next((name for name in HTTP_PROXIES if http_proxy and environment.get(name) == http_proxy), "")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     Changes = dict[str, str | None]
 
 TEMPORARY = "opencode-litellm-delivered-"  # begins the names of files that are delivered without a cache
-_HTTP_PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 # The settings of opencode 1.18 that may hold secrets: keys, headers, environments of programs, secrets of MCP servers.
 _PRIVATE = frozenset({"apiKey", "headers", "customHeaders", "environment", "clientSecret"})
 _SCHEMES = ("", "bearer", "basic", "token")  # text that may be beside a reference
@@ -220,7 +219,7 @@ def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bo
     programs differ in which one they read. A ``launch`` changes nothing if no HTTP proxy is set. ``env`` makes the
     changes in any case, because one may be set later.
     """
-    if launch and not any(environment.get(name) for name in _HTTP_PROXIES):
+    if launch and not any(environment.get(name) for name in variables.HTTP_PROXIES):
         return {}
     before = variables.changed(environment, _redirected(environment))
     value = before.get("no_proxy") or before.get("NO_PROXY") or ""
