@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from opencode_litellm import cache, origin
 from opencode_litellm.jsonc import Live, mapping
-from opencode_litellm.variables import CARRIED
+from opencode_litellm.variables import carrier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -256,7 +256,7 @@ class Proxy:
     def key_variable(self) -> str | None:
         """The variable that carries the key to opencode, if it has to be delivered and there is no reference to it."""
         if self.is_bound and self.key.reference is None and self.key.secret:
-            return f"{CARRIED}{cache.digest([self.provider])[:12].upper()}"
+            return carrier(cache.digest([self.provider]))
         return None
 
     @property

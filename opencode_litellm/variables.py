@@ -52,7 +52,7 @@ USER_CONTENT = "OPENCODE_LITELLM_USER_CONTENT"  # the user's own inline content,
 USER_FILE = "OPENCODE_LITELLM_USER_FILE"  # the output of `config` that a delivery replaces
 NO_KEY = "OPENCODE_LITELLM_NO_KEY"  # named in a provider's `env` if its key is not ours to write
 DETECTED = "OPENCODE_LITELLM_DETECTED"  # the URLs of proxies that were detected, separated by spaces
-CARRIED = "OPENCODE_LITELLM_HEADER_"  # begins the names of variables that carry a literal secret to opencode
+_CARRIER = "OPENCODE_LITELLM_HEADER_"  # begins the names of variables that carry a literal secret to opencode
 
 
 # Where an HTTP proxy may be named, in either case.
@@ -77,6 +77,17 @@ def seconds(environment: Mapping[str, str]) -> float:
     if not 0 < value <= _MOST_SECONDS:
         raise ValueError
     return value
+
+
+def carrier(digest: str) -> str:
+    """Return the name of the variable that carries the secret of ``digest``, in hexadecimal digits, to opencode."""
+    return f"{_CARRIER}{digest[:12].upper()}"
+
+
+def is_carrier(name: str) -> bool:
+    """Return whether ``name`` is exactly that of a variable that carries a header or key: shells evaluate it."""
+    ending = name.removeprefix(_CARRIER)
+    return ending not in (name, "") and not set(ending) - set("0123456789ABCDEF")
 
 
 def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:

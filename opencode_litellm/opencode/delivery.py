@@ -207,7 +207,7 @@ def undo(environment: Mapping[str, str]) -> Changes:
         changes[variables.CONFIG] = _chosen_file(environment)
     left = (variables.USER_CONTENT, variables.USER_FILE, variables.NO_KEY, variables.DETECTED)
     for name in environment:
-        if name in left or _is_carried(name):
+        if name in left or variables.is_carrier(name):
             changes[name] = None
     return {**changes, **_redirected(environment)}
 
@@ -263,12 +263,6 @@ def _redirected(environment: Mapping[str, str]) -> Changes:
 
 def _extended(value: str, added: str) -> str:
     return f"{value},{added}" if value else added
-
-
-def _is_carried(name: str) -> bool:
-    """Return whether ``name`` is exactly that of a variable that carries a header or key: shells evaluate it."""
-    ending = name.removeprefix(variables.CARRIED)
-    return ending not in (name, "") and not set(ending) - set("0123456789ABCDEF")
 
 
 def undone(environment: Mapping[str, str]) -> Mapping[str, str]:

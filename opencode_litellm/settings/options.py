@@ -17,7 +17,7 @@ from opencode_litellm.jsonc import Bound, Live, joined, mapping
 from opencode_litellm.litellm.facts import row_of
 from opencode_litellm.proxies import HEADER_OPTIONS, OPTION_NAMES, OUR_OPTIONS, TAGS, Header, ModelOptions
 from opencode_litellm.settings import keys
-from opencode_litellm.variables import CARRIED
+from opencode_litellm.variables import carrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -156,7 +156,7 @@ class Options:
         if option == TAGS and not isinstance(written, Bound):
             return Header(name, value, str(written) if not isinstance(written, Live) else written, option)
         # A digest, because a name made of provider and header could be the same for two headers.
-        variable = f"{CARRIED}{cache.digest([self.provider, name.lower()])[:12].upper()}"
+        variable = carrier(cache.digest([self.provider, name.lower()]))
         return Header(name, value, Live(f"{{env:{variable}}}"), option, variable)
 
     def _choice(self, name: str, choices: Sequence[str]) -> Reading[str]:
