@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # exit statuses, as shells use them
 
-_OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec")
+_OUR_COMMANDS = (b"opencode-with-litellm", b"opencode-litellm exec")
 # What to say if the environment would be too large.
 _NO_MODELS = "the models do not fit into the environment, so opencode starts without them"
 _NOTHING = (
@@ -25,7 +25,6 @@ _NOTHING = (
     " 'only' says: make the environment or the arguments shorter"
 )
 _OPENCODE_PID = "OPENCODE_PID"
-_LARGEST_SCRIPT = 64 * 2**10  # bytes that are read of a script to see whether it starts us
 _MOST_ROUNDS = 8  # nested launches of one program, if no other is found
 
 
@@ -84,7 +83,7 @@ def _led_back(environment: Mapping[str, str]) -> list[str]:
 
 def why_not(program: str, error: OSError) -> str:
     """Return why a program cannot be started, in more detail than the system's own message."""
-    begin = _begin(program)
+    begin = versions.beginning(program)
     if error.errno == errno.ENOENT and begin.startswith(b"#!"):
         interpreter = os.fsdecode(begin[2:].split(b"\n")[0].strip().split(b" ")[0])
         return f"its first line names {interpreter}, which does not exist. Install that, or reinstall opencode"
@@ -100,16 +99,8 @@ def is_script(program: str) -> bool:
     """Return whether a shell would run ``program`` itself, as on Unix with a text that has no ``#!``."""
     if os.name == "nt":
         return False
-    begin = _begin(program)
+    begin = versions.beginning(program)
     return bool(begin) and b"\0" not in begin.partition(b"\n")[0] and not begin.startswith((b"#!", b"\x7fELF"))
-
-
-def _begin(program: str) -> bytes:
-    try:
-        with open(program, "rb", 0) as file:
-            return file.read(1024)
-    except OSError:
-        return b""
 
 
 def _is_python_s_locale(environment: Mapping[str, str]) -> bool:
@@ -204,8 +195,9 @@ def _is_ourselves(candidate: str) -> bool:
     """Return whether ``candidate`` is this program under another name, or a script that calls it."""
     if _is_running(candidate):
         return True
-    text = _script(candidate)
-    named = [name for name in _OUR_NAMES if name in text]  # mostly none; the lines of a long script take 7 ms
+    begin = versions.beginning(candidate)
+    text = begin[2:] if begin.startswith(b"#!") else b""
+    named = [name for name in _OUR_COMMANDS if name in text]  # mostly none; the lines of a long script take 7 ms
     # What a comment says starts nobody.
     return any(name in line for name in named for line in text.split(b"\n") if not line.lstrip().startswith(b"#"))
 
@@ -215,12 +207,3 @@ def _is_running(candidate: str) -> bool:
         return os.path.samefile(candidate, sys.argv[0])
     except OSError:  # what runs may be no file: ``python -c``
         return False
-
-
-def _script(program: str) -> bytes:
-    """Return a script from its interpreter on, as much as any has that matters here; empty for other programs."""
-    try:
-        with open(program, "rb", 0) as file:
-            return file.read(_LARGEST_SCRIPT) if file.read(2) == b"#!" else b""
-    except OSError:
-        return b""

@@ -26,7 +26,7 @@ _LONGEST_LINE = 8191  # characters that cmd.exe takes
 # What our console scripts, which pip, pipx and uv append uncompressed to their launcher, and our shim contain.
 _OUR_ENTRY = b"opencode_litellm.__main__"
 SHIM = b"# >>> opencode-litellm: the shim"
-_OUR_NAMES = (b"opencode-with-litellm", b"opencode-litellm exec", b"opencode-litellm.exe", b"opencode_litellm exec")
+_OUR_COMMANDS = (b"opencode-with-litellm", b"opencode-litellm exec", b"opencode-litellm.exe", b"opencode_litellm exec")
 
 # The lines of npm's shim and of pnpm's beside those that start the program.
 _IDLE = frozenset(
@@ -135,7 +135,7 @@ def _is_ourselves(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             if is_batch(path):
-                return any(name in file.read(_LARGEST_BATCH).lower() for name in _OUR_NAMES)
+                return any(name in file.read(_LARGEST_BATCH).lower() for name in _OUR_COMMANDS)
             size = os.fstat(file.fileno()).st_size
             content = file.read() if size <= _LARGEST_LAUNCHER else b""
             return _OUR_ENTRY in content or SHIM in content

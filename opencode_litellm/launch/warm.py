@@ -107,11 +107,7 @@ def _reads_variables(version: Version, arguments: Sequence[str], environment: Ma
 
 
 def _changes_for(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
-<<<<<<< HEAD
-    how = environment.get("OPENCODE_LITELLM_DELIVERY", "")
-=======
-    managed = environment.get(variables.DELIVERY) == "managed"
->>>>>>> a170379 (Name the variables of an address, the patience and the delivery once, and bound the patience once)
+    how = environment.get(variables.DELIVERY, "")
     if not commandline.is_opencode(command[0]):
         return _handed_over(versions.recipient(version, how, reads_variables=True), environment, _folder(""))
     arguments = command[1:]

@@ -108,8 +108,7 @@ def of(version: Version) -> Grammar:
 
 def is_opencode(program: str) -> bool:
     """Return whether ``program``, a name or a path, is opencode. ``opencode2`` is another name of version 2."""
-    name = os.path.basename(program).lower()
-    return name.removesuffix(".exe").removesuffix(".cmd") in versions.NAMES
+    return versions.name_of(program) in versions.NAMES
 
 
 def uses_models(arguments: Sequence[str], grammar: Grammar) -> bool:

@@ -115,8 +115,9 @@ def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[s
         settings = jsonc.parse_live(content, lambda token: (token, _outside_of_strings(token, environment)))
     except jsonc.JsoncError:
         settings = {}
-    lower = {**settings, **limits} if isinstance(settings, dict) else {**limits}
-    text = jsonc.dump({"$schema": MARKER, **lower} | {"$schema": MARKER})
+    lower = settings if isinstance(settings, dict) else {}
+    rest = {name: value for name, value in lower.items() if name != "$schema"}
+    text = jsonc.dump({"$schema": MARKER, **rest, **limits})
     result: Changes = {**changes, variables.CONFIG_CONTENT: text}
     users = users_content(environment)
     return result if users is None else {**result, variables.USER_CONTENT: users}

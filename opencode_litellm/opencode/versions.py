@@ -127,11 +127,6 @@ def recipient(version: Version, delivery: str, *, reads_variables: bool) -> str:
     return version.recipient if reads_variables and delivery != "managed" else SERVER
 
 
-def is_opencode(program: str) -> bool:
-    """Return whether ``program``, a name or a path, is called opencode."""
-    return _name(program) in NAMES
-
-
 def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Version:
     """Return the version of the opencode at the path ``program``; `UNKNOWN` if it cannot be told.
 
@@ -153,11 +148,12 @@ def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Ver
         if version is not None:
             cache.write(environment, name, _written(version))
     if version is None or not version.known_by:
-        return Version("", 2, "its name") if _name(program) == "opencode2" else UNKNOWN
+        return Version("", 2, "its name") if name_of(program) == "opencode2" else UNKNOWN
     return version
 
 
-def _name(program: str) -> str:
+def name_of(program: str) -> str:
+    """Return what a program, a name or a path, is called, in lower case and without what Windows adds."""
     return os.path.basename(program).lower().removesuffix(".exe").removesuffix(".cmd")
 
 
@@ -167,7 +163,7 @@ def _written(version: Version) -> bytes:
 
 def _packaged(path: str) -> Version | None:
     """Return the version in a ``package.json``, as npm, bun and mise install opencode."""
-    text = _begin(path).decode("utf-8", "replace")
+    text = beginning(path).decode("utf-8", "replace")
     name = _field(text, "name")
     for package, major in _PACKAGES.items():
         platforms = package.removesuffix("-ai") if major == 1 else package
@@ -209,7 +205,7 @@ def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
 
 def _in_shim(path: str) -> Version | None:
     """Return the version that the text of a small script names, if it names exactly one."""
-    data = _begin(path)
+    data = beginning(path)
     if not data.startswith((b"#!", b"@", b":")):
         return None
     import re  # once a day, and only for scripts
@@ -252,12 +248,12 @@ def _told(output: str) -> str:
 
 def _names_us(program: str) -> bool:
     """Return whether the text of a script names us: a wrapper may start us for everything but ``--version``."""
-    text = _begin(program)
+    text = beginning(program)
     return any(name in text for name in _OUR_NAMES)
 
 
-def _begin(path: str) -> bytes:
-    """Return the beginning of a file, enough for any package.json or shim; empty if it cannot be read."""
+def beginning(path: str) -> bytes:
+    """Return the beginning of a file, enough for any package.json, script or shim; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(_LARGEST_TEXT)
