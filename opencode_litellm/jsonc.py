@@ -13,10 +13,10 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TypeAlias
 
-    JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+    JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 ENV = re.compile(r"\{env:([^}]+)\}")
 FILE = re.compile(r"\{file:[^}]+\}")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from opencode_litellm.jsonc import Live, joined, mapping
 from opencode_litellm.models.preference import Name, granted
@@ -19,11 +19,10 @@ from opencode_litellm.proxies import OUR_OPTIONS, PLACEHOLDER, SIBLING_SUFFIX, D
 from opencode_litellm.variables import NO_KEY
 
 if TYPE_CHECKING:
+    from opencode_litellm.jsonc import JSON
     from opencode_litellm.litellm.prices import Price
     from opencode_litellm.models.catalog import Model
     from opencode_litellm.proxies import Proxy, ProxyURL
-
-JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 
 CHAT_PACKAGE = "@ai-sdk/openai-compatible"
 RESPONSES_PACKAGE = "@ai-sdk/openai"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from opencode_litellm.jsonc import JSON
     from opencode_litellm.models.catalog import Model
-    from opencode_litellm.opencode.payload import JSON
     from opencode_litellm.proxies import Defaults, Proxy, ProxyURL
 
 # S: ignored, with a warning in the log for each model.
