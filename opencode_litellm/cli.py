@@ -13,7 +13,7 @@ import click  # noqa: TID253 - this module is what click is for, and only main()
 
 from opencode_litellm import __version__, terminal, variables
 from opencode_litellm.errors import Failure, UsageFailure
-from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect, preferred
+from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS, detect, preferred, shell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opencode_litellm.opencode.delivery import Changes
     from opencode_litellm.output import Output
     from opencode_litellm.settings.sections import Settings
+    from opencode_litellm.shells.formats import Shell
     from opencode_litellm.shells.installation import Outcome
 
 NAME = "opencode-litellm"
@@ -46,6 +47,17 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     return status if isinstance(status, int) else 0
+
+
+class _ShellName(click.Choice):  # type: ignore[type-arg]  # click 8.1 has no parameter here
+    """The name of a row of the table of shells, or of one of its programs: ``powershell`` is pwsh, ``nu`` nushell."""
+
+    def __init__(self, rows: Mapping[str, Shell]) -> None:
+        super().__init__(list(rows))
+        self._rows = rows
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(shell_of(value, self._rows) or value, param, ctx)
 
 
 def _deliveries(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -106,7 +118,7 @@ def opencode_litellm(context: click.Context) -> None:
 
 
 @opencode_litellm.command()
-@click.argument("shell", required=False, type=click.Choice(list(SHELLS)))
+@click.argument("shell", required=False, type=_ShellName(SHELLS))
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 def init(shell: str | None, command: str) -> None:
     """Print the snippet for an rc file."""
@@ -123,7 +135,7 @@ def init(shell: str | None, command: str) -> None:
 
 
 @opencode_litellm.command(epilog=f"FORMAT is {terminal.either(FORMATS)} [default: the shell that runs this].")
-@click.argument("format_name", metavar="[FORMAT]", required=False, type=click.Choice(list(FORMATS)))
+@click.argument("format_name", metavar="[FORMAT]", required=False, type=_ShellName(FORMATS))
 @click.option("--unset", is_flag=True, help="Undo an earlier env.")
 @discovering
 def env(format_name: str | None, unset: bool, **flags: Any) -> None:
@@ -295,7 +307,7 @@ def doctor(as_json: bool, **flags: Any) -> int:
 
 
 @opencode_litellm.command(epilog=f"SHELL is {terminal.either(SHELLS)} [default: the shell that runs this].")
-@click.argument("names", metavar="[SHELL]...", nargs=-1, type=click.Choice(list(SHELLS)))
+@click.argument("names", metavar="[SHELL]...", nargs=-1, type=_ShellName(SHELLS))
 @click.option("--cmd", "command", default="opencode", metavar="NAME", help="The command to define [default: opencode].")
 @click.option("--shim", is_flag=True, help="Also install a shim ahead of the real opencode on PATH.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, but change nothing.")
@@ -320,7 +332,7 @@ def uninstall(dry_run: bool) -> int:
 
 
 @opencode_litellm.command()
-@click.argument("shell", type=click.Choice(list(COMPLETIONS)))
+@click.argument("shell", type=_ShellName({name: FORMATS[name] for name in COMPLETIONS}))
 def completion(shell: str) -> None:
     """Print the completion script for a shell."""
     from opencode_litellm.shells import emission

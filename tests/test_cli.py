@@ -20,6 +20,7 @@ from world.server import free_port
 from world.stub import MODEL_INFO, MODELS, StubProxy
 
 import opencode_litellm
+from opencode_litellm import cli
 from opencode_litellm.opencode.delivery import MARKER
 from opencode_litellm.settings.sections import DELIVERIES
 from opencode_litellm.shells.formats import COMPLETIONS, FORMATS, SHELLS
@@ -40,6 +41,11 @@ OPTIONS = ["--url", "--timeout", "--delivery", "--quiet", "--verbose"]
 NOT_A_FORMAT = f"'tcsh' is not one of {', '.join(map(repr, FORMATS))}"
 NOT_COMPLETED = f"'tcsh' is not one of {', '.join(map(repr, COMPLETIONS))}"
 NOT_A_SHELL = f"'tcsh' is not one of {', '.join(map(repr, SHELLS))}"
+
+SHELL_COMMANDS = {
+    ("init",): SHELLS, ("install", "--dry-run"): SHELLS, ("env", "--unset"): FORMATS, ("completion",): COMPLETIONS,
+}  # fmt: skip
+PROGRAMS = [(program, name) for name, shell in FORMATS.items() for program in sorted(shell.programs)]
 
 
 def tool(environment: Mapping[str, str], *arguments: str, folder: Path | None = None) -> Finished:
@@ -94,6 +100,27 @@ def test_help_of_a_command_fits_a_terminal_and_has_its_options(command: str, hom
 def test_the_version_is_that_of_the_package(home: dict[str, str]) -> None:
     done = tool(home, "--version")
     assert done == Finished(0, f"opencode-litellm, version {opencode_litellm.__version__}\n", "")
+
+
+@pytest.mark.parametrize(("program", "name"), PROGRAMS)
+def test_a_shell_may_be_named_by_its_program(
+    program: str, name: str, home: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in home.items():
+        monkeypatch.setenv(variable, value)
+    for command, names in SHELL_COMMANDS.items():
+        if name in names:
+            assert cli.run([command[0], name, *command[1:]]) == 0
+            expected = capsys.readouterr()
+            assert cli.run([command[0], program, *command[1:]]) == 0
+            assert capsys.readouterr() == expected
+
+
+def test_a_snippet_for_a_program_s_name_is_kept_under_the_shell_s(home: dict[str, str]) -> None:
+    first, again = (tool(home, "init", "powershell") for _ in range(2))
+    assert first == again
+    assert first.status == 0
+    assert os.listdir(Path(home["XDG_DATA_HOME"], "opencode-litellm")) == ["opencode.pwsh"]
 
 
 @pytest.mark.parametrize(

@@ -342,7 +342,7 @@ def preferred(environment: Mapping[str, str]) -> str:
     if name != "posix":
         return name
     program = os.path.basename(environment.get("SHELL", ""))
-    return next((shell.name for shell in SHELLS.values() if program in shell.programs), name)
+    return shell_of(program, SHELLS) or name
 
 
 def detect(among: Mapping[str, Shell] = SHELLS) -> str:
@@ -354,7 +354,12 @@ def detect(among: Mapping[str, Shell] = SHELLS) -> str:
         program, _ = shellingham.detect_shell()
     except (OSError, RuntimeError) as error:
         raise UsageFailure("cannot tell which shell this is", remedy) from error
-    for shell in among.values():
-        if program in shell.programs:
-            return shell.name
-    raise UsageFailure(f"this shell is {program}, which is not supported", remedy)
+    name = shell_of(program, among)
+    if name is None:
+        raise UsageFailure(f"this shell is {program}, which is not supported", remedy)
+    return name
+
+
+def shell_of(program: str, among: Mapping[str, Shell]) -> str | None:
+    """Return the name of the shell in ``among`` whose processes run as ``program``, None without one."""
+    return next((shell.name for shell in among.values() if program in shell.programs), None)
