@@ -21,6 +21,7 @@ from opencode_litellm.jsonc import JsoncError, mapping
 from opencode_litellm.launch import record
 from opencode_litellm.launch.handover import hand_over
 from opencode_litellm.litellm import facts
+from opencode_litellm.models.visibility import LISTED
 from opencode_litellm.opencode import defaults, delivery, layers, server, slot, versions
 from opencode_litellm.opencode.configuration import read as read_configuration
 from opencode_litellm.proxies import PLUGIN, SIBLING_SUFFIX
@@ -290,8 +291,8 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
 
 def _hidden_by_rule(served: Served) -> str:
     """Return how many models are hidden by which rule; those that the configuration lists are not hidden."""
-    rules = Counter(model.reason.rule for model in served.catalogue.hidden if model.reason.rule != "listed")
-    told = ", ".join(f"{count} {rule}" for rule, count in rules.most_common())
+    rules = Counter(model.reason.rule for model in served.catalogue.hidden if model.reason != LISTED)
+    told = ", ".join(f"{count} {rule.value}" for rule, count in rules.most_common())
     return f" (hidden by rule: {told}; opencode-litellm models --all shows why)" if told else ""
 
 

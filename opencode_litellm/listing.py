@@ -441,7 +441,7 @@ def _row(provider: str, model: Model) -> dict[str, object]:
 
 
 def _reason(reason: Reason | None) -> dict[str, str] | None:
-    return None if reason is None else {"rule": reason.rule, "detail": reason.detail}
+    return None if reason is None else {"rule": reason.rule.value, "detail": reason.detail}
 
 
 def _limit(limit: Limit | None) -> dict[str, int] | None:

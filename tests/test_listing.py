@@ -17,7 +17,7 @@ from opencode_litellm import cli, listing
 from opencode_litellm.listing import Entry
 from opencode_litellm.litellm.facts import row_of
 from opencode_litellm.models import catalog
-from opencode_litellm.models.visibility import Reason
+from opencode_litellm.models.visibility import Reason, Rule
 from opencode_litellm.proxies import ModelOptions
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ ROWS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 pytestmark = pytest.mark.serves(*ROWS, "openai/*")
 HIDDEN = [
-    Entry("litellm", "litellm", "openai/*", None, Reason("wildcard")),
-    Entry("litellm", "litellm", "vectors", None, Reason("mode", "embedding")),
+    Entry("litellm", "litellm", "openai/*", None, Reason(Rule.WILDCARD)),
+    Entry("litellm", "litellm", "vectors", None, Reason(Rule.MODE, "embedding")),
 ]
 
 

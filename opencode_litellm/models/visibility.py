@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from opencode_litellm.models.routing import matching
@@ -53,11 +54,24 @@ _CHAT_IN_MODE_ONLY = re.compile(r"(^|[-_/.])realtime($|[-_/.:@])|(^|/)container$
 _SEPARATORS = "-_/."
 
 
+class Rule(Enum):
+    """The rules that hide a model, under their names in ``models --all --json``."""
+
+    LISTED = "listed"
+    UNUSABLE = "unusable"
+    EXCLUDED = "excluded"
+    NOT_INCLUDED = "not included"
+    WILDCARD = "wildcard"
+    PLACEHOLDER = "placeholder"
+    MODE = "mode"
+    NAME = "name"
+
+
 @dataclass(frozen=True)
 class Reason:
-    """Why a model is hidden: ``rule`` is one of ``_SENTENCES``, ``detail`` the pattern, mode or word that decided."""
+    """Why a model is hidden: by which ``rule``, and ``detail``, the pattern, mode or word that decided."""
 
-    rule: str
+    rule: Rule
     detail: str = ""
 
     def __str__(self) -> str:
@@ -65,32 +79,31 @@ class Reason:
 
 
 _SENTENCES = {
-    "listed": "your own configuration lists it",
-    "unusable": "opencode cannot use this id",
-    "excluded": "matches {!r} in excludeModels",
-    "not included": "matches no pattern in includeModels",
-    "wildcard": "a wildcard, not a model",
-    "placeholder": "a LiteLLM placeholder for other models",
-    "mode": "its mode is {}",
-    "name": "its name contains {!r}",
+    Rule.LISTED: "your own configuration lists it",
+    Rule.UNUSABLE: "opencode cannot use this id",
+    Rule.EXCLUDED: "matches {!r} in excludeModels",
+    Rule.NOT_INCLUDED: "matches no pattern in includeModels",
+    Rule.WILDCARD: "a wildcard, not a model",
+    Rule.PLACEHOLDER: "a LiteLLM placeholder for other models",
+    Rule.MODE: "its mode is {}",
+    Rule.NAME: "its name contains {!r}",
 }
 
-
-LISTED = Reason("listed")  # beats all other reasons: the entry is the user's own
+LISTED = Reason(Rule.LISTED)  # beats all other reasons: the entry is the user's own
 
 
 def reason_hidden(facts: Facts, options: ModelOptions) -> Reason | None:
     """Return why opencode does not get a model from us, apart from LISTED; None if it does."""
     model = facts.model
     if model in _UNUSABLE:
-        return Reason("unusable")
+        return Reason(Rule.UNUSABLE)
     pattern = matching(model, options.exclude)
     if pattern is not None:
-        return Reason("excluded", pattern)
+        return Reason(Rule.EXCLUDED, pattern)
     if "*" not in model and model in options.include:
         return None
     if options.include and matching(model, options.include) is None:
-        return Reason("not included")
+        return Reason(Rule.NOT_INCLUDED)
     return _not_for_chat(facts)
 
 
@@ -101,12 +114,12 @@ def is_wildcard(model: str) -> bool:
 
 def _not_for_chat(facts: Facts) -> Reason | None:
     if is_wildcard(facts.model):
-        return Reason("wildcard")
+        return Reason(Rule.WILDCARD)
     if facts.model in PLACEHOLDERS:
-        return Reason("placeholder")
+        return Reason(Rule.PLACEHOLDER)
     if facts.mode in OTHER_MODES:
-        return Reason("mode", facts.mode or "")
+        return Reason(Rule.MODE, facts.mode or "")
     telling = _CHAT_IN_MODE_ONLY.search(facts.model)
     if not telling and facts.mode not in CHAT_MODES:
         telling = _NOT_FOR_CHAT.search(facts.model)
-    return Reason("name", telling[0].strip(_SEPARATORS)) if telling else None
+    return Reason(Rule.NAME, telling[0].strip(_SEPARATORS)) if telling else None
