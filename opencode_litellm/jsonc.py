@@ -102,7 +102,7 @@ def parse(text: str) -> JSON:
 
 
 def parse_live(text: str, settle: Callable[[str], tuple[str, str]] | None = None) -> JSON:
-    """Return what `parse` returns, but with every string and key that holds a live token as a `Live` string.
+    """Return what `parse` returns, but with every string and name that holds a live token as a `Live` string.
 
     Tokens keep their spelling. For each one, `settle` returns the token to keep instead, and the text to use outside
     strings, where no token can be kept. Raises `JsoncError`.
@@ -169,18 +169,18 @@ def is_commented(text: str, offset: int) -> bool:
 
 
 def mapped(value: JSON, change: Callable[[str], str]) -> JSON:
-    """Return `value` with `change` applied to every string and key."""
+    """Return `value` with `change` applied to every string and name."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {change(key): mapped(item, change) for key, item in value.items()}
+        return {change(name): mapped(item, change) for name, item in value.items()}
     if isinstance(value, list):
         return [mapped(item, change) for item in value]
     return value
 
 
 def merged(lower: dict[str, JSON], upper: dict[str, JSON]) -> dict[str, JSON]:
-    """Return `upper` over `lower`: objects key by key, all else replaced; `instructions` are joined.
+    """Return `upper` over `lower`: objects member by member, all else replaced; `instructions` are joined.
 
     opencode 1.18 joins none between the global files.
     """
@@ -192,12 +192,12 @@ def merged(lower: dict[str, JSON], upper: dict[str, JSON]) -> dict[str, JSON]:
 
 
 def deeply_merged(lower: dict[str, JSON], upper: dict[str, JSON]) -> dict[str, JSON]:
-    """Return `upper` over `lower`: objects key by key, all else replaced."""
+    """Return `upper` over `lower`: objects member by member, all else replaced."""
     result = {**lower, **upper}
-    for key, above in upper.items():
-        below = lower.get(key)
+    for name, above in upper.items():
+        below = lower.get(name)
         if isinstance(below, dict) and isinstance(above, dict):
-            result[key] = deeply_merged(below, above)
+            result[name] = deeply_merged(below, above)
     return result
 
 
@@ -211,7 +211,7 @@ def dump(value: JSON) -> str:
     if isinstance(value, str):
         return f'"{_escaped(value)}"'
     if isinstance(value, dict):
-        return "{" + ",".join([f'"{_escaped(key)}":{dump(item)}' for key, item in value.items()]) + "}"
+        return "{" + ",".join([f'"{_escaped(name)}":{dump(item)}' for name, item in value.items()]) + "}"
     if isinstance(value, list):
         return "[" + ",".join([dump(item) for item in value]) + "]"
     return _NUMBER.encode(value)

@@ -132,10 +132,10 @@ def display_names(ids: Iterable[str]) -> dict[str, str]:
     for model_id, name in names.items():
         full = shown = f"{name} [{_legible(model_id)}]" if shared[name.casefold()] > 1 else name
         # Ids that differ only in the part that was cut, or an id that is spelled like the name of another.
-        while (key := shown.casefold()) in taken:
+        while shown.casefold() in taken:
             repeated[full] += 1
             shown = f"{full} ({repeated[full] + 1})"
-        taken.add(key)
+        taken.add(shown.casefold())
         names[model_id] = shown
     return names
 

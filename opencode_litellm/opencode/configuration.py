@@ -266,7 +266,7 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
     """Return `written` in the shape of `resolved`, whose field names and plain values win."""
     if isinstance(resolved, dict) and isinstance(written, dict) and len(resolved) == len(written):
         pairs = zip(resolved.items(), written.values(), strict=True)
-        return {key: _aligned(value, other) for (key, value), other in pairs}
+        return {name: _aligned(value, other) for (name, value), other in pairs}
     if isinstance(resolved, list) and isinstance(written, list) and len(resolved) == len(written):
         return [_aligned(value, other) for value, other in zip(resolved, written, strict=True)]
     if isinstance(resolved, str) and isinstance(written, jsonc.Live):

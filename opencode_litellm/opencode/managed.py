@@ -1,7 +1,7 @@
-"""The text of the slot, the file that opencode 2's server reads: our keys in it, everybody else's untouched.
+"""The text of the slot, the file that opencode 2's server reads: our members in it, everybody else's untouched.
 
-opencode writes plugins and MCP servers into that file, and people write what they like. The keys that we wrote last are
-ours; every other key survives byte for byte. Pure: text in, text out.
+opencode writes plugins and MCP servers into that file, and people write what they like. The members that we wrote last
+are ours; every other member survives byte for byte. Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ _OPENING, _CLOSING = frozenset("{["), frozenset("}]")
 
 
 def merged(text: str, last: str | None, new: str) -> str:
-    """Return ``text`` with the keys of ``last``, which we wrote, replaced by those of ``new``.
+    """Return ``text`` with the members of ``last``, which we wrote, replaced by those of ``new``.
 
-    A key whose value is not what we wrote is not ours and stays, with everything below it. Without ``last``, everything
-    under the ids of our providers counts as ours. Raises JsoncError if ``text`` cannot be parsed or is not an object.
+    A member whose value is not what we wrote is not ours and stays, with everything below it. Without ``last``, all
+    that is under the ids of our providers counts as ours. Raises JsoncError if ``text`` cannot be parsed or is not an
+    object.
     """
     if not text.strip() or text == last:
         return new
@@ -40,7 +41,7 @@ def merged(text: str, last: str | None, new: str) -> str:
 
 
 def stripped(text: str, last: str | None) -> str | None:
-    """Return ``text`` without our keys; None if nothing else is left.
+    """Return ``text`` without our members; None if nothing else is left.
 
     Raises JsoncError as `merged` does.
     """
@@ -52,7 +53,7 @@ def stripped(text: str, last: str | None) -> str | None:
 
 
 def foreign(text: str, last: str | None) -> list[str]:
-    """Return the keys in ``text`` that are not ours, as in `merged`: dotted paths in the order of the text."""
+    """Return the members in ``text`` that are not ours, as in `merged`: dotted paths in the order of the text."""
     current = _object(text)
     before = _object(last) if last is not None else _taken_for_ours(current, {})
     return [".".join(path) for path in _foreign(current, {**before, "$schema": current.get("$schema")})]
@@ -79,12 +80,12 @@ def _object(text: str) -> Section:
 
 
 def _foreign(current: Section, last: Section) -> Iterator[tuple[str, ...]]:
-    for key, value in current.items():
-        ours = last.get(key)
+    for name, value in current.items():
+        ours = last.get(name)
         if isinstance(value, dict) and isinstance(ours, dict):
-            yield from ((key, *rest) for rest in _foreign(value, ours))
-        elif key not in last or not _same(value, ours):
-            yield (key,)
+            yield from ((name, *rest) for rest in _foreign(value, ours))
+        elif name not in last or not _same(value, ours):
+            yield (name,)
 
 
 def _same(one: JSON, other: JSON) -> bool:
@@ -92,7 +93,7 @@ def _same(one: JSON, other: JSON) -> bool:
 
 
 class _Absent:
-    """The type of the marker for a key that we do not want in the file."""
+    """The type of the marker for a member that we do not want in the file."""
 
 
 _ABSENT = _Absent()
@@ -111,10 +112,10 @@ class _Object:
 class _Member:
     """A member's place: the white space before it, its value, and the comma behind it (-1: there is none)."""
 
-    __slots__ = ("comma", "end", "key", "lead", "nested", "value")
+    __slots__ = ("comma", "end", "lead", "name", "nested", "value")
 
-    def __init__(self, key: str, lead: int) -> None:
-        self.key = key
+    def __init__(self, name: str, lead: int) -> None:
+        self.name = name
         self.lead = lead
         self.value = self.end = self.comma = -1
         self.nested: _Object | None = None
@@ -195,19 +196,21 @@ def _edited(text: str, current: Section, last: Section, new: Section) -> str:
 def _edits(place: _Object, current: Section, last: Section, new: Section) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, replacement) for one object and all below it."""
     # Of members with the same name the last one counts; the others stay as they are.
-    counting = {member.key: member for member in place.members}
+    counting = {member.name: member for member in place.members}
     stays: list[_Member] = []
     for member in place.members:
-        key = member.key
-        if counting[key] is member and key in last and key not in new and not _any_foreign(current[key], last[key]):
+        name = member.name
+        counts = counting[name] is member
+        if counts and name in last and name not in new and not _any_foreign(current[name], last[name]):
             yield member.lead, member.end, ""
             if member.comma >= 0:
                 yield member.comma, member.comma + 1, ""
             continue
         stays.append(member)
-        if counting[key] is member:
-            yield from _value_edits(member, current[key], (last[key],) if key in last else (), new.get(key, _ABSENT))
-    added = ",\n".join(f"{jsonc.dump(key)}:{jsonc.dump(value)}" for key, value in new.items() if key not in current)
+        if counts:
+            before = (last[name],) if name in last else ()
+            yield from _value_edits(member, current[name], before, new.get(name, _ABSENT))
+    added = ",\n".join(f"{jsonc.dump(name)}:{jsonc.dump(value)}" for name, value in new.items() if name not in current)
     if not stays:
         if added:
             yield place.start + 1, place.start + 1, added
