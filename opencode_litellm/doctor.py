@@ -75,7 +75,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     environment = variables.changed(environment, trimmed)
     checks = [_ourselves(), _startup(environment), _templates(environment), _command(environment)]
     checks += [_shim(environment), _disabled(environment)]
-    found, version = _opencode(environment)
+    opencode, version = _opencode(environment)
     checks += [_cache(environment), _launches(environment, folder, version)]
     checks += [_untrimmed(name) for name in trimmed]
     try:
@@ -85,7 +85,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     else:
         checks += [_configuration(configuration), _plugin(configuration)]
         checks += _with_settings(environment, configuration, version)
-    return [*checks, found, *_second(environment, folder, version)]
+    return [*checks, opencode, *_second(environment, folder, version)]
 
 
 def _with_settings(

@@ -92,8 +92,8 @@ class Payload:
         """Return the payload with the settings for its place."""
 
         def settings(provider: Provider) -> Mapping[str, JSON]:
-            chosen = {Place.BELOW: provider.below, Place.LAUNCH: provider.carrying}.get(place)
-            return provider.settings if chosen is None else chosen
+            here = {Place.BELOW: provider.below, Place.LAUNCH: provider.carrying}.get(place)
+            return provider.settings if here is None else here
 
         return replace(
             self, providers=tuple(replace(provider, settings=settings(provider)) for provider in self.providers)

@@ -91,7 +91,7 @@ def startup_files(environment: Environment) -> list[str]:
 def outdated(environment: Environment) -> dict[str, str]:
     """Return, by shell, a startup file or kept snippet that is not what ``install`` would write now."""
     old = {}
-    kept = _kept(environment)
+    snippets = _outdated_snippets(environment)
     for name in STARTUPS:
         for path in _files(name, environment):
             with suppress(OSError, UsageFailure):  # other checks report these
@@ -101,19 +101,19 @@ def outdated(environment: Environment) -> dict[str, str]:
                 language, (command, lines) = _language(name, path), there
                 if lines != _lines(language, command, environment):
                     old[language] = path
-                elif (language, command) in kept:
+                elif (language, command) in snippets:
                     old[language] = replay.path(language, command, environment)
     return old
 
 
 def renew(environment: Environment) -> None:
     """Render again the kept snippets, which startup files read, if they are from another version or template."""
-    for shell, command in _kept(environment):
+    for shell, command in _outdated_snippets(environment):
         with suppress(UsageFailure):  # `init` and `doctor` report it
             replay.keep(shell, command, environment, emission.snippet(shell, command, environment))
 
 
-def _kept(environment: Environment) -> list[tuple[str, str]]:
+def _outdated_snippets(environment: Environment) -> list[tuple[str, str]]:
     """Return the shell and the command of each kept snippet that is not current."""
     return [(shell, command) for shell, command in replay.outdated(environment) if shell in STARTUPS]
 
@@ -143,7 +143,7 @@ def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | U
     # Before the state folder, which has our memory of what is ours in the slot.
     yield from _attempted(_clean_slot, environment, dry_run)
     yield from _attempted(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
-    yield from _attempted(_remove_folder, variables.data_folder(environment), _is_kept, dry_run)
+    yield from _attempted(_remove_folder, variables.data_folder(environment), _is_snippet, dry_run)
     yield from _attempted(_remove_folder, variables.state_folder(environment), _STATE.__contains__, dry_run)
 
 
@@ -172,12 +172,12 @@ def _add(name: str, command: str, environment: Environment, dry_run: bool) -> It
 
 def _places(name: str, environment: Environment) -> Iterator[str]:
     """Yield the startup files that have to be changed, without those that read another one of them."""
-    chosen: list[str] = []
+    paths: list[str] = []
     for group in STARTUPS[name].files(environment):
         path = next((file for file in group if os.path.exists(file)), group[0])
-        if not any(_leads_to(path, other, group) for other in chosen):
-            chosen.append(path)
-    yield from chosen
+        if not any(_leads_to(path, other, group) for other in paths):
+            paths.append(path)
+    yield from paths
 
 
 def _leads_to(path: str, other: str, group: Sequence[str]) -> bool:
@@ -232,7 +232,7 @@ def _take_out(path: str, dry_run: bool) -> Iterator[Outcome]:
         yield Outcome(note=f"{path} still runs opencode-litellm init, in a line of your own: remove that line")
 
 
-def _is_kept(name: str) -> bool:
+def _is_snippet(name: str) -> bool:
     """Return whether a file in our folder of snippets is one of ours, or was one while it was being written."""
     return re.fullmatch(rf"[\w.-]+\.({'|'.join(STARTUPS)})(\.[0-9]+-[0-9]+\.tmp)?", name) is not None
 

@@ -61,8 +61,8 @@ def outdated(environment: Mapping[str, str]) -> list[tuple[str, str]]:
         names = sorted(os.listdir(variables.data_folder(environment)))
     except OSError:
         return []
-    kept = [(shell, command) for command, dot, shell in (name.rpartition(".") for name in names) if dot]
-    return [(shell, command) for shell, command in kept if not _is_current(shell, command, environment)]
+    snippets = [(shell, command) for command, dot, shell in (name.rpartition(".") for name in names) if dot]
+    return [(shell, command) for shell, command in snippets if not _is_current(shell, command, environment)]
 
 
 def _is_current(shell: str, command: str, environment: Mapping[str, str]) -> bool:
