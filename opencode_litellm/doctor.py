@@ -244,7 +244,7 @@ def _untrimmed(name: str) -> Check:
 
 
 def _configuration(configuration: Configuration) -> Check:
-    return Check("configuration", OK, ", ".join(path for _, path in configuration.sources) or "no files")
+    return Check("configuration", OK, ", ".join(path for _, path, _ in configuration.layers) or "no files")
 
 
 def _plugin(configuration: Configuration) -> Check:

@@ -453,7 +453,7 @@ def test_each_reading_of_one_home(environment: dict[str, str]) -> None:
     live = [name for name, value in options(found.written).items() if isinstance(value, jsonc.Live)]
     assert live == ["apiKey", "header"]
     assert options(found.upper) == {"header": "a s3cret b"}
-    assert found.sources == [
+    assert [(kind, path) for kind, path, _ in found.layers] == [
         ("global", str(home / GLOBAL)),
         ("custom", str(home / "custom.json")),
         ("project", str(home / PROJECT)),

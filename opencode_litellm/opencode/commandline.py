@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from opencode_litellm.fields import Fields
 from opencode_litellm.opencode import versions
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ _PRINTS = frozenset({"--completions", "--get-yargs-completions", "--help", "--ve
 _SESSIONS = frozenset({"--continue", "--fork", "--session", "-c", "-s"})
 
 
-class Grammar:
+class Grammar(Fields):
     """The command line of some versions of opencode.
 
     ``without_models`` holds the subcommands that need no models, ``with_models`` those that do. An entry of one word
@@ -31,19 +32,10 @@ class Grammar:
     ``takes_a_value`` holds the options whose value is the next argument.
     """
 
-    __slots__ = ("print_and_exit", "takes_a_value", "with_models", "without_models")
-
-    def __init__(
-        self,
-        without_models: frozenset[tuple[str, ...]],
-        with_models: frozenset[tuple[str, ...]],
-        print_and_exit: frozenset[str],
-        takes_a_value: frozenset[str],
-    ) -> None:
-        self.without_models = without_models
-        self.with_models = with_models
-        self.print_and_exit = print_and_exit
-        self.takes_a_value = takes_a_value
+    without_models: frozenset[tuple[str, ...]]
+    with_models: frozenset[tuple[str, ...]]
+    print_and_exit: frozenset[str]
+    takes_a_value: frozenset[str]
 
 
 FIRST = Grammar(
@@ -71,7 +63,10 @@ FIRST = Grammar(
 
 # Seen on 1.0.0, where -h is --hostname.
 WITH_HOSTNAME = Grammar(
-    FIRST.without_models, FIRST.with_models, FIRST.print_and_exit - {"-h"}, FIRST.takes_a_value | {"-h"}
+    without_models=FIRST.without_models,
+    with_models=FIRST.with_models,
+    print_and_exit=FIRST.print_and_exit - {"-h"},
+    takes_a_value=FIRST.takes_a_value | {"-h"},
 )
 
 SECOND = Grammar(

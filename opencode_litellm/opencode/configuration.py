@@ -12,6 +12,7 @@ import stat
 
 from opencode_litellm import jsonc, variables
 from opencode_litellm.errors import ConfigurationUnreadable
+from opencode_litellm.fields import Fields
 from opencode_litellm.opencode import delivery, layers, slot
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ _BEYOND_US = "write it differently; opencode can read it, but opencode-litellm c
 _LOWEST = (layers.GLOBAL, layers.CUSTOM)
 
 
-class Configuration:
+class Configuration(Fields):
     """What the user's configuration says, without our own deliveries.
 
     `resolved`: all layers merged, with ``{env:…}`` and ``{file:…}`` replaced.
@@ -54,7 +55,7 @@ class Configuration:
     literal in the user's files.
     `upper`: like `resolved`, but only of the layers above that of OPENCODE_CONFIG.
     `outputs`: earlier outputs of ours in the project, merged: opencode reads them too.
-    `sources`: the (kind, path) of the layers that exist.
+    `layers`: the (kind, path, section) of each layer that exists, the weakest first; `section` is like `resolved`.
     `environment_names`, `referenced_files` (absolute): what the tokens name.
     `models_named`: every PROVIDER/MODEL that a model setting, an agent, a mode or a command names.
     `markdown_files`: the agents, modes and commands that were read for it.
@@ -65,55 +66,31 @@ class Configuration:
     `unreadable`: the texts of the layers that were skipped.
     """
 
-    __slots__ = (
-        "_layers",
-        "environment_names",
-        "markdown_files",
-        "mentioning_files",
-        "mentions",
-        "models_named",
-        "outputs",
-        "recent_models",
-        "referenced_files",
-        "resolved",
-        "sources",
-        "unreadable",
-        "upper",
-        "written",
-    )
-
-    def __init__(self) -> None:
-        self.resolved: Section = {}
-        self.written: Section = {}
-        self.upper: Section = {}
-        self.outputs: Section = {}
-        self.sources: list[tuple[str, str]] = []
-        self.environment_names: frozenset[str] = frozenset()
-        self.referenced_files: frozenset[str] = frozenset()
-        self.models_named: frozenset[str] = frozenset()
-        self.markdown_files: frozenset[str] = frozenset()
-        self.mentions: frozenset[str] = frozenset()
-        self.mentioning_files: frozenset[str] = frozenset()
-        self.recent_models: tuple[str, ...] = ()
-        self.unreadable: list[str] = []
-        self._layers: list[tuple[str, Section]] = []
-
-    def add(self, path: str, section: Section) -> None:
-        """Note what a layer says, for `stated` and `rank`."""
-        self._layers.append((path, section))
+    resolved: Section
+    written: Section
+    upper: Section
+    outputs: Section
+    layers: tuple[tuple[str, str, Section], ...]
+    environment_names: frozenset[str]
+    referenced_files: frozenset[str]
+    models_named: frozenset[str]
+    markdown_files: frozenset[str]
+    mentions: frozenset[str]
+    recent_models: tuple[str, ...]
+    mentioning_files: frozenset[str]
+    unreadable: tuple[str, ...]
 
     def rank(self, *names: str) -> int:
         """Return the number, counted from the weakest, of the strongest layer with a value at `names`; -1 for none."""
-        saying = (place for place, (_, section) in enumerate(self._layers) if _at(section, names) is not None)
+        saying = (place for place, (*_, section) in enumerate(self.layers) if _at(section, names) is not None)
         return max(saying, default=-1)
 
     def stated(self, *names: str) -> Iterator[tuple[str, JSON]]:
         """Yield the path and the value of every layer that has a value at `names`, the strongest first."""
-        for path, section in reversed(self._layers):
+        for _, path, section in reversed(self.layers):
             value = _at(section, names)
             if value is not None:
                 yield path, value
-
 
     def loads(self, plugin: str) -> str | None:
         """Return the path of the strongest layer that loads a plugin: by its name, a version or a path of it."""
@@ -129,16 +106,19 @@ def read(
     JSONC, a `{file:}` that cannot be read, a file that is a folder; and if only opencode can read it: a pipe, which can
     be read only once, or a number beyond Python's range. With `tolerant`, such layers are skipped.
     """
-    configuration = Configuration()
-    names: set[str] = set()
-    references: set[str] = set()
+    parts: list[tuple[str, _Layer]] = []
+    unreadable: list[str] = []
+    resolved: Section = {}
+    written: Section = {}
+    upper: Section = {}
+    outputs: Section = {}
     for kind, path in layers.files(environment, folder, project=project):
         text: str | None = ""
         try:
             text = delivery.users_content(environment) if kind == layers.INLINE else _text(path)
             if text and delivery.is_ours(text):
                 if kind in (layers.PROJECT, layers.DOTFOLDER):
-                    configuration.outputs = jsonc.merged(configuration.outputs, _output(text))
+                    outputs = jsonc.merged(outputs, _output(text))
                 # opencode 2 and people write into our slot too.
                 text = slot.users_part(path, text, environment) if kind in (layers.GLOBAL, layers.DIRECTORY) else ""
             if not text:
@@ -148,29 +128,35 @@ def read(
         except ConfigurationUnreadable:
             if not tolerant:
                 raise
-            configuration.unreadable.append(text or "")
+            unreadable.append(text or "")
             continue
-        configuration.sources.append((kind, path))
-        configuration.add(path, layer.resolved)
-        names |= layer.variables
-        references |= layer.references
+        parts.append((kind, layer))
         merge = jsonc.deeply_merged if kind == layers.GLOBAL else jsonc.merged
-        configuration.resolved = merge(configuration.resolved, layer.resolved)
-        configuration.written = merge(configuration.written, layer.written)
+        resolved = merge(resolved, layer.resolved)
+        written = merge(written, layer.written)
         if kind not in _LOWEST:
-            configuration.upper = jsonc.merged(configuration.upper, layer.resolved)
+            upper = jsonc.merged(upper, layer.resolved)
     folders = layers.folders(environment, folder, project=project)
     markdown = dict(_markdown(folders, folder))
     state = layers.state_file(environment)
     mentions = _mentions([os.path.join(folder, place) for place in folders])
-    configuration.recent_models, mentions[state] = _remembered(_small_text(state))
-    configuration.environment_names = frozenset(names)
-    configuration.referenced_files = frozenset(references)
-    configuration.markdown_files = frozenset(markdown)
-    configuration.models_named = frozenset({*_models_named(configuration.resolved), *filter(None, markdown.values())})
-    configuration.mentioning_files = frozenset(mentions)
-    configuration.mentions = configuration.models_named.union(_strings(configuration.resolved), *mentions.values())
-    return configuration
+    recent_models, mentions[state] = _remembered(_small_text(state))
+    models_named = frozenset({*_models_named(resolved), *filter(None, markdown.values())})
+    return Configuration(
+        resolved=resolved,
+        written=written,
+        upper=upper,
+        outputs=outputs,
+        layers=tuple((kind, layer.source, layer.resolved) for kind, layer in parts),
+        environment_names=frozenset().union(*(layer.variables for _, layer in parts)),
+        referenced_files=frozenset().union(*(layer.references for _, layer in parts)),
+        models_named=models_named,
+        markdown_files=frozenset(markdown),
+        mentions=models_named.union(_strings(resolved), *mentions.values()),
+        recent_models=recent_models,
+        mentioning_files=frozenset(mentions),
+        unreadable=tuple(unreadable),
+    )
 
 
 def _at(section: JSON, names: Iterable[str]) -> JSON:
