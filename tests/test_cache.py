@@ -307,6 +307,12 @@ def test_a_read_only_or_full_file_system_costs_time_and_nothing_else(user: dict[
 # Housekeeping.
 
 
+def launch_unread(user: dict[str, str]) -> None:
+    """Launch a program that does not read the payload, which some systems note as a use."""
+    done = run(["opencode-litellm", "exec", "--", "true"], user)
+    assert (done.status, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_or_not_ours_stays(user: dict[str, str]) -> None:
     launch(user)
     (payload,) = cache(user).glob("payload-*")
@@ -320,27 +326,45 @@ def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_or_not_ours_
     recent = cache(user) / f"payload-{'1' * 32}.json"
     recent.write_text("{}")
     os.utime(recent, (time.time() - 29 * DAY, time.time() - 60 * DAY))
-    # Written long ago, but delivered today.
+    # Written long ago, but delivered today: cold, because a record holds when its payload was written.
     ago = time.time() - 40 * DAY
     os.utime(payload, (ago, ago))
-    launch(user)
-    launch(with_clock(user, 3600))
+    launch_unread(user)
+    assert payload.stat().st_mtime == pytest.approx(ago)
+    launch_unread(with_clock(user, 3600))
     settle(user)
     assert [name for name, file in old.items() if file.exists()] == []
     assert [file for file in (recent, payload, *others) if not file.exists()] == []
 
 
-def test_a_warm_launch_marks_the_files_that_it_hands_over_as_used(user: dict[str, str]) -> None:
-    launch(user)
-    (payload,) = cache(user).glob("payload-*")
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [({}, ["launch", "payload"]), ({"OPENCODE_LITELLM_ONLY": "1"}, ["head", "launch", "payload"])],
+    ids=["file", "file and head"],
+)
+def test_a_warm_launch_marks_the_files_that_it_hands_over_as_used_once_an_hour(
+    user: dict[str, str], proxy: StubProxy, settings: dict[str, str], kinds: list[str]
+) -> None:
+    user = user | settings
+    launch_unread(user)
+    settle(user)
     (record,) = cache(user).glob("launch-*")
-    ago = time.time() - 2 * 3600
-    os.utime(payload, (ago - 20 * DAY, payload.stat().st_mtime))
-    os.utime(record, (ago, ago))
-    assert payload.stat().st_atime < ago
-    launch(user)
-    assert payload.stat().st_atime > ago
-    assert record.stat().st_mtime > ago
+    delivered = [file for kind in ("head", "payload") for file in cache(user).glob(f"{kind}-*")]
+
+    def marked(confirmed: float) -> list[str]:
+        """Return the kinds of the files that a launch marks, ``confirmed`` seconds after the record was."""
+        # In the future, so that no system notes a use only because we read a file. When it was written stays, to the
+        # nanosecond, because the record holds that.
+        for file in delivered:
+            os.utime(file, ns=(time.time_ns() + 10**12, file.stat().st_mtime_ns))
+        os.utime(record, (time.time() - confirmed, time.time() - confirmed))
+        before = len(proxy.requests)
+        launch_unread(user)
+        assert proxy.paths()[before:] == [MODELS]  # it was warm
+        times = {file.name: file.stat().st_atime for file in delivered} | {record.name: record.stat().st_mtime}
+        return sorted(name.partition("-")[0] for name, seconds in times.items() if abs(time.time() - seconds) < 30)
+
+    assert [marked(3000), marked(3700), marked(20 * DAY), marked(-1000)] == [[], kinds, kinds, kinds]
 
 
 def test_a_payload_that_was_handed_out_stays_as_it_was_when_another_one_comes(
