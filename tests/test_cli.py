@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from world.home import configure, write
+from world.home import configure, replaced, write
 from world.opencode import Finished, Opencode, run
 from world.real_shells import WITH_SNIPPET, SnippetShell
 from world.server import free_port
@@ -388,7 +388,8 @@ def test_config_writes_what_it_prints_and_only_when_it_changes(proxy: StubProxy,
     assert (check.status, f"{file} differs from what the proxies serve now:" in check.stderr) == (1, True)
     assert tool(user, "config", "--output", str(file), "--check", "--quiet") == Finished(1, "", "")
     assert file.read_text() == printed
-    assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
+    with replaced(file):
+        assert tool(user, "config", "--output", str(file)) == Finished(0, "", "")
     assert models(file.read_text()) == ["new"]
     assert sorted(path.name for path in file.parent.glob("*out.json*")) == ["out.json"]
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from world import tools
+from world.home import replaced
 from world.opencode import Finished, run
 from world.real_shells import BASH, DASH, MOVED, POSIX, WITH_SNIPPET, Call, Programs, RealShell, SnippetShell
 from world.terminal import Terminal
@@ -392,10 +393,12 @@ def test_all_else_in_the_file_and_its_mode_stay(content: bytes, mode: int, home:
     file.write_bytes(content)
     file.chmod(mode)
     before = tree(file.parent)
-    assert ours(home, "install", "bash").status == 0
+    with replaced(file):
+        assert ours(home, "install", "bash").status == 0
     assert file.read_bytes() == content + b"\n" + installed("bash", home)
     assert stat.S_IMODE(file.stat().st_mode) == mode
-    assert ours(home, "uninstall").stdout.splitlines()[0] == f"cleaned {file}"
+    with replaced(file):
+        assert ours(home, "uninstall").stdout.splitlines()[0] == f"cleaned {file}"
     assert tree(file.parent) == before
 
 

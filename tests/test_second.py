@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from world.home import replaced
 from world.launches import cache
 from world.opencode import run
 from world.stub import MODEL_GROUP_INFO, MODELS
@@ -337,12 +338,13 @@ def test_what_opencode_and_people_write_into_it_survives(user: dict[str, str], p
     }
 
 
-def test_the_file_keeps_the_mode_that_somebody_gave_it(user: dict[str, str], proxy: StubProxy) -> None:
+def test_the_file_is_replaced_and_keeps_its_mode(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     path = folder_of(user) / "opencode.jsonc"
     path.chmod(0o640)
     proxy.serve(["gpt-4.1"])
-    launch(user)
+    with replaced(path):
+        launch(user)
     assert (models(user), path.stat().st_mode & 0o777) == ({"litellm": ["gpt-4.1"]}, 0o640)
     assert set(files(user)) == {"opencode.jsonc"}
 

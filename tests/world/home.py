@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,18 @@ def write(path: Path, content: Any) -> Path:
     text = content if isinstance(content, str) else json.dumps(content)
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     return path
+
+
+@contextmanager
+def replaced(file: Path) -> Iterator[None]:
+    """Check that another file takes the place of this one: a program that has it open reads all of it, unchanged."""
+    with file.open("rb") as opened:
+        content, inode = file.read_bytes(), file.stat().st_ino
+        yield
+        assert opened.read() == content
+        assert file.read_bytes() != content
+        assert file.stat().st_ino != inode
+    assert [path.name for path in file.parent.iterdir() if path.suffix == ".tmp"] == []
 
 
 def stand_in(home: Mapping[str, str], script: str = "echo 1.18.33") -> Path:
