@@ -46,7 +46,7 @@ class World:
         stack.callback(end_inhabitants, self.home)
         link = folder / "home/bin/opencode"
         link.unlink(missing_ok=True)
-        link.symlink_to(opencodes.program(version))
+        link.symlink_to(opencodes.install(version))
         self.project = folder / "project"
         self.project.mkdir()
         users = {"model": "litellm/gpt-4o", "provider": {"litellm": {"models": {"mine": {"name": "My own"}}}}}

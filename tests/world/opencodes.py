@@ -1,6 +1,6 @@
 """Other versions of the real opencode, and a plugin for it, each in a folder of its own below ``.tools``.
 
-``make setup`` installs those of the suite, ``make matrix-opencode`` the others.
+``make setup`` installs those of the suite, ``make matrix-opencode`` the others; tests only look for them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,42 +39,76 @@ def pinned() -> list[str]:
 
 
 def program(version: str) -> Path:
-    """Return the program of a version of opencode 1, and install it if necessary."""
-    return _installed(f"opencode-{_PLATFORM}", version, "opencode")
+    """Return the program of a version of opencode 1, if it is installed."""
+    return tools.installed(_opencode(version).path)
 
 
 def preview() -> Path:
-    """Return the preview of opencode 2's server."""
-    return _installed(f"@opencode-ai/cli-{_PLATFORM}", PREVIEW, "lildax")
+    """Return the preview of opencode 2's server, if it is installed."""
+    return tools.installed(_LILDAX.path)
 
 
 def oh_my_opencode() -> str:
-    """Return the URL of the plugin oh-my-opencode.
+    """Return the URL of the plugin oh-my-opencode, if it is installed."""
+    return tools.installed(_OH_MY_OPENCODE / "dist/index.js").as_uri()
 
-    Of its dependencies, 400 MB, only one package is needed: the plugin itself is one file.
-    """
-    folder = FOLDER / f"oh-my-opencode-{OH_MY_OPENCODE}"
-    packages = folder / "node_modules"
+
+def install(version: str) -> Path:
+    """Install a version of opencode 1, if necessary, and return its program."""
+    return _installed(_opencode(version))
+
+
+def install_all() -> None:
+    """Install what the suite uses."""
+    install(OLD)
+    _installed(_LILDAX)
+    _install_oh_my_opencode()
+
+
+@dataclass(frozen=True)
+class _Package:
+    """A package of npm's with one program, in a folder of its own."""
+
+    package: str
+    version: str
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / f"{self.name}-{self.version}"
+
+    @property
+    def path(self) -> Path:
+        """Where the program is once it is installed."""
+        return self.folder / "node_modules" / self.package / "bin" / self.name
+
+
+_LILDAX = _Package(f"@opencode-ai/cli-{_PLATFORM}", PREVIEW, "lildax")
+_OH_MY_OPENCODE = FOLDER / f"oh-my-opencode-{OH_MY_OPENCODE}/node_modules/oh-my-opencode"
+
+
+def _opencode(version: str) -> _Package:
+    return _Package(f"opencode-{_PLATFORM}", version, "opencode")
+
+
+def _install_oh_my_opencode() -> None:
+    # Of its dependencies, 400 MB, only one package is needed: the plugin itself is one file.
+    folder = _OH_MY_OPENCODE.parent.parent
     with _locked():
-        if not (packages / "oh-my-opencode").exists():
+        if not _OH_MY_OPENCODE.exists():
             _install(folder, f"zod@{_ZOD}")
             name = f"oh-my-opencode@{OH_MY_OPENCODE}"
             _npm("pack", "--pack-destination", str(folder), "--cache", str(FOLDER / ".cache"), name)
             with tarfile.open(folder / f"oh-my-opencode-{OH_MY_OPENCODE}.tgz") as archive:
                 archive.extractall(folder, filter="data")
-            (folder / "package").rename(packages / "oh-my-opencode")
-    return (packages / "oh-my-opencode/dist/index.js").as_uri()
+            (folder / "package").rename(_OH_MY_OPENCODE)
 
 
-def _installed(package: str, version: str, name: str) -> Path:
-    folder = FOLDER / f"{name}-{version}"
-    path = folder / "node_modules" / package / "bin" / name
-    if path.exists():
-        return path
+def _installed(wanted: _Package) -> Path:
     with _locked():
-        if not path.exists():
-            _install(folder, f"{package}@{version}")
-    return path
+        if not wanted.path.exists():
+            _install(wanted.folder, f"{wanted.package}@{wanted.version}")
+    return wanted.path
 
 
 @contextmanager
@@ -101,6 +136,4 @@ def _npm(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    program(OLD)
-    preview()
-    oh_my_opencode()
+    install_all()
