@@ -87,11 +87,11 @@ def needed(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    """Look for a test's programs before it starts: Hypothesis would search for the shortest example without one."""
+    """Look for a test's programs before its fixtures, which may start them, and before Hypothesis runs it often."""
     with nothing_missing():
-        yield
         for name in needed(item):
             tools.program(name)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

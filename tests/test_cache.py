@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world import tools
 from world.home import configure, provided, replaced, write
 from world.launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.opencode import run
@@ -289,7 +290,7 @@ def mounted(user: dict[str, str], options: str) -> Launch:
     """Launch with a separate file system as the cache's folder, in a separate mount namespace."""
     command = f"mount -t tmpfs -o {options} none {cache(user).parent} && exec opencode-litellm exec -- sh -c '{SHOW}'"
     shown = subprocess.run(
-        ["unshare", "--mount", "--map-root-user", "sh", "-c", command],
+        [tools.program("unshare"), "--mount", "--map-root-user", "sh", "-c", command],
         env=user, cwd=user["HOME"], capture_output=True, text=True, check=False,
     )  # fmt: skip
     if shown.returncode != 7:

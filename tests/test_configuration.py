@@ -609,7 +609,11 @@ def test_folders_of_the_xdg_variables_and_their_defaults() -> None:
 def test_absent_files_are_listed_too(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").touch()
-    environment = {"HOME": "/h", "OPENCODE_CONFIG": "c.json", "OPENCODE_TEST_MANAGED_CONFIG_DIR": "/m"}
+    git = tmp_path / "bin/git"  # nobody starts it
+    git.parent.mkdir()
+    git.touch(mode=0o755)
+    own = {"OPENCODE_CONFIG": "c.json", "OPENCODE_TEST_MANAGED_CONFIG_DIR": "/m"}
+    environment = {"HOME": "/h", "PATH": str(git.parent), **own}
     assert layers.files(environment, str(tmp_path)) == [
         ("global", "/h/.config/opencode/config.json"),
         ("global", "/h/.config/opencode/opencode.json"),

@@ -390,6 +390,7 @@ def test_the_map_has_the_order_that_lint_holds() -> None:
     assert ([sorted(line) for line in drawn], list(rooms)) == ([sorted(line) for line in layers], [])
 
 
+@pytest.mark.needs("git")
 def test_nothing_but_continuous_integration_looks_beside_the_project() -> None:
     listed = subprocess.run(
         ["git", "grep", "-lE", r"\.\./shared|shared/", "--", ".", ":!.ci/run", ":!tests/test_docs.py"],

@@ -52,7 +52,7 @@ class Mac:
         environment = {**self.home, "PYTHONPATH": str(folder / "site"), **variables}
         environment["PATH"] = path or f"{folder}/bin:{tools.SCRIPTS}:{LAUNCHD_PATH}"
         done = subprocess.run(
-            ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", _WITHOUT_PROC, "sh", *command], cwd=folder,
+            [tools.program("unshare"), "--mount", "/bin/sh", "-c", _WITHOUT_PROC, "sh", *command], cwd=folder,
             env={name: value for name, value in environment.items() if value is not None},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
@@ -62,8 +62,9 @@ class Mac:
 def mac(home: Mapping[str, str]) -> Mac:
     """Return the Mac of the user of this home; ToolMissing if we may not hide /proc."""
     tried = subprocess.run(
-        ["unshare", "--mount", "/bin/sh", "-c", _WITHOUT_PROC, "sh", "true"], capture_output=True, check=False
-    )
+        [tools.program("unshare"), "--mount", "/bin/sh", "-c", _WITHOUT_PROC, "sh", "true"],
+        capture_output=True, check=False,
+    )  # fmt: skip
     if tried.returncode:
         raise tools.ToolMissing("hiding /proc needs root on Linux")
     folder = Path(home["HOME"])
