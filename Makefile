@@ -45,7 +45,8 @@ help:
 	@echo "make man    write the man page from the command line and docs/options.md"
 	@echo "make dist   build the wheel and the sdist in dist/, with the same bytes every time, and check them"
 	@echo "make smoke  install that wheel with pip, pipx and uv, and run it (half a minute)"
-	@echo "make check  run lint, types and test"
+	@echo "make lint, make types, make check  run ruff, import-linter and shellcheck; mypy; both and all tests"
+	@echo "make setup  install what the tests need (make test does it, too); make pins  choose newer versions of it"
 	@echo "make clean  remove everything that make has put into this folder"
 
 # A make of its own, so that the three big installations run side by side.

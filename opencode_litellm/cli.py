@@ -160,8 +160,8 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         if limits := restriction.wanted(environment, _folder()):
             _assign(name, delivery.limited(delivery.undo(environment), limits, environment), environment)
         raise
-    elsewhere = name == "dotenv"  # which may be copied to another machine
-    how = handover.hand_over_to_shell(discovery, settings, environment, recipient=recipient, elsewhere=elsewhere)
+    travels = FORMATS[name].travels
+    how = handover.hand_over_to_shell(discovery, settings, environment, recipient=recipient, travels=travels)
     _notes(environment, discovery, (*how.notes, *handover.withheld(discovery, environment)))
     _assign(name, how.changes, environment)
 

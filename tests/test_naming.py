@@ -4,7 +4,8 @@
 catalogue of its own. It is meant to be read: after a change of the rules, generate it again and read
 what is different.
 
-    python tests/test_naming.py < IDS > tests/snapshots/names.tsv
+    cut -f1 tests/snapshots/names.tsv >/tmp/ids
+    python tests/test_naming.py </tmp/ids >tests/snapshots/names.tsv
 """
 
 from __future__ import annotations

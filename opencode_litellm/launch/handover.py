@@ -246,13 +246,13 @@ def recipient_on_path(environment: Mapping[str, str]) -> tuple[Version, str]:
 
 
 def hand_over_to_shell(
-    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, recipient: str, elsewhere: bool
+    discovery: Discovery, settings: Settings, environment: Mapping[str, str], *, recipient: str, travels: bool
 ) -> Handover:
     """Decide how a payload gets to an opencode that a shell starts later, in any folder.
 
-    With ``elsewhere``, it may be on another machine, which has none of our files.
+    Whatever ``travels`` may be read on another machine, which has none of our files.
     """
-    if elsewhere:
+    if travels:
         handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
     else:
         handover = _handed_over_here(discovery, settings, environment, recipient)

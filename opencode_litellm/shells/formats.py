@@ -56,7 +56,8 @@ class Shell:
     back, and raises UsageFailure for a value that it cannot write. ``programs`` are the names that the shell's
     processes run under; one that shellingham does not know is not detected. A shell with a ``startup`` has a snippet
     for ``init`` in its template too. No command can have one of the ``reserved`` names there, because they are keywords
-    or because the snippet calls them. The regular expression ``command`` matches all valid names.
+    or because the snippet calls them. The regular expression ``command`` matches all valid names. What
+    ``travels`` may be read on another machine, which has none of our files.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Shell:
     completion: Completion | None = None
     reserved: frozenset[str] = frozenset()
     command: str = r"[A-Za-z_][A-Za-z0-9_.-]*"
+    travels: bool = False
 
 
 def _posix_word(value: str) -> str:
@@ -306,7 +308,7 @@ FORMATS: Final[Mapping[str, Shell]] = {
             reserved=frozenset(map(str.lower, keyword.kwlist)),
         ),
         Shell("json", jsonc.dump),
-        Shell("dotenv", _dotenv_word),
+        Shell("dotenv", _dotenv_word, travels=True),
         Shell("github", _github_word),
     )
 }
