@@ -357,7 +357,7 @@ def _recipient(version: Version | None, environment: Mapping[str, str]) -> str:
     """Return what a launch without arguments makes a payload for."""
     version = version or versions.UNKNOWN
     reads_variables = version.major == 1 or layers.is_service_disabled(environment)
-    how = environment.get("OPENCODE_LITELLM_DELIVERY", "")
+    how = environment.get(variables.DELIVERY, "")
     return versions.recipient(version, how, reads_variables=reads_variables)
 
 
