@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from world import tools
 from world.home import stand_in
 from world.launches import SHOW, cache
 from world.opencode import run
@@ -192,7 +193,7 @@ def test_the_doctor_sees_that_the_disk_is_full(user: dict[str, str]) -> None:
     program = Path(user["HOME"], "bin", "opencode")
     program.unlink(missing_ok=True)
     script = 'mount -t tmpfs -o size=64k none "$XDG_CACHE_HOME" || exit 99; exec opencode-litellm doctor --json'
-    done = run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], user)
+    done = run([str(tools.program("unshare")), "--mount", "--map-root-user", "sh", "-c", script], user)
     if done.status == 99:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
     (cached,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "cache"]
@@ -221,7 +222,7 @@ def test_a_disk_that_vanishes_at_a_random_moment_costs_time_and_nothing_else(use
     chance = random.Random(15)  # noqa: S311 - nothing here is secret
     moments = [0.0, *(chance.random() * 0.4 for _ in range(7))]
     environment = user | {"MOMENTS": " ".join(f"{after:.2f}" for after in moments)}
-    done = run(["unshare", "--mount", "--map-root-user", "sh", "-c", VANISHING], environment)
+    done = run([str(tools.program("unshare")), "--mount", "--map-root-user", "sh", "-c", VANISHING], environment)
     if done.status == 99:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
     launches = done.stdout.split(" ends with 7\n")
