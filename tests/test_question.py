@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from world import tools
 from world.certificates import certified
-from world.launches import Launch, launch, settle, with_clock
+from world.launches import Launch, cache, launch, settle, with_clock
 from world.network import own_loopback
 from world.relay import Relay
 from world.stub import MODELS, StubProxy
@@ -219,6 +220,37 @@ def far() -> Iterator[None]:
         if given.returncode:
             pytest.skip(f"a distant address needs a network of one's own, and so root: {given.stderr.decode()}")
         yield
+
+
+# Elsewhere without a distance: behind an HTTP proxy, which is on loopback while the gateway is not.
+
+
+@pytest.mark.parametrize(
+    ("took", "delay", "waited"),
+    [(0.001, 0.05, True), (0.001, 0.5, False), (0.45, 0.6, True), (1.5, 2.0, False)],
+)
+def test_a_launch_waits_twice_as_long_as_the_last_answer_took_from_a_tenth_of_a_second_to_one(
+    home: dict[str, str], stub_proxy: Callable[..., StubProxy], took: float, delay: float, waited: bool
+) -> None:
+    proxy = stub_proxy(["old"])
+    with Relay(proxy.port, http_proxy=True) as middleman:
+        way = {"http_proxy": f"http://127.0.0.1:{middleman.port}"}
+        user = {**home, "OPENCODE_LITELLM_URL": "http://litellm.invalid", **way}
+
+        def sees_news() -> bool:
+            proxy.serve(["old"])
+            launch(user)
+            settle(user)
+            (record,) = cache(user).glob("launch-*")
+            record.write_bytes(re.sub(rb"took=\S+", b"took=%a" % took, record.read_bytes()))
+            proxy.serve(["new"], delay=delay)
+            shown = launch(user)
+            settle(user)
+            assert (shown.models, shown.stderr) in ((["new"], ""), (["old"], ""))
+            return shown.models == ["new"]
+
+        # A busy machine may need more than is left of the time.
+        assert any(sees_news() for _ in range(5 if waited else 1)) is waited
 
 
 @pytest.mark.long

@@ -84,12 +84,12 @@ class StubProxy(Upstream):
         """The proxy's URL: with its prefix, without ``/v1``."""
         return self.root + self.prefix
 
-    def serve(self, models: Iterable[str]) -> None:
-        """List these ids from now on."""
+    def serve(self, models: Iterable[str], *, delay: float = 0.0) -> None:
+        """List these ids from now on, ``delay`` seconds after the question."""
         rows = [
             {"id": model, "object": "model", "created": 1677610602, "owned_by": "openai"} for model in models
         ]
-        self.answer(MODELS, {"data": rows, "object": "list"})
+        self.answer(MODELS, {"data": rows, "object": "list"}, delay=delay)
 
     def answer(
         self,
