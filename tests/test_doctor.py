@@ -190,6 +190,21 @@ def test_a_fault_of_ours_is_a_warning_until_the_next_launch(user: dict[str, str]
     assert doctor(user)[1]["launches"][0] == "ok"
 
 
+def test_the_log_is_small_and_the_one_before_it_is_kept(user: dict[str, str]) -> None:
+    log, before = (Path(user["XDG_STATE_HOME"], "opencode-litellm", name) for name in ("log", "log.1"))
+    line = "2026-01-01T00:00:00Z 0.1.0 launch: /a: one\n"
+    write(before, "older\n")
+    away = user | {"OPENCODE_LITELLM_URL": f"http://127.0.0.1:{free_port()}"}
+    small, large = line * (60 * 2**10 // len(line)), line * (65 * 2**10 // len(line))
+    write(log, small)
+    launch(away)
+    assert (log.read_text().startswith(small), before.read_text()) == (True, "older\n")
+    write(log, large)
+    launch(away)
+    assert (len(log.read_text().splitlines()), before.read_text()) == (1, large)
+    assert details(user)[0].startswith(f"{user['HOME']}: http://127.0.0.1:")
+
+
 # What fails, in the order of a launch.
 
 
