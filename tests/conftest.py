@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -25,7 +26,6 @@ from world.wine import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 # A program that a script starts with "&" ignores Ctrl-C, and so would every program that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -173,8 +173,17 @@ def proxy(request: pytest.FixtureRequest, stub_proxy: Callable[..., StubProxy]) 
 
 @pytest.fixture
 def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    """Return the environment of a user whose proxy is named by a variable."""
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url}
+    """Return the environment of a user whose proxy is named by a variable, and its key, if it wants one, by another."""
+    key = {"LITELLM_API_KEY": proxy.key} if proxy.key else {}
+    return {**home, "OPENCODE_LITELLM_URL": proxy.url, **key}
+
+
+@pytest.fixture
+def project(home: dict[str, str]) -> Path:
+    """Return the folder of a project of the user's, a repository."""
+    folder = Path(home["HOME"], "project")
+    (folder / ".git").mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

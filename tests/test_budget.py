@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 KEY = "sk-of-the-poor"
+pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", key=KEY)
+
 POOR, RICH = {"spend": 5.0, "max_budget": 1.0}, {"spend": 5.0, "max_budget": None}
 TEAM = f"{budget.TEAM}?team_id=t%2F%261"
 EXCEEDED = {"error": {"message": "Budget has been exceeded! Team=1 Current cost: 5", "type": "budget_exceeded"}}
@@ -72,15 +74,9 @@ def test_whose_budget_is_spent(case: str) -> None:
 
 
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    proxy = stub_proxy(["gpt-4o", "gpt-5"], key=KEY)
+def proxy(proxy: StubProxy) -> StubProxy:
     proxy.answer(budget.KEY, {"info": POOR})
     return proxy
-
-
-@pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY}
 
 
 def models(payload: Mapping[str, Any] | None) -> set[str]:

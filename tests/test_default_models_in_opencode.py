@@ -13,27 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import opencodes, tools
+from world.home import configure, configure_whole
 from world.opencode import run
 from world.processes import process_group
 from world.recorder import Recorder
 from world.server import free_port
-from world.stub import StubProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from world.stub import StubProxy
     from world.terminal import Terminal
 
 MODELS = ["claude-sonnet-4-5", "gpt-4o", "gpt-4o-mini", "gpt-5"]
 START = 120  # seconds, on a busy machine
 
-pytestmark = pytest.mark.usefixtures("opencode")
-
-
-@pytest.fixture
-def proxy() -> Iterator[StubProxy]:
-    with StubProxy(MODELS, key="sk-right") as server:
-        yield server
+pytestmark = [pytest.mark.usefixtures("opencode"), pytest.mark.serves(*MODELS, key="sk-right")]
 
 
 @pytest.fixture
@@ -43,14 +38,8 @@ def world() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy, world: Recorder) -> dict[str, str]:
-    return {**world.environment(home), "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": "sk-right"}
-
-
-def configure(home: Mapping[str, str], **sections: Any) -> None:
-    file = Path(home["XDG_CONFIG_HOME"], "opencode/opencode.json")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"$schema": "x", **sections}))
+def user(user: dict[str, str], world: Recorder) -> dict[str, str]:
+    return world.environment(user)
 
 
 def asked(proxy: StubProxy) -> set[tuple[str, str]]:
@@ -72,7 +61,7 @@ class TestWithoutModelsAndOnlyOurs:
     def test_the_interface_says_that_there_is_none(
         self, user: dict[str, str], proxy: StubProxy, world: Recorder, terminal: Callable[..., Terminal]
     ) -> None:
-        configure(user, provider={"litellm": {"options": {"only": True}}})
+        configure(user, only=True)
         screen = terminal(["opencode-with-litellm"], user | {"LITELLM_API_KEY": "sk-wrong"})
         screen.wait_for("Connect a provider", seconds=START)
         screen.type("secret company code")
@@ -82,7 +71,7 @@ class TestWithoutModelsAndOnlyOurs:
 
     def test_an_editor_gets_none(self, user: dict[str, str], world: Recorder) -> None:
         # opencode takes this number, and we cannot.
-        configure(user, username="x", provider={"litellm": {"options": {"only": True}}})
+        configure_whole(user, username="x", provider={"litellm": {"options": {"only": True}}})
         project = Path(user["HOME"], "project")
         (project / ".git").mkdir(parents=True)
         (project / "opencode.json").write_text('{"$schema": "x", "provider": {"litellm": {"options": {"n": 1e999}}}}')
@@ -147,7 +136,7 @@ def fetched(url: str) -> Any:
 def test_the_interface_begins_with_the_default_model_and_titles_come_from_the_small_one(
     user: dict[str, str], proxy: StubProxy, world: Recorder, terminal: Callable[..., Terminal]
 ) -> None:
-    configure(user, provider={"litellm": {"options": {"model": ["absent", "gpt-4o"], "smallModel": "*-mini"}}})
+    configure(user, model=["absent", "gpt-4o"], smallModel="*-mini")
     screen = terminal(["opencode-with-litellm"], user | ONLY)
     screen.wait_for("GPT-4o LiteLLM", seconds=START)
     screen.type("say something")
@@ -163,7 +152,7 @@ def test_the_interface_begins_with_the_default_model_and_titles_come_from_the_sm
 def test_a_model_that_the_interface_remembers_is_used_under_its_old_name(
     user: dict[str, str], proxy: StubProxy, terminal: Callable[..., Terminal]
 ) -> None:
-    configure(user, provider={"litellm": {"options": {"responsesProvider": "inline"}}})
+    configure(user, responsesProvider="inline")
     screen = terminal(["opencode-with-litellm"], user | ONLY)
     screen.wait_for("Ask anything", seconds=START)
     screen.type("/models")
@@ -178,7 +167,7 @@ def test_a_model_that_the_interface_remembers_is_used_under_its_old_name(
     deadline = time.monotonic() + START
     while '"modelID":"gpt-5"' not in (state.read_text() if state.exists() else "") and time.monotonic() < deadline:
         time.sleep(0.2)
-    configure(user)
+    configure_whole(user)
     shown = run(["opencode-with-litellm", "run", "hi"], user, timeout=START)
     assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
     assert asked(proxy) == {("/v1/responses", "gpt-5")}
@@ -187,7 +176,7 @@ def test_a_model_that_the_interface_remembers_is_used_under_its_old_name(
 def test_the_agents_of_oh_my_opencode_keep_the_models_that_its_own_file_names(
     user: dict[str, str], proxy: StubProxy, world: Recorder
 ) -> None:
-    configure(user, plugin=[opencodes.oh_my_opencode()])
+    configure_whole(user, plugin=[opencodes.oh_my_opencode()])
     agents = {name: {"model": "litellm/gpt-5"} for name in ("sisyphus", "atlas", "oracle", "explore")}
     file = Path(user["XDG_CONFIG_HOME"], "opencode/oh-my-opencode.json")
     file.write_text(json.dumps({"agents": agents}))
@@ -204,7 +193,7 @@ def test_a_session_of_the_plugin_goes_on_and_beside_us_nothing_is_double(
 ) -> None:
     source = f"file://{tools.installed(tools.PLUGIN)}/src/index.ts"
     section = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": f"{proxy.url}/v1"}}
-    configure(user, plugin=[source], provider={"litellm": section})
+    configure_whole(user, plugin=[source], provider={"litellm": section})
     user.pop("OPENCODE_LITELLM_URL")
     made = run(["opencode", "run", "-m", "litellm/gpt-5", "hi"], user, timeout=START)
     assert (made.status, made.stdout) == (0, "hello from upstream\n"), made
@@ -214,7 +203,7 @@ def test_a_session_of_the_plugin_goes_on_and_beside_us_nothing_is_double(
         f"litellm/{model}" for model in MODELS
     ]
 
-    configure(user, provider={"litellm": section})
+    configure_whole(user, provider={"litellm": section})
     before = len(proxy.inferences())
     gone_on = run(["opencode-with-litellm", "run", "-c", "and then?"], user, timeout=START)
     assert (gone_on.status, gone_on.stdout) == (0, "hello from upstream\n"), gone_on

@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.handover import ENV, EXEC, asked, handed_over
-from world.home import stand_in
+from world.home import stand_in, write
 from world.opencode import run
-from world.stub import StubProxy
 
 from opencode_litellm import jsonc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from world.stub import StubProxy
 
 OLD, NEW = "litellm/gpt-5", "litellm-responses/gpt-5"
 GLOBAL, PROJECT, STATE = "global", "project", "state"
 
 
-@pytest.fixture
-def proxy() -> Iterator[StubProxy]:
-    with StubProxy(["gpt-4o", "gpt-5", "o3"]) as server:
-        yield server
+pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", "o3", key="sk")
 
 
-@pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": "sk"}
-
-
-@pytest.fixture
-def folder(home: Mapping[str, str]) -> Path:
-    place = Path(home["HOME"], "project")
-    (place / ".git").mkdir(parents=True)
-    return place
-
-
-def put(home: Mapping[str, str], folder: Path, place: str, name: str, content: object) -> Path:
+def put(home: Mapping[str, str], project: Path, place: str, name: str, content: object) -> Path:
     """Write a file into a folder of opencode's: JSON, or a text as it is."""
     base = {
         GLOBAL: Path(home["XDG_CONFIG_HOME"], "opencode"),
-        PROJECT: folder / ".opencode",
+        PROJECT: project / ".opencode",
         STATE: Path(home["XDG_STATE_HOME"], "opencode"),
     }[place]
-    base.mkdir(parents=True, exist_ok=True)
-    (base / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    return base / name
+    return write(base / name, content)
 
 
 def found(environment: Mapping[str, str]) -> list[str]:
@@ -85,22 +68,22 @@ WHO_NAMES_IT = [
 
 @pytest.mark.parametrize(("place", "name", "content", "expected"), WHO_NAMES_IT)
 def test_a_model_is_found_where_something_of_the_users_names_it(
-    user: dict[str, str], folder: Path, place: str, name: str, content: object, expected: list[str]
+    user: dict[str, str], project: Path, place: str, name: str, content: object, expected: list[str]
 ) -> None:
-    assert found(handed_over(EXEC, user, folder)) == [NEW, O3]
-    file = put(user, folder, place, name, content)
-    assert found(handed_over(EXEC, user, folder)) == expected, "noticed at once"
+    assert found(handed_over(EXEC, user, project)) == [NEW, O3]
+    file = put(user, project, place, name, content)
+    assert found(handed_over(EXEC, user, project)) == expected, "noticed at once"
     file.unlink()
-    assert found(handed_over(EXEC, user, folder)) == [NEW, O3]
+    assert found(handed_over(EXEC, user, project)) == [NEW, O3]
 
 
-def test_a_launch_stays_warm_beside_such_files(user: dict[str, str], folder: Path, proxy: StubProxy) -> None:
-    put(user, folder, GLOBAL, "oh-my-opencode.json", {"model": OLD})
-    put(user, folder, STATE, "model.json", remembered(OLD))
-    handed_over(EXEC, user, folder)
+def test_a_launch_stays_warm_beside_such_files(user: dict[str, str], project: Path, proxy: StubProxy) -> None:
+    put(user, project, GLOBAL, "oh-my-opencode.json", {"model": OLD})
+    put(user, project, STATE, "model.json", remembered(OLD))
+    handed_over(EXEC, user, project)
     before = len(proxy.requests)
     (Path(user["XDG_CONFIG_HOME"], "opencode") / "node_modules").mkdir()
-    assert found(handed_over(EXEC, user, folder)) == [O3, OLD]
+    assert found(handed_over(EXEC, user, project)) == [O3, OLD]
     assert proxy.paths()[before:] == ["/v1/models"]
 
 
@@ -119,38 +102,38 @@ BOTH = [NEW, O3, OLD, "litellm/o3"]
     ids=" ".join,
 )  # fmt: skip
 def test_where_nobody_can_know_the_name_both_are_there(
-    user: dict[str, str], folder: Path, arguments: list[str], expected: list[str]
+    user: dict[str, str], project: Path, arguments: list[str], expected: list[str]
 ) -> None:
     stand_in(user, '[ "$1" = --version ] && echo 1.18.33 || exec env -0')
-    shown = run(["opencode-with-litellm", *arguments], user, folder)
+    shown = run(["opencode-with-litellm", *arguments], user, project)
     assert found(dict(line.split("=", 1) for line in shown.stdout.split("\0") if line)) == expected
 
 
-def test_after_env_both_are_there(user: dict[str, str], folder: Path) -> None:
-    assert found(handed_over(ENV, user, folder)) == BOTH
+def test_after_env_both_are_there(user: dict[str, str], project: Path) -> None:
+    assert found(handed_over(ENV, user, project)) == BOTH
 
 
 @pytest.mark.parametrize("arguments", [[], ["--output", "out.json"]], ids=["printed", "written"])
-def test_what_config_writes_has_both(user: dict[str, str], folder: Path, arguments: list[str]) -> None:
-    done = run(["opencode-litellm", "config", *arguments], user, folder)
-    text = done.stdout or (folder / "out.json").read_text()
+def test_what_config_writes_has_both(user: dict[str, str], project: Path, arguments: list[str]) -> None:
+    done = run(["opencode-litellm", "config", *arguments], user, project)
+    text = done.stdout or (project / "out.json").read_text()
     assert found({"OPENCODE_CONFIG_CONTENT": text}) == BOTH
 
 
 @pytest.mark.parametrize("responses", ["inline", "sibling"])
-def test_what_the_user_wants_expressly_is_done(user: dict[str, str], folder: Path, responses: str) -> None:
+def test_what_the_user_wants_expressly_is_done(user: dict[str, str], project: Path, responses: str) -> None:
     section = {"options": {"responsesProvider": responses}}
-    put(user, folder, GLOBAL, "opencode.json", {"provider": {"litellm": section}})
-    put(user, folder, STATE, "model.json", remembered(OLD, NEW))
+    put(user, project, GLOBAL, "opencode.json", {"provider": {"litellm": section}})
+    put(user, project, STATE, "model.json", remembered(OLD, NEW))
     expected = {"inline": [OLD, "litellm/o3"], "sibling": [NEW, O3]}[responses]
-    assert found(handed_over(EXEC, user, folder)) == found(handed_over(ENV, user, folder)) == expected
+    assert found(handed_over(EXEC, user, project)) == found(handed_over(ENV, user, project)) == expected
 
 
-def test_while_the_plugin_is_loaded_there_is_no_sibling_and_a_line(user: dict[str, str], folder: Path) -> None:
-    file = put(user, folder, GLOBAL, "opencode.json", {"plugin": ["opencode-plugin-litellm@1.2.0"]})
-    said = asked(EXEC, user, folder)
+def test_while_the_plugin_is_loaded_there_is_no_sibling_and_a_line(user: dict[str, str], project: Path) -> None:
+    file = put(user, project, GLOBAL, "opencode.json", {"plugin": ["opencode-plugin-litellm@1.2.0"]})
+    said = asked(EXEC, user, project)
     assert said.stderr.splitlines() == [
         "opencode-litellm: opencode-plugin-litellm is loaded too, and would add every model again to a separate"
         f" provider for /v1/responses, so there is no such provider: remove it from plugin in {file}"
     ]
-    assert found(handed_over(EXEC, user, folder)) == [OLD, "litellm/o3"]
+    assert found(handed_over(EXEC, user, project)) == [OLD, "litellm/o3"]

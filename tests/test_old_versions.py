@@ -21,19 +21,15 @@ if TYPE_CHECKING:
     from world.stub import StubProxy
 
 KEY, FOREIGN = "sk-of-the-proxy", "sk-of-somebody-else"
+pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", "{env:LITELLM_API_KEY}", key=KEY)
 
 # A stand-in for opencode: its package says which version it is, and it prints what it was given.
 SHOW = '#!/bin/sh\nprintf "%s\\n%s" "$OPENCODE_CONFIG" "$OPENCODE_CONFIG_CONTENT"\nexit 7\n'
 
 
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    return stub_proxy(["gpt-4o", "gpt-5", "{env:LITELLM_API_KEY}"], key=KEY)
-
-
-@pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY, "OPENAI_API_KEY": FOREIGN}
+def user(user: dict[str, str]) -> dict[str, str]:
+    return user | {"OPENAI_API_KEY": FOREIGN}
 
 
 def use(user: dict[str, str], version: str) -> None:

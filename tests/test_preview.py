@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from world import opencodes
+from world.home import configure_whole, global_configuration, stand_in, write
 from world.opencode import run
 from world.preview import Preview
 from world.stub import MODEL_GROUP_INFO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from world.server import Request
     from world.stub import StubProxy
 
-pytestmark = pytest.mark.real
-
 KEY, FOREIGN = "sk-of-the-proxy", "sk-of-somebody-else"
+pytestmark = [pytest.mark.real, pytest.mark.serves("gpt-4o", "gpt-5", key=KEY)]
+
 GROUPS = {
     "data": [
         {
@@ -35,21 +35,16 @@ BOTH = ("litellm/gpt-4o", "litellm-responses/gpt-5")
 
 
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    proxy = stub_proxy(["gpt-4o", "gpt-5"], key=KEY)
+def proxy(proxy: StubProxy) -> StubProxy:
     proxy.answer(MODEL_GROUP_INFO, GROUPS)
     return proxy
 
 
 @pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+def user(user: dict[str, str]) -> dict[str, str]:
     """Return the environment of a user whose opencode is version 2, and who has another vendor's key as well."""
-    program = Path(home["HOME"], "bin/opencode")
-    program.unlink(missing_ok=True)
-    program.write_text('#!/bin/sh\nif [ "$1" = --version ]; then echo "opencode v2.0.30"; fi\n')
-    program.chmod(0o755)
-    Path(home["XDG_CONFIG_HOME"], "opencode").mkdir()
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY, "OPENAI_API_KEY": FOREIGN}
+    stand_in(user, 'if [ "$1" = --version ]; then echo "opencode v2.0.30"; fi')
+    return user | {"OPENAI_API_KEY": FOREIGN}
 
 
 def launch(user: dict[str, str]) -> None:
@@ -73,14 +68,10 @@ def inference(proxy: StubProxy, model: str, since: int) -> Request:
     return found[0]
 
 
-def write(user: dict[str, str], name: str, value: object) -> None:
-    (Path(user["XDG_CONFIG_HOME"]) / "opencode" / name).write_text(json.dumps(value))
-
-
 def test_both_kinds_of_models_chat_with_the_right_key_and_no_variant_is_disabled(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
-    write(user, "opencode.json", {"provider": {"litellm": {"models": {"mine": {"name": "My own"}}}}})
+    configure_whole(user, provider={"litellm": {"models": {"mine": {"name": "My own"}}}})
     launch(user)
     here = folder(user, "here")
     with Preview(user, here) as server:
@@ -110,9 +101,10 @@ def test_both_kinds_of_models_chat_with_the_right_key_and_no_variant_is_disabled
 def test_the_other_slot_is_read_as_well_and_a_folder_that_is_opened_later_shows_what_is_new(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
-    write(user, "opencode.jsonc", {"provider": {"other": {"name": "Other", "options": {"baseURL": "http://x/v1"}}}})
+    other = {"provider": {"other": {"name": "Other", "options": {"baseURL": "http://x/v1"}}}}
+    write(global_configuration(user).with_suffix(".jsonc"), other)
     launch(user)
-    assert (Path(user["XDG_CONFIG_HOME"]) / "opencode/opencode.json").exists()
+    assert global_configuration(user).exists()
     here, later = folder(user, "here"), folder(user, "later")
     with Preview(user, here) as server:
         server.models(here, *BOTH)
@@ -148,8 +140,7 @@ def test_a_server_that_a_launch_starts_keeps_no_variable_of_ours(user: dict[str,
 
 
 def test_a_bad_entry_of_the_users_does_not_cost_ours(user: dict[str, str]) -> None:
-    bad = {"provider": {"other": {"models": {"x": {"limit": {"context": "many"}, "cost": "dear"}}}}}
-    write(user, "opencode.json", bad)
+    configure_whole(user, provider={"other": {"models": {"x": {"limit": {"context": "many"}, "cost": "dear"}}}})
     launch(user)
     here = folder(user, "here")
     with Preview(user, here) as server:

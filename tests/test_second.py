@@ -34,6 +34,8 @@ echo "started $*"
 exit 7
 """
 KEY, FOREIGN = "sk-of-the-proxy", "sk-of-somebody-else"
+pytestmark = pytest.mark.serves("gpt-4o", "gpt-5", key=KEY)
+
 USERS = {
     "opencode.json": '{\n  "$schema": "https://opencode.ai/config.json", // mine\n  "theme": "one",\n}\n',
     "opencode.jsonc": '{"theme": "two", "mcp": {}}',
@@ -63,14 +65,9 @@ REASONING = {
 
 
 @pytest.fixture
-def proxy(stub_proxy: Callable[..., StubProxy]) -> StubProxy:
-    return stub_proxy(["gpt-4o", "gpt-5"], key=KEY)
-
-
-@pytest.fixture
-def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
+def user(user: dict[str, str]) -> dict[str, str]:
     """Return the environment of a user whose opencode is version 2, the real version 1 being opencode1."""
-    folder = Path(home["HOME"], "bin")
+    folder = Path(user["HOME"], "bin")
     real = folder / "opencode"
     if real.is_symlink():
         (folder / "opencode1").mkdir()
@@ -78,7 +75,7 @@ def user(home: dict[str, str], proxy: StubProxy) -> dict[str, str]:
         real.unlink()
     real.write_text(SECOND)
     real.chmod(0o755)
-    return {**home, "OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": KEY}
+    return user
 
 
 def first(user: dict[str, str]) -> dict[str, str]:

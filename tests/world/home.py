@@ -105,7 +105,12 @@ def provided(provider: str = "litellm", **options: Any) -> dict[str, Any]:
 
 def configure(home: Mapping[str, str], provider: str = "litellm", **options: Any) -> Path:
     """Give the global configuration one provider with these options, and return its file."""
-    return write(global_configuration(home), provided(provider, **options))
+    return configure_whole(home, **provided(provider, **options))
+
+
+def configure_whole(home: Mapping[str, str], **sections: Any) -> Path:
+    """Make these sections the whole global configuration, and return its file; see ``provided`` about `$schema`."""
+    return write(global_configuration(home), {"$schema": "x", **sections})
 
 
 def end_inhabitants(home: Mapping[str, str]) -> None:
