@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import tools
+from world.draws import draws
 from world.launches import SHOW, Launch, cache, launch, settle, with_clock
 from world.network import own_loopback
 from world.opencode import run
@@ -41,12 +42,6 @@ def proxy(proxy: StubProxy) -> StubProxy:
     """Return a proxy that knows the context size of its models, which an answer without details does not have."""
     inform(proxy, "alpha", "beta")
     return proxy
-
-
-@pytest.fixture
-def user(user: dict[str, str]) -> dict[str, str]:
-    """Return the environment of a user who uses ``proxy``."""
-    return {**user, "LITELLM_API_KEY": KEY}
 
 
 def inform(proxy: StubProxy, *models: str, size: int = 4000) -> None:
@@ -595,7 +590,7 @@ def busy(user: dict[str, str], proxy: StubProxy) -> dict[str, str]:
 def detached(home: dict[str, str]) -> list[Path]:
     """Return the processes that refresh for a home, as soon as there are any."""
     mark = f"XDG_CACHE_HOME={home['XDG_CACHE_HOME']}".encode()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         found = [
             process
@@ -604,7 +599,7 @@ def detached(home: dict[str, str]) -> list[Path]:
         ]
         if found:
             return found
-    return []
+    pytest.fail("no process refreshes for this home")
 
 
 def read(file: Path) -> bytes:
@@ -814,15 +809,15 @@ def test_a_refusal_of_one_key_is_not_believed_of_another(user: dict[str, str], p
 @pytest.mark.long
 def test_launches_at_once_with_slow_details_are_all_served_in_time(user: dict[str, str], proxy: StubProxy) -> None:
     for path in (MODEL_INFO, MODEL_GROUP_INFO):
-        proxy.answer(path, proxy.answers[path].body, delay=12)
+        proxy.answer(path, proxy.answers[path].body, delay=30)
     shown = at_once(6, user)
     assert [each.models for each in shown] == [["alpha", "beta"]] * 6
-    assert max(each.seconds for each in shown) < 7  # six at once on two processors, 5 alone
+    assert max(each.seconds for each in shown) < 20  # 5 alone
     proxy.close()
     settle(user)
 
 
-KILLED = int(os.environ.get("OPENCODE_LITELLM_KILLS", "40"))
+KILLED = draws("KILLS", in_ci=40, by_hand=15)
 
 
 @pytest.mark.long
@@ -836,9 +831,9 @@ def test_launches_killed_at_any_point_block_nobody(user: dict[str, str], proxy: 
         process.kill()
         process.wait()
     proxy.serve(["alpha", "last"])
-    after = launch(user)
+    after = launch(user, OPENCODE_LITELLM_TIMEOUT="30")  # as long would it wait for its turn
     assert (after.models, after.stderr) == (["alpha", "last"], "")
-    assert after.seconds < 4
+    assert after.seconds < 20
     leftover = [file.name for file in cache(user).iterdir() if file.name.endswith(".tmp")]
     assert len(leftover) <= KILLED
     assert launch(with_clock(user, 2 * HOUR)).models == ["alpha", "last"]

@@ -233,9 +233,9 @@ def test_any_text_gives_names_of_one_printable_line_that_nothing_shares(ids: lis
 @pytest.mark.parametrize("unit", ["a", "1-", "v1:", "arn:", "/", ".", "us.", "-05-06", "\x00", "q4_", "-p1", "41-"])
 def test_ten_megabytes_of_an_id_are_named_in_an_instant(unit: str) -> None:
     model_id = unit * (10_000_000 // len(unit))
-    started = time.perf_counter()
+    started = time.process_time()
     shown = name(model_id)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert shown.isprintable()
     assert 0 < len(shown) <= 200
 

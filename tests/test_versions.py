@@ -169,10 +169,9 @@ def test_one_that_hangs_is_not_waited_for(home: dict[str, str], tmp_path: Path) 
     program = telling(tmp_path / "opencode", "echo 2.0.0; sleep 60 & sleep 60")
     began = time.monotonic()
     assert versions.of(program, home).known_by == ""
-    assert time.monotonic() - began < 15
-    began = time.monotonic()
+    assert time.monotonic() - began < 30  # 5 seconds are what it gets
     versions.of(program, home)
-    assert time.monotonic() - began < 1
+    assert times_asked(program) == 1
 
 
 def test_nothing_is_started_where_that_is_not_wanted(home: dict[str, str], tmp_path: Path) -> None:

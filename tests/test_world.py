@@ -119,7 +119,7 @@ def test_a_stub_misbehaves_as_scripted(stub_proxy: Callable[..., StubProxy]) -> 
     begun = time.monotonic()
     with urllib.request.urlopen(f"{stub.url}/dribble") as answer:
         assert answer.read() == b"abc"
-    assert 0.2 < time.monotonic() - begun < 2
+    assert time.monotonic() - begun > 0.2
     with urllib.request.urlopen(f"{stub.url}/endless") as answer:
         assert answer.read(1_000_000) == b"x" * 1_000_000
     with socket.create_connection(("127.0.0.1", stub.port)) as client:
