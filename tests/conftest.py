@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from world import tools, wine
 from world.draws import draws
-from world.home import end_inhabitants, make_home
+from world.home import end_processes, make_home
 from world.litellm import LiteLLM
 from world.opencode import Opencode
 from world.real_shells import RealShell
@@ -136,7 +136,7 @@ def home(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Return the whole environment of a user with an empty home: ``Path(home["HOME"])`` is the folder."""
     environment = make_home(tmp_path / "home")
     yield environment
-    end_inhabitants(environment)
+    end_processes(environment)
 
 
 @pytest.fixture

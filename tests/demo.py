@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from world import tools
-from world.home import end_inhabitants, make_home
+from world.home import end_processes, make_home
 from world.litellm import LiteLLM
 from world.opencode import run
 from world.real_shells import BASH, FISH, PWSH, ZSH, RealShell
@@ -75,7 +75,7 @@ def demonstrate() -> str:
         if missing:
             say(f"Not installed here, so not shown: {', '.join(missing)}")
         home = make_home(folder / "home", shells=here.values())
-        stack.callback(end_inhabitants, home)
+        stack.callback(end_processes, home)
         home |= {"OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": proxy.key}
         say(f"\n$ export OPENCODE_LITELLM_URL={proxy.url} LITELLM_API_KEY={proxy.key}")
         for shell in here:

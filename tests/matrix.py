@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from world import opencodes
-from world.home import end_inhabitants, make_home
+from world.home import end_processes, make_home
 from world.opencode import Finished, run
 from world.stub import StubProxy
 
@@ -43,7 +43,7 @@ class World:
             "HOUSE_SECRET": SECRET,
             "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # which old versions install
         }
-        stack.callback(end_inhabitants, self.home)
+        stack.callback(end_processes, self.home)
         link = folder / "home/bin/opencode"
         link.unlink(missing_ok=True)
         link.symlink_to(opencodes.install(version))

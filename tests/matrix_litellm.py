@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from world import versions
-from world.home import end_inhabitants, make_home
+from world.home import end_processes, make_home
 from world.launches import launch, settle
 from world.litellm import LiteLLM
 from world.opencode import Opencode, run
@@ -51,7 +51,7 @@ def tried(version: str) -> list[str]:
         program = versions.installed(version)
         litellm = stack.enter_context(LiteLLM(folder, upstream.root, program=program, catalogue=CATALOGUE))
         home = make_home(folder / "home")
-        stack.callback(end_inhabitants, home)
+        stack.callback(end_processes, home)
         home |= {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": litellm.key, "OPENCODE_LITELLM_TIMEOUT": "60"}
         return [*asked(home), *chats(home), again(home)]
 

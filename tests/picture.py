@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 from world import tools
-from world.home import end_inhabitants, make_home, write
+from world.home import end_processes, make_home, write
 from world.litellm import LiteLLM
 from world.terminal import Terminal
 from world.upstream import Upstream
@@ -61,7 +61,7 @@ def main() -> int:
         print("Starting LiteLLM ...", flush=True)
         proxy = stack.enter_context(LiteLLM(folder, upstream.root, key="sk-demo"))
         home = make_home(folder / "home")
-        stack.callback(end_inhabitants, home)
+        stack.callback(end_processes, home)
         del home["OPENCODE_MODELS_PATH"]  # opencode as everybody has it
         home |= {"OPENCODE_LITELLM_URL": proxy.url, "LITELLM_API_KEY": proxy.key, "COLORTERM": "truecolor"}
         draw("session", session(home, folder), "opencode-litellm")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from world import tools
-from world.home import end_inhabitants, make_home, stand_in, write
+from world.home import end_processes, make_home, stand_in, write
 from world.opencode import run
 from world.server import free_port
 
@@ -99,7 +99,7 @@ def launches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, lis
     for (module, kind, _, entry), result in zip(cases, json.loads(done.stdout), strict=True):
         found[module].append(Started(kind, entry, *result))
     yield found
-    end_inhabitants(home)
+    end_processes(home)
 
 
 @pytest.mark.long

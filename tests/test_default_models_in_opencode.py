@@ -1,4 +1,4 @@
-"""Which model answers in the real opencode, with a recorder instead of every provider in the world."""
+"""Which model answers in the real opencode, behind an HTTP proxy that lets nobody through to another provider."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from world import opencodes, tools
+from world.blocking_proxy import BlockingProxy
 from world.home import configure, configure_whole
 from world.opencode import run
 from world.processes import process_group
-from world.recorder import Recorder
 from world.server import free_port
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ pytestmark = [pytest.mark.usefixtures("opencode"), pytest.mark.serves(*MODELS, k
 
 
 @pytest.fixture
-def world() -> Iterator[Recorder]:
-    with Recorder() as server:
+def world() -> Iterator[BlockingProxy]:
+    with BlockingProxy() as server:
         yield server
 
 
 @pytest.fixture
-def user(user: dict[str, str], world: Recorder) -> dict[str, str]:
+def user(user: dict[str, str], world: BlockingProxy) -> dict[str, str]:
     return world.environment(user)
 
 
@@ -52,14 +52,14 @@ NOBODY = {"OPENCODE_LITELLM_URL": "http://127.0.0.1:1", **ONLY}
 
 
 class TestWithoutModelsAndOnlyOurs:
-    def test_run_ends_with_an_error(self, user: dict[str, str], world: Recorder) -> None:
+    def test_run_ends_with_an_error(self, user: dict[str, str], world: BlockingProxy) -> None:
         shown = run(["opencode-with-litellm", "run", "secret company code"], user | NOBODY, timeout=START)
         assert shown.status != 0
         assert "opencode-litellm: no other provider is used, because the option 'only' is on" in shown.stderr
         assert world.asked() == set()
 
     def test_the_interface_says_that_there_is_none(
-        self, user: dict[str, str], proxy: StubProxy, world: Recorder, terminal: Callable[..., Terminal]
+        self, user: dict[str, str], proxy: StubProxy, world: BlockingProxy, terminal: Callable[..., Terminal]
     ) -> None:
         configure(user, only=True)
         screen = terminal(["opencode-with-litellm"], user | {"LITELLM_API_KEY": "sk-wrong"})
@@ -69,7 +69,7 @@ class TestWithoutModelsAndOnlyOurs:
         time.sleep(3)
         assert (world.asked(), proxy.inferences()) == (set(), [])
 
-    def test_an_editor_gets_none(self, user: dict[str, str], world: Recorder) -> None:
+    def test_an_editor_gets_none(self, user: dict[str, str], world: BlockingProxy) -> None:
         # opencode takes this number, and we cannot.
         configure_whole(user, username="x", provider={"litellm": {"options": {"only": True}}})
         project = Path(user["HOME"], "project")
@@ -85,7 +85,7 @@ class TestWithoutModelsAndOnlyOurs:
         assert "anthropic/" not in json.dumps(answers[1])
         assert world.asked() == set()
 
-    def test_a_server_has_none(self, user: dict[str, str], world: Recorder) -> None:
+    def test_a_server_has_none(self, user: dict[str, str], world: BlockingProxy) -> None:
         port = free_port()
         command = ["/usr/bin/env", "opencode-with-litellm", "serve", "--port", str(port)]
         null = subprocess.DEVNULL
@@ -134,7 +134,7 @@ def fetched(url: str) -> Any:
 
 
 def test_the_interface_begins_with_the_default_model_and_titles_come_from_the_small_one(
-    user: dict[str, str], proxy: StubProxy, world: Recorder, terminal: Callable[..., Terminal]
+    user: dict[str, str], proxy: StubProxy, world: BlockingProxy, terminal: Callable[..., Terminal]
 ) -> None:
     configure(user, model=["absent", "gpt-4o"], smallModel="*-mini")
     screen = terminal(["opencode-with-litellm"], user | ONLY)
@@ -174,7 +174,7 @@ def test_a_model_that_the_interface_remembers_is_used_under_its_old_name(
 
 
 def test_the_agents_of_oh_my_opencode_keep_the_models_that_its_own_file_names(
-    user: dict[str, str], proxy: StubProxy, world: Recorder
+    user: dict[str, str], proxy: StubProxy, world: BlockingProxy
 ) -> None:
     configure_whole(user, plugin=[opencodes.oh_my_opencode()])
     agents = {name: {"model": "litellm/gpt-5"} for name in ("sisyphus", "atlas", "oracle", "explore")}

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from world.home import end_inhabitants, make_home
+from world.home import end_processes, make_home
 from world.opencode import run
 from world.server import Request, Server, send_json
 from world.stub import IDENTITY, StubProxy
@@ -256,4 +256,4 @@ def hunt(
         with tempfile.TemporaryDirectory() as folder:
             happening = Happening(case, world, Path(folder, "home"))
             yield number, case, happening.run()
-            end_inhabitants(happening.home)
+            end_processes(happening.home)

@@ -113,20 +113,20 @@ def configure_whole(home: Mapping[str, str], **sections: Any) -> Path:
     return write(global_configuration(home), {"$schema": "x", **sections})
 
 
-def end_inhabitants(home: Mapping[str, str]) -> None:
+def end_processes(home: Mapping[str, str]) -> None:
     """End all processes that still run in a home, such as one that a launch leaves behind to refresh its cache.
 
     They can be found only on Linux; elsewhere they end by themselves, within seconds.
     """
     deadline = time.monotonic() + 5
-    while (living := list(_inhabitants(home))) and time.monotonic() < deadline:
+    while (living := list(_processes(home))) and time.monotonic() < deadline:
         for process in living:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def _inhabitants(home: Mapping[str, str]) -> Iterator[int]:
+def _processes(home: Mapping[str, str]) -> Iterator[int]:
     for process in Path("/proc").glob("[0-9]*"):
         # Another user's process cannot be read, nor one that has ended meanwhile.
         with suppress(OSError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _NO_PROVIDERS = ("registry.npmjs.org", "models.dev")
 
 
-class Recorder(Server):
+class BlockingProxy(Server):
     """Refuses every connection to another machine, and every request."""
 
     def environment(self, home: Mapping[str, str]) -> dict[str, str]:
