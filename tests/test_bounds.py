@@ -36,7 +36,7 @@ def answered(proxy: StubProxy, path: str = MODELS, *, seconds: float = 5, limit:
 # How they arrive.
 
 
-def test_what_a_server_says_before_its_answer_is_no_answer(proxy: StubProxy, home: dict[str, str]) -> None:
+def test_early_hints_are_skipped(proxy: StubProxy, home: dict[str, str]) -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(LIST), LIST)
     proxy.answer(MODELS, EARLY + whole, raw=True)
     environment = home | {"OPENCODE_LITELLM_URL": proxy.url}
@@ -54,7 +54,7 @@ def test_a_server_that_never_gets_to_its_answer_is_late(proxy: StubProxy) -> Non
 
 
 @pytest.mark.parametrize("path", [MODELS, IDENTITY])
-def test_packed_bytes_that_drip_end_at_the_deadline(proxy: StubProxy, path: str) -> None:
+def test_compressed_bytes_that_trickle_in_end_at_the_deadline(proxy: StubProxy, path: str) -> None:
     packed = gzip.compress(os.urandom(4096))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     proxy.answer(path, head + packed, raw=True, dribble=0.05)
@@ -67,13 +67,13 @@ def test_packed_bytes_that_drip_end_at_the_deadline(proxy: StubProxy, path: str)
 
 
 @pytest.mark.parametrize("kind", ["gzip", "deflate"])
-def test_a_packed_answer_is_understood(proxy: StubProxy, kind: str) -> None:
+def test_a_compressed_answer_is_understood(proxy: StubProxy, kind: str) -> None:
     packed = gzip.compress(LIST) if kind == "gzip" else zlib.compress(LIST)
     proxy.answer(MODELS, packed, headers={"Content-Encoding": kind})
     assert answered(proxy).body == LIST
 
 
-def test_what_follows_a_packed_answer_without_end_is_not_waited_for(proxy: StubProxy) -> None:
+def test_bytes_after_a_compressed_answer_are_not_waited_for(proxy: StubProxy) -> None:
     packed = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(LIST)
     proxy.answer(MODELS, packed, raw=True, endless=True)
     began = time.monotonic()
@@ -82,14 +82,14 @@ def test_what_follows_a_packed_answer_without_end_is_not_waited_for(proxy: StubP
 
 
 @pytest.mark.parametrize("kind", ["gzip", "br", "zstd"])
-def test_what_unpacks_to_too_much_or_in_another_way_is_refused(proxy: StubProxy, kind: str) -> None:
+def test_decompression_bombs_and_unknown_encodings_are_refused(proxy: StubProxy, kind: str) -> None:
     bomb = gzip.compress(bytes(2**26))  # 64 MiB in 64 kB
     proxy.answer(MODELS, bomb, headers={"Content-Encoding": kind})
     with pytest.raises(NotLiteLLM, match="more than 1048576 bytes" if kind == "gzip" else "not asked for"):
         answered(proxy)
 
 
-def test_what_is_said_to_be_packed_and_is_not_is_refused(proxy: StubProxy) -> None:
+def test_an_answer_that_is_not_compressed_as_announced_is_refused(proxy: StubProxy) -> None:
     proxy.answer(MODELS, LIST, headers={"Content-Encoding": "gzip"})
     with pytest.raises(NotLiteLLM, match="cannot be decompressed"):
         answered(proxy)
@@ -151,7 +151,7 @@ SLOWEST = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", SLOWEST)
-def test_what_nothing_interrupts_takes_seconds_at_most(what: str) -> None:
+def test_the_slowest_answers_to_parse_take_seconds_at_most(what: str) -> None:
     reply = Reply(200, SLOWEST[what](), 0.0)
     began = time.process_time()
     assert reply.json is not None

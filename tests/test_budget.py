@@ -105,7 +105,7 @@ def test_commands_fail_and_launches_say_so_each_time_until_there_is_money_again(
     assert run(["opencode-litellm", "config"], user).status == 0
 
 
-def test_nobody_waits_long_for_it_and_no_key_is_no_question(
+def test_a_budget_is_not_waited_for_long_and_not_asked_for_without_a_key(
     user: dict[str, str], proxy: StubProxy, stub_proxy: Callable[..., StubProxy]
 ) -> None:
     proxy.answer(budget.KEY, mute=True)

@@ -131,7 +131,7 @@ def test_a_key_that_opencode_stores_is_noticed(user: dict[str, str], proxy: Stub
     assert proxy.requests[-1].key == "sk-stored"
 
 
-def test_what_the_configuration_refers_to_is_noticed(user: dict[str, str], proxy: StubProxy) -> None:
+def test_a_change_behind_a_reference_is_noticed(user: dict[str, str], proxy: StubProxy) -> None:
     secret = Path(user["HOME"], "secret")
     secret.write_text("sk-one")
     url = user.pop("OPENCODE_LITELLM_URL")
@@ -218,7 +218,7 @@ def test_files_that_are_not_as_we_wrote_them_cost_time_and_nothing_else(
     assert (shown.payload, shown.stderr) == (expected, "")
 
 
-def test_a_payload_that_was_tampered_with_is_written_anew(user: dict[str, str]) -> None:
+def test_a_payload_that_was_tampered_with_is_rewritten(user: dict[str, str]) -> None:
     expected = launch(user)
     (payload,) = cache(user).glob("payload-*")
     content = payload.read_bytes()
@@ -314,7 +314,7 @@ def launch_unread(user: dict[str, str]) -> None:
     assert (done.status, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_what_nobody_used_for_thirty_days_is_swept_and_what_is_used_or_not_ours_stays(user: dict[str, str]) -> None:
+def test_unused_files_are_swept_after_thirty_days(user: dict[str, str]) -> None:
     launch(user)
     (payload,) = cache(user).glob("payload-*")
     names = [f"{kind}-{'0' * 32}{end}" for kind, end in (("payload", ".json"), ("launch", ""), ("answers", ".json"))]
@@ -390,7 +390,7 @@ def test_a_file_is_replaced_by_another_one_and_never_written_in_place(
         settle(user)
 
 
-def test_what_was_kept_of_answers_gives_the_same_payload(user: dict[str, str], proxy: StubProxy) -> None:
+def test_cached_answers_give_the_same_payload(user: dict[str, str], proxy: StubProxy) -> None:
     info = {"mode": "chat", "supports_reasoning": True, "supports_vision": False, "max_input_tokens": 1}
     rows = [
         {"model_name": "alpha", "model_info": {**info, "reasoning_effort_levels": []}},

@@ -667,7 +667,7 @@ class TestEveryRecordedVersion:
                 assert price in (None, model.price)
 
 
-def test_what_a_row_does_not_know_does_not_hide_what_the_next_one_knows() -> None:
+def test_gaps_in_a_row_are_filled_from_the_next_one() -> None:
     details = {facts.DEPLOYMENTS: [Facts("gpt-5", mode="chat")], facts.GROUPS: None}
     flagged = Facts("gpt-5", flagged_efforts=("low",))
     (model,) = catalog.build([flagged], details, ModelOptions()).models

@@ -40,7 +40,7 @@ CONTENT, USERS = variables.CONFIG_CONTENT, variables.USER_CONTENT
 FILE, USERS_FILE = variables.CONFIG, variables.USER_FILE
 
 
-def test_what_is_no_object_is_not_merged() -> None:
+def test_only_objects_are_merged() -> None:
     for ours, users in ((MINE, "[]"), (MINE, '"x"'), ("[]", "{}")):
         with pytest.raises(Undeliverable, match="not a JSON object"):
             delivery.inline(ours, {CONTENT: users}, launch=True)
@@ -249,7 +249,7 @@ def test_content_that_env_would_print_makes_it_a_file_or_a_failure(
         discovery({**PRIVATE, **NO_CACHE}, {}, launch=False)
 
 
-def test_what_does_not_fit_inline_goes_by_file_or_not_at_all(
+def test_a_payload_too_large_for_inline_goes_by_file_or_not_at_all(
     discovery: Callable[..., Handover], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inline = {**NO_ROOM, "OPENCODE_LITELLM_DELIVERY": "inline"}
@@ -296,7 +296,7 @@ def test_an_address_of_the_user_s_content_stays_unless_a_flag_names_another(
 
 
 @pytest.mark.parametrize("launch", [True, False])
-def test_what_was_detected_is_named_for_later_folders_and_not_in_a_launch_which_asks_again(
+def test_env_names_detected_proxies_and_a_launch_does_not(
     launch: bool, home: dict[str, str], stub_proxy: Callable[..., StubProxy]
 ) -> None:
     configure(home, baseURL=f"{stub_proxy(['gpt-4o']).url}/v1")

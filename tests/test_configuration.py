@@ -150,7 +150,7 @@ def test_a_home_is_read_as_opencode_reads_it(opencode: Opencode, environment: di
 
 
 @pytest.mark.parametrize("scene", REFUSED_ALIKE.values(), ids=REFUSED_ALIKE)
-def test_what_stops_opencode_is_refused(opencode: Opencode, environment: dict[str, str], scene: Scene) -> None:
+def test_a_fatal_configuration_is_refused(opencode: Opencode, environment: dict[str, str], scene: Scene) -> None:
     folder = _prepared(environment, scene)
     with pytest.raises(ConfigurationUnreadable):
         configuration.read(environment, str(folder))
@@ -334,7 +334,7 @@ BEYOND_PYTHON = {
 
 
 @pytest.mark.parametrize("value", BEYOND_PYTHON.values(), ids=BEYOND_PYTHON)
-def test_what_opencode_takes_and_we_cannot_is_not_called_its_fault(
+def test_values_that_only_opencode_can_read_are_reported_as_our_limit(
     endpoint: ConfigEndpoint, tmp_path: Path, value: str
 ) -> None:
     lay_out(tmp_path, {"opencode.json": text(a="VALUE").replace('"VALUE"', value)})
@@ -505,7 +505,7 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_column(environment:
 
 
 @pytest.mark.parametrize("variables", [{"OPENCODE_CONFIG": "pipe"}, {"OPENCODE_CONFIG_CONTENT": text(a="{file:pipe}")}])
-def test_what_can_be_read_only_once_is_left_to_opencode(environment: dict[str, str], variables: dict[str, str]) -> None:
+def test_pipes_and_devices_are_left_to_opencode(environment: dict[str, str], variables: dict[str, str]) -> None:
     home = Path(environment["HOME"])
     os.mkfifo(home / "pipe")  # to open it would take forever
     with pytest.raises(ConfigurationUnreadable) as caught:

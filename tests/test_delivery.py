@@ -209,7 +209,7 @@ def test_a_launch_inside_of_a_launch_asks_for_nothing_new(environment: dict[str,
     assert [path for path in proxy.paths() if path == "/v1/models"] == ["/v1/models"] * 4
 
 
-def test_what_env_left_by_file_is_undone_too(environment: dict[str, str]) -> None:
+def test_a_file_that_env_delivered_is_undone_too(environment: dict[str, str]) -> None:
     once = handed_over(ENV, environment, folder(environment), "--delivery", "file")
     assert set(delivered(once)) == {FILE, INLINE, variables.NO_KEY}
     # The address and its key rank above other folders' configuration; the models need not.
@@ -256,7 +256,7 @@ def test_an_output_of_ours_that_the_user_chose_is_replaced_as_long_as_a_delivery
     ("failing", "stays"),
     [("the key is refused", False), ("the proxy is away", True), ("a file is gone", False), ("no JSON", False)],
 )
-def test_what_env_handed_over_is_withdrawn_when_nothing_speaks_for_it_any_more(
+def test_models_that_env_delivered_are_withdrawn_once_they_cannot_be_trusted(
     failing: str, stays: bool, home: dict[str, str], stub_proxy: Callable[..., StubProxy]
 ) -> None:
     proxy, there, elsewhere = stub_proxy(["gpt-4o"], key="sk-right"), folder(home) / "there", folder(home) / "elsewhere"
@@ -324,7 +324,7 @@ def test_never_more_than_arguments_and_environment_may_have_together(
     assert INLINE in after
 
 
-def test_what_is_too_large_for_inline_goes_by_file_with_its_head_above(
+def test_a_payload_too_large_for_inline_goes_by_file_with_its_head_above(
     environment: dict[str, str], proxy: StubProxy, opencode: Opencode
 ) -> None:
     many = [f"model-{number}" for number in range(2000)]

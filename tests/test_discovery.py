@@ -108,7 +108,7 @@ def test_a_loopback_address_needs_no_scheme(stub_proxy: Callable[..., StubProxy]
         ("http://127.0.0.1/\x1b[31m", "characters that a URL cannot contain"),
     ],
 )
-def test_what_is_no_url_is_a_usage_error_that_names_its_source(text: str, why: str, home: dict[str, str]) -> None:
+def test_an_invalid_url_is_a_usage_error_that_names_its_source(text: str, why: str, home: dict[str, str]) -> None:
     done = config(home, "--url", text)
     assert (done.status, done.stdout) == (2, "")
     for part in ("OPENCODE_LITELLM_URL (--url) is ", "is not a valid proxy URL", why):

@@ -147,7 +147,7 @@ ASKS_ONE_QUESTION = (
 
 
 @pytest.mark.long
-def test_what_the_last_launches_did_is_told(user: dict[str, str], proxy: StubProxy) -> None:
+def test_doctor_lists_what_the_last_launches_did(user: dict[str, str], proxy: StubProxy) -> None:
     assert details(user) == []
     log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log")
     assert launch(user).models == ["gpt-4o"]

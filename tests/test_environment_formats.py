@@ -126,7 +126,7 @@ def test_a_payload_is_bare_in_dotenv_so_that_docker_reads_it_too(
 
 
 @pytest.mark.parametrize("value", ["it's\nso", "a\rb", " ${HOME}", "'\\\\'", "\n\\"])
-def test_what_dotenv_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
+def test_values_that_dotenv_cannot_hold_are_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         emission.assignments("dotenv", {"A": value}, {"HOME": str(tmp_path)})
     said = "dotenv cannot hold a value with these quotes, backslashes, line breaks or ${: choose another format"

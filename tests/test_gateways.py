@@ -36,7 +36,7 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, behind: StubProxy) -> Iterat
 
 
 @pytest.mark.parametrize("way", ["/team", "/gzip", "tls"])
-def test_what_passes_everything_on_is_not_seen(way: str, nginx: Nginx, home: dict[str, str]) -> None:
+def test_a_transparent_gateway_makes_no_difference(way: str, nginx: Nginx, home: dict[str, str]) -> None:
     named = home | {"OPENCODE_LITELLM_URL": nginx.url + way, "LITELLM_API_KEY": KEY}
     if way == "tls":
         named |= {"OPENCODE_LITELLM_URL": nginx.tls_url, "SSL_CERT_FILE": str(nginx.authority)}
@@ -70,7 +70,7 @@ BAD = "{url}/v1/models is not working at the moment"
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_pass_it_on_says_so_and_opencode_starts(
+def test_a_gateway_in_the_way_is_named_and_opencode_starts(
     way: str, status: int, line: str, nginx: Nginx, home: dict[str, str]
 ) -> None:
     named = home | {"OPENCODE_LITELLM_URL": nginx.url + way, "LITELLM_API_KEY": KEY}

@@ -98,7 +98,7 @@ def plain(content: bytes) -> bytes:
 @example(content=b"no end")
 @example(content=b"\xef\xbb\xbfends\r\n")
 @example(content=b"\r")
-def test_what_was_there_comes_back_to_the_byte(content: bytes) -> None:
+def test_removing_a_snippet_restores_the_file_to_the_byte(content: bytes) -> None:
     content = plain(content)
     once = startup.with_snippet(content, SNIPPET, "opencode")
     assert once.startswith(content)
@@ -152,7 +152,7 @@ def test_a_byte_order_mark_that_was_put_before_us_stays() -> None:
     ],
 )
 @pytest.mark.parametrize("command", [("install", "bash"), ("uninstall",)])
-def test_half_a_block_is_named_and_nothing_touched(
+def test_half_a_block_is_reported_and_left_alone(
     content: bytes, command: tuple[str, ...], home: dict[str, str]
 ) -> None:
     file = Path(home["HOME"], ".bashrc")
@@ -450,7 +450,7 @@ def test_a_read_only_file_is_left_to_whoever_manages_it(through_a_link: bool, ho
     assert f"{rc} cannot be changed (it is read-only)" in done.stderr
 
 
-def test_what_cannot_be_written_or_is_no_file_is_named(home: dict[str, str]) -> None:
+def test_files_that_cannot_be_written_are_named(home: dict[str, str]) -> None:
     root = Path(home["HOME"])
     (root / "folder/.zshrc").mkdir(parents=True)
     (root / "circle").mkdir()
@@ -754,7 +754,7 @@ def test_uninstall_leaves_nothing_that_any_command_has_kept(
     assert tree(root) == before
 
 
-def test_what_is_not_ours_stays_in_the_cache_and_with_it_the_folder(home: dict[str, str]) -> None:
+def test_other_files_keep_the_cache_folder_from_being_removed(home: dict[str, str]) -> None:
     cache = Path(home["XDG_CACHE_HOME"], "opencode-litellm")
     cache.mkdir()
     (cache / "notes").write_text("mine")

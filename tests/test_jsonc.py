@@ -86,7 +86,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "line", "column"), REFUSED)
-def test_what_is_refused_is_placed(text: str, line: int, column: int) -> None:
+def test_a_syntax_error_has_its_line_and_column(text: str, line: int, column: int) -> None:
     with pytest.raises(jsonc.JsoncError) as caught:
         jsonc.parse(text)
     assert (caught.value.line, caught.value.column) == (line, column)
@@ -94,13 +94,13 @@ def test_what_is_refused_is_placed(text: str, line: int, column: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[1e999]", "[" + "9" * 5000 + "]"])
-def test_what_python_cannot_hold_is_told_from_what_is_wrong(text: str) -> None:
+def test_values_beyond_python_differ_from_syntax_errors(text: str) -> None:
     with pytest.raises(jsonc.BeyondPython):
         jsonc.parse(text)
 
 
 @pytest.mark.parametrize("text", ["/*" * 50_000, "[NaN]", "[-Infinity]"])
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     with pytest.raises(jsonc.JsoncError) as caught:
         jsonc.parse(text)
     assert type(caught.value) is jsonc.JsoncError
@@ -208,7 +208,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_what_is_dumped_can_stand_between_single_quotes_and_reads_back(value: JSON) -> None:
+def test_dumped_json_is_safe_in_single_quotes_and_reads_back(value: JSON) -> None:
     text = jsonc.dump(value)
     assert json.loads(text) == value
     assert text.isascii()
@@ -289,7 +289,7 @@ def test_live_text_means_the_same_to_opencode_after_parse_and_dump(endpoint: Con
         assert readings[0] == readings[1], text
 
 
-def test_what_a_proxy_says_stays_text_in_opencode(endpoint: ConfigEndpoint, tmp_path: Path) -> None:
+def test_strings_from_a_proxy_stay_text_in_opencode(endpoint: ConfigEndpoint, tmp_path: Path) -> None:
     (endpoint.home / "secret").write_text("top secret")
     hostile = {"a": "{env:WORD}", "b": "{file:~/secret}", "c": "{{env:WORD}", "{env:WORD}": "\\{env:WORD}\\"}
     document = jsonc.dump({"$schema": "x", "provider": {"p": {"options": dict(hostile)}}})

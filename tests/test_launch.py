@@ -183,7 +183,7 @@ def test_a_proxy_that_hangs_costs_a_launch_its_patience_and_no_word(
     settle(user)
 
 
-def test_what_is_late_shows_in_the_launch_after_the_next(user: dict[str, str], proxy: StubProxy) -> None:
+def test_late_news_show_in_the_launch_after_the_next(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     proxy.serve(["alpha", "beta", "gamma"])
     late = proxy.answers[MODELS]
@@ -458,7 +458,7 @@ def test_a_second_proxy_that_fails_costs_only_itself(
 @pytest.mark.parametrize(
     "failing", [{"status": 302, "headers": {"Location": "/elsewhere"}}, {"raw": True, "body": b"SSH-2.0-OpenSSH"}]
 )
-def test_nobody_waits_for_a_second_proxy_that_a_bare_socket_cannot_understand(
+def test_a_second_proxy_that_needs_a_real_client_is_not_waited_for(
     home: dict[str, str], second: StubProxy, failing: dict[str, Any]
 ) -> None:
     second.answer("*", **failing)
@@ -535,7 +535,7 @@ def test_detection_works_in_launches_and_asks_who_it_is_each_time(home: dict[str
 
 @pytest.mark.usefixtures("own_ports")
 @pytest.mark.parametrize("successor", [Stranger, Slammer])
-def test_whoever_takes_over_the_port_gets_no_key_and_no_models(
+def test_a_stranger_on_the_port_gets_no_key_and_lists_no_models(
     home: dict[str, str], successor: type[Server]
 ) -> None:
     user = {**home, "LITELLM_API_KEY": KEY}
@@ -655,7 +655,7 @@ def test_a_detached_process_is_no_child_of_the_program(busy: dict[str, str]) -> 
 
 
 @pytest.mark.long
-def test_a_launch_whose_parent_ignores_its_children_delivers_all_the_same(busy: dict[str, str]) -> None:
+def test_a_launch_whose_parent_ignores_its_children_delivers_anyway(busy: dict[str, str]) -> None:
     ignoring = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp('env', sys.argv)"
     shown = run([sys.executable, "-c", ignoring, "opencode-litellm", "exec", "--", "sh", "-c", SHOW], busy)
     assert '"alpha"' in shown.stdout
@@ -913,7 +913,7 @@ def test_arguments_arrive_byte_for_byte(user: dict[str, str], locale: str, scrip
 
 
 @linux
-def test_what_python_ignores_is_not_ignored_in_the_program(user: dict[str, str]) -> None:
+def test_signals_that_python_ignores_reach_the_program(user: dict[str, str]) -> None:
     shown = run(["opencode-litellm", "exec", "--", "grep", "SigIgn", "/proc/self/status"], user)
     plain = run(["grep", "SigIgn", "/proc/self/status"], user)
     assert shown.stdout == plain.stdout

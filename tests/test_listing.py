@@ -108,7 +108,7 @@ def test_wide_characters_keep_the_columns_in_line() -> None:
     ]  # fmt: skip
 
 
-def test_what_is_hidden_is_dimmed_and_says_why() -> None:
+def test_hidden_models_are_dimmed_with_the_reason() -> None:
     lines = listing.as_table([*entries(), *HIDDEN], 80, coloured=True).splitlines()
     assert lines[0].startswith("\x1b[1mID")
     assert [line for line in lines if line.startswith("\x1b[2m")] == [

@@ -27,7 +27,7 @@ OLD, NEW = ours(alpha={"name": "Alpha"}, beta={"name": "Beta"}), ours(alpha={"na
 
 
 @pytest.mark.parametrize("text", ["", " \n", OLD])
-def test_what_holds_nothing_of_anybody_else_is_written_anew(text: str) -> None:
+def test_a_file_with_nothing_but_ours_is_rewritten(text: str) -> None:
     assert managed.merged(text, OLD, NEW) == NEW
 
 
@@ -36,7 +36,7 @@ def test_the_same_keys_change_nothing() -> None:
     assert managed.merged(text, OLD, OLD) == text
 
 
-def test_what_opencode_added_stays_as_it_wrote_it() -> None:
+def test_additions_of_opencode_stay_as_they_are() -> None:
     text = """{
   // where it came from
   "$schema": "https://opencode.ai/config.json#opencode-litellm",
@@ -92,7 +92,7 @@ def test_commas_and_comments_come_out_right(text: str, expected: str) -> None:
     jsonc.parse(merged)
 
 
-def test_what_somebody_changed_is_theirs_from_then_on() -> None:
+def test_changed_values_belong_to_the_user_from_then_on() -> None:
     text = OLD.replace('"Alpha"', '"My own"').replace('"beta":{', '"beta":{"limit":{"context":1,"output":1},')
     merged = managed.merged(text, OLD, NEW)
     assert jsonc.parse(merged)["provider"]["litellm"]["models"] == {  # type: ignore[index,call-overload]
@@ -125,7 +125,7 @@ def test_a_comment_of_somebodys_keeps_the_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"a": }', "null", '{"a": {env:PORT}}'])
-def test_what_cannot_be_read_is_refused(text: str) -> None:
+def test_an_unreadable_file_is_refused(text: str) -> None:
     with pytest.raises(jsonc.JsoncError):
         managed.merged(text, OLD, NEW)
 

@@ -114,14 +114,14 @@ def test_after_env_both_are_there(user: dict[str, str], project: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--output", "out.json"]], ids=["printed", "written"])
-def test_what_config_writes_has_both(user: dict[str, str], project: Path, arguments: list[str]) -> None:
+def test_config_output_has_both_names(user: dict[str, str], project: Path, arguments: list[str]) -> None:
     done = run(["opencode-litellm", "config", *arguments], user, project)
     text = done.stdout or (project / "out.json").read_text()
     assert found({"OPENCODE_CONFIG_CONTENT": text}) == BOTH
 
 
 @pytest.mark.parametrize("responses", ["inline", "sibling"])
-def test_what_the_user_wants_expressly_is_done(user: dict[str, str], project: Path, responses: str) -> None:
+def test_an_explicit_responses_provider_wins(user: dict[str, str], project: Path, responses: str) -> None:
     section = {"options": {"responsesProvider": responses}}
     put(user, project, GLOBAL, "opencode.json", {"provider": {"litellm": section}})
     put(user, project, STATE, "model.json", remembered(OLD, NEW))

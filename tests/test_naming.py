@@ -202,7 +202,7 @@ def test_names_do_not_depend_on_the_order_of_the_ids() -> None:
     assert list(display_names(reversed(ids)).items()) == list(display_names(ids).items())
 
 
-def test_what_cannot_be_seen_in_an_id_shows_in_brackets() -> None:
+def test_invisible_characters_of_an_id_show_in_brackets() -> None:
     assert display_names(["gpt-4o", "gpt-4o\u202e", "gpt-4o\n"]) == {
         "gpt-4o": "GPT-4o [gpt-4o]",
         "gpt-4o\n": "GPT-4o [gpt-4o\\n]",

@@ -184,7 +184,7 @@ def test_it_runs_however_it_is_installed(
     assert (launched.status, launched.stdout) == (0, "1.18.33\n")
 
 
-def test_half_an_installation_starts_the_program_all_the_same(tmp_path: Path) -> None:
+def test_half_an_installation_starts_the_program_anyway(tmp_path: Path) -> None:
     """An upgrade that was interrupted leaves modules that cannot be imported."""
     package = tmp_path / "opencode_litellm"
     shutil.copytree(tools.PROJECT / "opencode_litellm", package)

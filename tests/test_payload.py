@@ -311,7 +311,7 @@ def built(stub: StubProxy, rows: Any, info_rows: Any, group_rows: Any, chosen: M
     return payload.build([(asked, heard.url, models)])
 
 
-def test_whatever_a_proxy_says_opencode_can_read_it(stub: StubProxy, endpoint: ConfigEndpoint, tmp_path: Path) -> None:
+def test_opencode_can_read_the_payload_of_any_proxy(stub: StubProxy, endpoint: ConfigEndpoint, tmp_path: Path) -> None:
     entries: dict[str, dict[str, Any]] = {"litellm": {}, "litellm-responses": {}}
 
     @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))

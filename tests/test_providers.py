@@ -336,7 +336,7 @@ def test_thinking_is_sent_back_in_the_field_that_it_came_in() -> None:
     }  # fmt: skip
 
 
-def test_what_deployments_disagree_about_is_not_known() -> None:
+def test_facts_that_deployments_disagree_about_are_dropped() -> None:
     def row(**said: Any) -> Facts:
         return Facts("m", **said)
 
@@ -365,7 +365,7 @@ def test_an_alias_of_open_weights_is_none_of_openai_s() -> None:
     assert {deployed: named_like(Facts("smart", deployed=deployed), pattern) for deployed in names} == names
 
 
-def test_what_all_deployments_take_is_the_group_s_word_and_theirs_where_it_has_none() -> None:
+def test_reasoning_efforts_come_from_the_group_or_else_from_its_deployments() -> None:
     deployed = [Facts("m", efforts=("low",), deployed=("a",)), Facts("m", efforts=("low",), deployed=("b",))]
     for of_group, expected in ((("high",), ("high",)), (None, ("low",)), ((), ())):
         info = {DEPLOYMENTS: deployed, GROUPS: [Facts("m", efforts=of_group)]}

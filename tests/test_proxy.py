@@ -167,7 +167,7 @@ def test_a_server_that_is_no_use_costs_a_line_and_a_status_and_never_opencode(
     assert monotonic() - began < 9  # three starts, and a second of patience or a scripted answer
 
 
-def test_nobody_at_the_port_is_named_with_the_reason(home: dict[str, str]) -> None:
+def test_a_port_that_nobody_listens_on_is_named_with_the_reason(home: dict[str, str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     says = (f"{url} cannot be reached", "whether the proxy is running", "Connection refused")
     check(Case("refused", UNREACHABLE, says, lambda _: None), url, home)

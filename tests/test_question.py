@@ -326,7 +326,7 @@ def test_a_gateway_that_compresses_unasked_costs_nothing_more(
     [b"no gzip", gzip.compress(b'{"data":[{"id":"beta"}]}')[:20], gzip.compress(bytes(2**26))],
     ids=["none", "half", "a bomb"],
 )
-def test_what_does_not_unzip_is_no_list(
+def test_a_list_that_cannot_be_decompressed_is_ignored(
     body: bytes, stub_proxy: Callable[..., StubProxy], home: dict[str, str]
 ) -> None:
     stub = stub_proxy(["alpha"])

@@ -88,7 +88,7 @@ class TestModels:
         mystery = served(stub, recording)["mystery"]
         assert (mystery.limit, mystery.price, mystery.inputs, mystery.reasoning) == (None, None, ("text",), False)
 
-    def test_what_its_owner_says_is_believed(self, stub: StubProxy, recording: Recording) -> None:
+    def test_metadata_set_by_the_owner_is_believed(self, stub: StubProxy, recording: Recording) -> None:
         house = served(stub, recording)["house-model"]
         assert house.price
         assert (house.limit, house.price.amounts) == (Limit(65536, 4096), {"input": 0.5, "output": 1.5})

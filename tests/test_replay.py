@@ -59,7 +59,7 @@ def test_nothing_is_known_at_first(tmp_path: Path) -> None:
     assert replay.replayed(["zsh"], {"HOME": str(tmp_path)}) is None
 
 
-def test_what_was_kept_last_counts(environment: dict[str, str]) -> None:
+def test_the_last_snippet_that_was_kept_is_replayed(environment: dict[str, str]) -> None:
     replay.keep("zsh", "opencode", environment, "new\n")
     assert replay.replayed(["zsh"], environment) == "new\n"
 
@@ -99,19 +99,19 @@ def test_the_shipped_template_counts_too(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"x" * (1 << 17)])
-def test_what_we_did_not_write_is_not_printed(content: bytes, environment: dict[str, str]) -> None:
+def test_a_snippet_that_we_did_not_write_is_not_printed(content: bytes, environment: dict[str, str]) -> None:
     kept(environment).write_bytes(content)
     assert replay.replayed(["zsh"], environment) is None
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
-def test_what_others_can_write_is_not_printed(mode: int, environment: dict[str, str]) -> None:
+def test_a_snippet_that_others_can_write_is_not_printed(mode: int, environment: dict[str, str]) -> None:
     kept(environment).chmod(mode)
     assert replay.replayed(["zsh"], environment) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_others_own_is_not_printed(environment: dict[str, str]) -> None:
+def test_a_snippet_that_others_own_is_not_printed(environment: dict[str, str]) -> None:
     os.chown(kept(environment), 65534, 65534)
     assert replay.replayed(["zsh"], environment) is None
 
@@ -133,7 +133,7 @@ def test_the_shell_can_read_the_file_itself(environment: dict[str, str]) -> None
     assert (first[:2], rest) == ("# ", TEXT)
 
 
-def test_what_another_version_or_template_rendered_is_told(environment: dict[str, str]) -> None:
+def test_a_snippet_of_another_version_or_template_is_reported(environment: dict[str, str]) -> None:
     assert replay.outdated(environment) == []
     kept(environment).write_text(kept(environment).read_text().replace(replay.__version__, "0.0.1", 1))
     assert replay.outdated(environment) == [("zsh", "opencode")]

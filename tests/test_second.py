@@ -156,7 +156,7 @@ def test_with_both_taken_there_is_one_line_with_the_remedy_and_no_change(user: d
 
 
 @pytest.mark.parametrize("case", ["a linked folder", "a read-only folder", "a link in the slot"])
-def test_what_a_dotfile_manager_owns_is_left_alone(user: dict[str, str], case: str, tmp_path: Path) -> None:
+def test_files_of_a_dotfile_manager_are_left_alone(user: dict[str, str], case: str, tmp_path: Path) -> None:
     folder = folder_of(user)
     if case == "a linked folder":
         (tmp_path / "dotfiles").mkdir()
@@ -175,7 +175,7 @@ def test_what_a_dotfile_manager_owns_is_left_alone(user: dict[str, str], case: s
 
 
 @pytest.mark.parametrize("what", ["a file", "a link"])
-def test_what_the_user_puts_into_the_slot_while_we_write_stays_theirs(
+def test_a_file_that_appears_in_the_slot_while_we_write_stays_the_user_s(
     user: dict[str, str], what: str, tmp_path: Path
 ) -> None:
     theirs = tmp_path / "opencode.jsonc"
@@ -312,7 +312,7 @@ def test_an_output_of_config_in_that_folder_is_the_users(
     assert files(user) == before
 
 
-def test_what_opencode_and_people_write_into_it_survives(user: dict[str, str], proxy: StubProxy) -> None:
+def test_additions_of_opencode_and_of_people_survive(user: dict[str, str], proxy: StubProxy) -> None:
     launch(user)
     path = folder_of(user) / "opencode.jsonc"
     more = '"plugins": ["some-plugin"], /* mine */ "mcp": {"servers": {"x": {"type": "local"}}}'
@@ -346,7 +346,7 @@ def test_the_file_is_replaced_and_keeps_its_mode(user: dict[str, str], proxy: St
     assert set(files(user)) == {"opencode.jsonc"}
 
 
-def test_what_we_wrote_last_is_remembered_in_a_private_file_and_no_pipe_is_read(
+def test_our_last_text_is_remembered_in_a_private_file_and_no_pipe_is_read(
     user: dict[str, str], proxy: StubProxy
 ) -> None:
     launch(user)
@@ -523,7 +523,7 @@ def test_no_key_and_no_header_meets_another_address_of_the_same_provider(
     assert slot(user, "opencode.json")["provider"] == {}
 
 
-def test_what_a_proxy_says_stays_text(user: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> None:
+def test_strings_from_a_proxy_stay_text(user: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> None:
     hostile = stub_proxy(["{env:HOME}", "{file:/etc/passwd}", "gpt-4o"], key=KEY)
     launch({**user, "OPENCODE_LITELLM_URL": hostile.url})
     text = (folder_of(user) / "opencode.jsonc").read_text()
@@ -569,7 +569,7 @@ def test_opencode2_is_a_name_of_it(user: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**22 + 1, 2**80, "1"], ids=str)
-def test_a_number_of_no_process_is_no_running_server(tmp_path: Path, pid: object) -> None:
+def test_an_invalid_process_id_is_no_running_server(tmp_path: Path, pid: object) -> None:
     environment = {"XDG_STATE_HOME": str(tmp_path)}
     (tmp_path / "opencode").mkdir()
     (tmp_path / "opencode/service.json").write_text(json.dumps({"pid": pid, "url": "http://x", "version": "2.0.30"}))

@@ -333,7 +333,7 @@ def test_a_flag_takes_the_section_at_its_address_or_the_usual_one_with_no_key_of
     }
 
 
-def test_what_a_flag_takes_the_place_of_is_no_reason_for_a_warning(home: dict[str, str]) -> None:
+def test_options_that_a_flag_overrides_cause_no_warning(home: dict[str, str]) -> None:
     unset = {"baseURL": "{env:UNSET}", "apiKey": "{env:UNSET}"}
     elsewhere = parsed(home, unset, {}, LITELLM_API_KEY="sk", OPENCODE_LITELLM_URL="http://other.example")
     assert elsewhere.warnings == ()
@@ -345,7 +345,7 @@ def test_the_address_of_another_vendor_s_section_is_nothing_to_us(home: dict[str
     assert (proxy.provider, proxy.url, proxy.key.secret) == ("litellm", None, "")
 
 
-def test_who_says_where_the_proxy_is_has_a_name(home: dict[str, str]) -> None:
+def test_every_source_of_an_address_has_a_name(home: dict[str, str]) -> None:
     asked = [
         parsed(home, options, section, **variables).proxies[0].url_source
         for options, section, variables in (
@@ -363,7 +363,7 @@ def test_who_says_where_the_proxy_is_has_a_name(home: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("variables", "instead"), [({}, "a LiteLLM on this machine"), ({"LITELLM_PROXY_URL": URL}, "LITELLM_PROXY_URL")]
 )
-def test_what_takes_the_place_of_an_address_of_unset_variables_is_told(
+def test_the_fallback_for_an_address_of_unset_variables_is_named(
     variables: dict[str, str], instead: str, home: dict[str, str]
 ) -> None:
     (warning,) = parsed(home, {"baseURL": "{env:UNSET}"}, {}, **variables).warnings
@@ -468,12 +468,12 @@ def test_a_warning_shows_what_is_written_not_what_a_variable_holds(home: dict[st
     assert "{file:{env:S}}: No such file or directory" in str(failure.value)
 
 
-def test_what_two_readers_see_is_told_once(home: dict[str, str]) -> None:
+def test_a_problem_that_two_readers_see_is_reported_once(home: dict[str, str]) -> None:
     (warning,) = parsed(home, {"baseURL": URL, "litellm": "yes"}, {}).warnings
     assert "options.litellm of provider litellm" in warning
 
 
-def test_what_is_amiss_with_a_provider_is_told_also_where_it_cannot_be_asked(home: dict[str, str]) -> None:
+def test_warnings_about_a_provider_are_given_even_if_it_cannot_be_asked(home: dict[str, str]) -> None:
     options = {"baseURL": "{env:UNSET}", "exclude_Models": []}
     settings = parsed(home, options, {}, LITELLM_PROXY_URL="no URL")
     assert (settings.proxies, len(settings.failures)) == ((), 1)
@@ -530,7 +530,7 @@ def test_an_address_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["http://\u00e4.example", "http://a.example/\u2028x", "http://a b", "http://a\x7fb"])
-def test_what_no_url_can_hold_is_refused(text: str) -> None:
+def test_characters_that_no_url_can_hold_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="characters that a URL cannot contain"):
         ProxyURL.parse(text)
 

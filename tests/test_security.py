@@ -104,7 +104,7 @@ SPARED = {
 
 @pytest.mark.parametrize("spared", SPARED)
 @pytest.mark.parametrize("how", [EXEC, ENV])
-def test_what_is_asked_directly_is_taken_back(
+def test_exceptions_from_an_http_proxy_are_taken_back(
     how: str, spared: str, environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:
     folder = Path(environment["HOME"])
@@ -181,7 +181,7 @@ def test_an_output_of_config_in_a_project_does_not_draw_another_proxy_s_headers(
     assert posted(proxies["usual"]) == [(CHAT, "sk-usual", GATEWAY)]
 
 
-def test_what_env_left_of_a_detected_proxy_goes_to_no_stranger(environment: dict[str, str]) -> None:
+def test_a_key_that_env_delivered_for_a_detected_proxy_goes_to_no_stranger(environment: dict[str, str]) -> None:
     folder = Path(environment["HOME"])
     environment["LITELLM_API_KEY"] = KEY
     with own_loopback(PORTS):
@@ -196,7 +196,7 @@ def test_what_env_left_of_a_detected_proxy_goes_to_no_stranger(environment: dict
     assert "opencode starts without LiteLLM's models" in finished.stderr
 
 
-def test_what_env_left_of_a_detected_proxy_is_kept_when_it_is_still_there(environment: dict[str, str]) -> None:
+def test_models_that_env_delivered_for_a_detected_proxy_stay_while_it_is_there(environment: dict[str, str]) -> None:
     folder = Path(environment["HOME"])
     environment["LITELLM_API_KEY"] = KEY
     with own_loopback(PORTS), StubProxy(["chat"], port=PORTS[0]) as proxy:
@@ -359,7 +359,7 @@ LISTENERS = {"127.0.0.1": False, "0.0.0.0": False, "::": False, "127.0.0.2": Tru
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can be somebody else, on Linux")
 @pytest.mark.parametrize("address", LISTENERS)
-def test_whoever_could_answer_at_the_loopback_address_has_to_be_trusted(address: str) -> None:
+def test_every_listener_at_the_loopback_address_has_to_be_trusted(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with own_loopback(PORTS), socket.socket() as ours:
         with as_somebody_else():

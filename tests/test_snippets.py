@@ -237,7 +237,7 @@ def test_a_program_that_ends_like_a_broken_one_is_not_started_twice(
 
 
 @every_shell
-def test_what_opencode_prints_can_be_piped_on(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
+def test_output_of_opencode_can_be_piped(shell: SnippetShell, tmp_path: Path, programs: Programs) -> None:
     everything = bytes(range(256)) * 300
     (tmp_path / "bytes").write_bytes(everything)
     programs.add(TOOL, then=f"/bin/cat {tmp_path}/bytes")
@@ -278,7 +278,7 @@ def test_an_alias_of_that_name_goes_on_working(shell: SnippetShell, tmp_path: Pa
         pytest.param(ZSH, "function opencode { echo a function; }\n", id="zsh function"),
     ],
 )
-def test_what_had_that_name_and_cannot_call_us_gives_way(
+def test_an_earlier_alias_or_function_of_that_name_gives_way(
     shell: SnippetShell, definition: str, tmp_path: Path, programs: Programs
 ) -> None:
     programs.add(TOOL)

@@ -141,7 +141,7 @@ def test_another_program_at_the_same_place_is_asked_anew(home: dict[str, str], t
     assert versions.of(program, home).major == 2
 
 
-def test_what_was_told_counts_for_a_day(home: dict[str, str], tmp_path: Path) -> None:
+def test_a_version_is_remembered_for_a_day(home: dict[str, str], tmp_path: Path) -> None:
     program = telling(tmp_path / "opencode", "echo 1.18.33")
     versions.of(program, home)
     for kept in Path(home["XDG_CACHE_HOME"], "opencode-litellm").glob("version-*"):
@@ -153,7 +153,7 @@ def test_what_was_told_counts_for_a_day(home: dict[str, str], tmp_path: Path) ->
 @pytest.mark.parametrize(
     "words", ["exit 3", "echo none of your business", "kill -9 $$", "echo 127.0.0.1", "echo local"]
 )
-def test_what_cannot_be_told_counts_as_the_version_1_of_today(
+def test_an_unknown_version_counts_as_today_s_version_1(
     home: dict[str, str], tmp_path: Path, words: str
 ) -> None:
     program = telling(tmp_path / "opencode", words)

@@ -135,7 +135,7 @@ def test_a_batch_file_is_known_by_any_of_its_names(name: str) -> None:
 
 
 @pytest.mark.long
-def test_what_needs_nothing_but_python_is_true_under_windows_python(windows: Windows) -> None:
+def test_pure_tests_pass_under_windows_python(windows: Windows) -> None:
     files = [wine.path(tools.PROJECT / "tests" / f"{name}.py") for name in wine.PURE]
     options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-m", "pure", "--basetemp", wine.path(windows.root / "t")]
     project = ["--rootdir", wine.path(tools.PROJECT), "-c", wine.path(tools.PROJECT / "pyproject.toml")]
@@ -234,7 +234,7 @@ def test_any_other_batch_file_is_started_with_harmless_arguments_alone(windows: 
     assert sorted(windows.work.rglob("*")) == before
 
 
-def test_what_only_leads_back_to_us_is_passed_over(windows: Windows) -> None:
+def test_programs_that_only_lead_back_to_us_are_skipped(windows: Windows) -> None:
     ours = windows.folder("ours")
     wine.console_script(ours / "opencode-with-litellm.exe", "opencode")
     copies, wrappers, hidden = windows.folder("copies"), windows.folder("wrappers"), windows.folder("hidden")
@@ -423,7 +423,7 @@ def slow_refusals(port: int = 0) -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_nobody_waits_for_windows_to_refuse_a_connection(
+def test_refused_connections_on_windows_are_not_waited_for(
     windows: Windows, stub_proxy: Callable[..., StubProxy]
 ) -> None:
     shown = "import os, sys\nwith open(os.environ['OPENCODE_CONFIG']) as file: sys.stdout.write(file.read())\n"
