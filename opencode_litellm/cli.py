@@ -277,7 +277,7 @@ def refresh(**flags: Any) -> None:
     before = listing.entries(discovery.remembered(settings, environment))
     server = handover.recipient_on_path(environment)[1] == versions.SERVER
     with _progress(environment):
-        new = cold.renew(environment, _folder(), configuration, settings, server=server)
+        new = cold.refresh(environment, _folder(), configuration, settings, server=server)
     _notes(environment, new, ())
     answered = [served.proxy.provider for served in new.served]
     coloured = terminal.is_coloured(sys.stdout, environment)

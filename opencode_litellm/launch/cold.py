@@ -58,7 +58,7 @@ def prepare(circumstances: Circumstances, began: float) -> Preparation:
     deadline = began + seconds
     started = time.time() - max(time.monotonic() - began, _age_of_process())
     patience = Patience(deadline, deadline - min(_RESERVE, seconds / 2), economical=True, began=started)
-    preparation = _prepared(circumstances, patience)
+    preparation = _prepare(circumstances, patience)
     took = time.monotonic() - began
     said = f"asked for everything in {took:.2f} s: {preparation.summary}"
     log.tell(environment, log.LAUNCH, circumstances.folder, said)
@@ -80,18 +80,18 @@ def _age_of_process() -> float:
         return 0.0
 
 
-def refresh(circumstances: Circumstances) -> None:
+def refresh_in_background(circumstances: Circumstances) -> None:
     """Discover in the background what a launch did not wait for, and sweep the cache. Raises Failure as ``prepare``."""
     environment = circumstances.environment
     deadline = time.monotonic() + DETACHED_PATIENCE
     try:
-        preparation = _prepared(circumstances, Patience(deadline, deadline))
+        preparation = _prepare(circumstances, Patience(deadline, deadline))
         log.tell(environment, log.REFRESH, circumstances.folder, preparation.summary)
     finally:
         cache.sweep(environment)
 
 
-def renew(
+def refresh(
     environment: Mapping[str, str], folder: str, configuration: Configuration, settings: Settings, *, server: bool
 ) -> Discovery:
     """Discover for a command that the user waits for, and save a record for launches of opencode 1 from ``folder``.
@@ -101,17 +101,17 @@ def renew(
     """
     circumstances = Circumstances.of(environment, folder)
     patience = Patience.of(settings.timeout)
-    discovery, _ = _recorded(circumstances, configuration, settings, patience)
+    discovery, _ = _discover_and_record(circumstances, configuration, settings, patience)
     if server and not slot.present(environment):
         _keep_slot(circumstances, discovery, settings, patience)
     cache.sweep(environment)
     return discovery
 
 
-def _prepared(circumstances: Circumstances, patience: Patience) -> Preparation:
+def _prepare(circumstances: Circumstances, patience: Patience) -> Preparation:
     configuration, settings = _read(circumstances.environment, circumstances.folder, circumstances.recipient)
     try:
-        return _recorded(circumstances, configuration, settings, patience)[1]
+        return _discover_and_record(circumstances, configuration, settings, patience)[1]
     except Failure:
         for warning in settings.warnings:  # they may explain the failure
             terminal.note(warning, circumstances.environment)
@@ -124,7 +124,7 @@ def _read(environment: Mapping[str, str], folder: str, recipient: str) -> tuple[
     return configuration, sections.parse(environment, configuration)
 
 
-def _recorded(
+def _discover_and_record(
     circumstances: Circumstances, configuration: Configuration, settings: Settings, patience: Patience
 ) -> tuple[Discovery, Preparation]:
     environment, folder, recipient = circumstances.environment, circumstances.folder, circumstances.recipient
@@ -146,7 +146,7 @@ def _recorded(
         head_file=handover.head_file,
         proxies=_recorded_proxies(discovery, settings, environment),
         variables={} if shared else _variables(discovery),
-        watched_files=_watched(configuration, environment, folder, project=not shared),
+        watched_files=_watched_files(configuration, environment, folder, project=not shared),
         watched_variables=sorted(configuration.environment_names | settings.variables),
         stamp="",
     )
@@ -192,7 +192,7 @@ def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
     return places
 
 
-def _watched(
+def _watched_files(
     configuration: Configuration, environment: Mapping[str, str], folder: str, *, project: bool
 ) -> list[str]:
     """Return the files beside the configuration's own that name models or hold keys, and the folders for more."""

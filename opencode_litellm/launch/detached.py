@@ -95,12 +95,13 @@ def refresh(folder: str, recipient: str, fingerprint: str) -> None:
 
     environment = os.environ
     try:
-        _be_modest()
+        _limit_resources()
         from opencode_litellm.launch import cold
         from opencode_litellm.shells import installation
 
-        installation.renew(environment)  # after an upgrade, startup files still read the old version's snippets
-        cold.refresh(
+        # After an upgrade, startup files still read the old version's snippets.
+        installation.renew_snippets(environment)
+        cold.refresh_in_background(
             Circumstances(environment=environment, folder=folder, recipient=recipient, fingerprint=fingerprint)
         )
     except Failure as failure:
@@ -111,7 +112,7 @@ def refresh(folder: str, recipient: str, fingerprint: str) -> None:
         cache.remove(environment, cache.CLAIM.name(fingerprint))
 
 
-def _be_modest() -> None:
+def _limit_resources() -> None:
     """End after ``LIFE`` even if something hangs, and leave the processor to the program that is starting."""
     if os.name == "nt":
         import threading

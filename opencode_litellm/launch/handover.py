@@ -255,7 +255,7 @@ def hand_over_to_shell(
     if travels:
         handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
     else:
-        handover = _handed_over_here(discovery, settings, environment, recipient)
+        handover = _hand_over_here(discovery, settings, environment, recipient)
     secrets = carried(discovery)
     # A header's variable that the user has set as we asked stays.
     changes = {
@@ -266,7 +266,7 @@ def hand_over_to_shell(
     return replace(handover, changes=changes)
 
 
-def _handed_over_here(
+def _hand_over_here(
     discovery: Discovery, settings: Settings, environment: Mapping[str, str], recipient: str
 ) -> Handover:
     """Decide how a payload gets to any folder of this machine, whose configuration may choose a default model.

@@ -109,34 +109,34 @@ def _reads_variables(version: Version, arguments: Sequence[str], environment: Ma
 def _changes_for(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
     how = environment.get(variables.DELIVERY, "")
     if not commandline.is_opencode(command[0]):
-        return _handed_over(versions.recipient(version, how, reads_variables=True), environment, _folder(""))
+        return _hand_over(versions.recipient(version, how, reads_variables=True), environment, _folder(""))
     arguments = command[1:]
     grammar = commandline.of(version)
     needed = commandline.uses_models(arguments, grammar)
     if version.major == 1 and not needed:
         return {}
     if version.major > 1 and (not needed or commandline.uses_named_server(arguments)):
-        return _withdrawn(environment)
+        return _withdrawal(environment)
     reads_variables = _reads_variables(version, arguments, environment)
     recipient = versions.recipient(version, how, reads_variables=reads_variables)
     folder = _folder(commandline.folder(arguments, environment.get("PWD", ""), grammar))
-    return _handed_over(recipient, _with_model(arguments, environment, grammar), folder)
+    return _hand_over(recipient, _with_model(arguments, environment, grammar), folder)
 
 
-def _withdrawn(environment: Mapping[str, str]) -> Changes:
+def _withdrawal(environment: Mapping[str, str]) -> Changes:
     """Return the changes that undo an earlier delivery: opencode 2's server would keep it as long as it runs."""
     from opencode_litellm.opencode import delivery  # not needed for opencode 1
 
     return delivery.undo(environment)
 
 
-def _handed_over(recipient: str, environment: Mapping[str, str], folder: str) -> Changes:
+def _hand_over(recipient: str, environment: Mapping[str, str], folder: str) -> Changes:
     """Return the changes that hand over the models; after a failure, those that undo an earlier delivery or keep it."""
     from opencode_litellm.opencode import delivery  # already imported by record
 
     server = recipient == versions.SERVER
     try:
-        changes = _delivered(Circumstances.of(environment, folder, recipient))
+        changes = _deliver(Circumstances.of(environment, folder, recipient))
     except Failure as failure:
         from opencode_litellm.launch import restriction  # only after a failure
 
@@ -189,25 +189,25 @@ def _folder(named: str) -> str:
     return os.path.realpath(os.path.normpath(os.path.join(here, named))) if named else here
 
 
-def _delivered(circumstances: Circumstances) -> Changes:
+def _deliver(circumstances: Circumstances) -> Changes:
     last = record.load(circumstances)
     if last is not None:
         credentials = _credentials(circumstances, last)
-        heard = _heard(last, circumstances, credentials)
-        verdict = _verdict(heard, last)
+        judgements = _ask_and_judge(last, circumstances, credentials)
+        verdict = _verdict(judgements, last)
         if verdict != NEWS:
-            _follow(verdict, heard, last, circumstances)
-            changes = _recorded(last, circumstances, credentials)
+            _act_on(verdict, judgements, last, circumstances)
+            changes = _replay(last, circumstances, credentials)
             if changes is not None:
                 return changes
-    return _prepared(circumstances, last)
+    return _reuse_or_prepare(circumstances, last)
 
 
 def _credentials(circumstances: Circumstances, last: Record) -> Credentials:
     return Credentials(circumstances.environment, circumstances.folder, last.watched_variables)
 
 
-def _prepared(circumstances: Circumstances, last: Record | None) -> Changes:
+def _reuse_or_prepare(circumstances: Circumstances, last: Record | None) -> Changes:
     """Use what another launch has just prepared, or launch cold: read the configuration, ask the proxies, render."""
     began = time.monotonic()
     environment = circumstances.environment
@@ -215,7 +215,7 @@ def _prepared(circumstances: Circumstances, last: Record | None) -> Changes:
     try:
         new = record.load(circumstances)
         if new is not None and (last is None or new.stamp != last.stamp):
-            changes = _recorded(new, circumstances, _credentials(circumstances, new))
+            changes = _replay(new, circumstances, _credentials(circumstances, new))
             if changes is not None:
                 return changes
         from opencode_litellm.launch import cold  # neither a warm launch nor one that waited needs it
@@ -225,7 +225,7 @@ def _prepared(circumstances: Circumstances, last: Record | None) -> Changes:
         if turn is not None:
             os.close(turn)
     if not preparation.complete:
-        _refresh_detached(circumstances)
+        _refresh_in_background(circumstances)
     for note in preparation.notes:
         terminal.note(note, environment)
     return preparation.changes
@@ -239,7 +239,7 @@ def _longest_turn(environment: Mapping[str, str]) -> float:
         return 0.0  # a cold launch complains about it
 
 
-def _refresh_detached(circumstances: Circumstances) -> None:
+def _refresh_in_background(circumstances: Circumstances) -> None:
     from opencode_litellm.launch import detached  # every ten minutes at most
 
     detached.start(circumstances)
@@ -253,7 +253,7 @@ AWAY = "away"  # no connection
 FAILING = "failing"  # it served nothing last time, and serves nothing now: worth a message, but not news
 
 
-class _Heard(Fields):
+class _Judgement(Fields):
     """What a proxy's answer means, the verdict, and the message about it; ``trouble`` is empty if there is none."""
 
     proxy: RecordedProxy
@@ -261,7 +261,7 @@ class _Heard(Fields):
     trouble: str
 
 
-def _heard(last: Record, circumstances: Circumstances, credentials: Credentials) -> list[_Heard]:
+def _ask_and_judge(last: Record, circumstances: Circumstances, credentials: Credentials) -> list[_Judgement]:
     """Ask each proxy for its list of models; return nothing if a key for that is not where it was."""
     from opencode_litellm.litellm import question  # a launch without a record does not need it
 
@@ -270,31 +270,31 @@ def _heard(last: Record, circumstances: Circumstances, credentials: Credentials)
     questions = [each for each in wanted if each is not None]
     if len(questions) < len(wanted):
         return []
-    heard = []
+    judgements = []
     for proxy, result in zip(last.proxies, question.ask_all(questions, environment)):  # noqa: B905 - one for each
         if isinstance(result, Exception):
-            verdict, trouble = _without_answer(proxy, result, last)
+            verdict, trouble = _judge_silence(proxy, result, last)
         else:
-            verdict, trouble = _answered(proxy, *result, last)
-        heard.append(_Heard(proxy=proxy, verdict=verdict, trouble=trouble))
-    return heard
+            verdict, trouble = _judge_answer(proxy, *result, last)
+        judgements.append(_Judgement(proxy=proxy, verdict=verdict, trouble=trouble))
+    return judgements
 
 
-def _verdict(heard: Sequence[_Heard], last: Record) -> str:
+def _verdict(judgements: Sequence[_Judgement], last: Record) -> str:
     """Return what all answers together mean; unless it is NEWS, the models of the record can be delivered."""
-    if not heard or any(each.verdict == NEWS for each in heard):
+    if not judgements or any(each.verdict == NEWS for each in judgements):
         return NEWS
-    away = any(each.verdict == AWAY and each.proxy.served for each in heard)
+    away = any(each.verdict == AWAY and each.proxy.served for each in judgements)
     # A detected proxy that is gone may be on another port by now.
-    late = any(each.verdict == LATE or (each.verdict == AWAY and each.proxy.identify) for each in heard)
+    late = any(each.verdict == LATE or (each.verdict == AWAY and each.proxy.identify) for each in judgements)
     if (late or away) and time.time() - last.confirmed > cache.WEEK:
         return NEWS
     return LATE if late else AWAY if away else SAME
 
 
-def _follow(verdict: str, heard: Sequence[_Heard], last: Record, circumstances: Circumstances) -> None:
+def _act_on(verdict: str, judgements: Sequence[_Judgement], last: Record, circumstances: Circumstances) -> None:
     """Print and log the messages, and confirm the record or refresh it in the background."""
-    for each in heard:
+    for each in judgements:
         if each.trouble:
             if each.verdict != LATE:
                 terminal.note(each.trouble, circumstances.environment)
@@ -302,7 +302,7 @@ def _follow(verdict: str, heard: Sequence[_Heard], last: Record, circumstances: 
     if verdict == SAME:
         record.confirm(circumstances, last)
     if verdict == LATE or (verdict == SAME and not 0 <= time.time() - last.refreshed < record.FRESH):
-        _refresh_detached(circumstances)
+        _refresh_in_background(circumstances)
 
 
 def _question(proxy: RecordedProxy, credentials: Credentials, environment: Mapping[str, str]) -> Question | None:
@@ -324,7 +324,7 @@ def _question(proxy: RecordedProxy, credentials: Credentials, environment: Mappi
     )
 
 
-def _without_answer(proxy: RecordedProxy, error: Exception, last: Record) -> tuple[str, str]:
+def _judge_silence(proxy: RecordedProxy, error: Exception, last: Record) -> tuple[str, str]:
     """Return the verdict and the trouble of a proxy that gave no answer."""
     if isinstance(error, OSError):
         models = f"using its models from {_age(last)}" if proxy.served else _WITHOUT
@@ -334,7 +334,7 @@ def _without_answer(proxy: RecordedProxy, error: Exception, last: Record) -> tup
     return (NEWS, "") if proxy.served and isinstance(error, Unusual) else (LATE, _late(proxy, last))
 
 
-def _answered(proxy: RecordedProxy, status: int, body: bytes, last: Record) -> tuple[str, str]:
+def _judge_answer(proxy: RecordedProxy, status: int, body: bytes, last: Record) -> tuple[str, str]:
     """Return the verdict and the trouble of a proxy that answered."""
     same = _is_same(proxy.body, status, body)
     if proxy.served and proxy.body:
@@ -404,7 +404,7 @@ def _age(last: Record) -> str:
     return f"{hours:.0f} hours ago" if hours < 48 else f"{hours / 24:.0f} days ago"
 
 
-def _recorded(last: Record, circumstances: Circumstances, credentials: Credentials) -> Changes | None:
+def _replay(last: Record, circumstances: Circumstances, credentials: Credentials) -> Changes | None:
     """Return the changes that hand over the payload of a record; None if its file is gone or it no longer fits."""
     from opencode_litellm.opencode import delivery  # there already, for the record
 

@@ -106,7 +106,7 @@ def outdated(environment: Environment) -> dict[str, str]:
     return old
 
 
-def renew(environment: Environment) -> None:
+def renew_snippets(environment: Environment) -> None:
     """Render again the kept snippets, which startup files read, if they are from another version or template."""
     for shell, command in _outdated_snippets(environment):
         with suppress(UsageFailure):  # `init` and `doctor` report it
