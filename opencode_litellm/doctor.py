@@ -416,7 +416,7 @@ def _second(environment: Mapping[str, str], folder: str, version: Version | None
     copy = cache.path(environment, cache.SHARED)
     try:
         path = slot.find(environment)
-        foreign = slot.foreign(path, environment) if path in written else []
+        members = slot.users_members(path, environment) if path in written else []
     except slot.Unusable as error:
         advice = f"opencode service set env {variables.CONFIG} {copy}"
         named = slot.names_copy(environment)
@@ -425,7 +425,7 @@ def _second(environment: Mapping[str, str], folder: str, version: Version | None
     except (OSError, JsoncError) as error:
         yield Check("slot", WARNING, f"{path} cannot be read: {error}", "correct it")
     else:
-        others = f"; not written by opencode-litellm: {', '.join(foreign)}" if foreign else ""
+        others = f"; not written by opencode-litellm: {', '.join(members)}" if members else ""
         addresses = ", ".join(_addresses(environment))
         finding = f"{path}, for {addresses}{others}" if path in written else f"{path}, from the next launch on"
         yield Check("slot", OK, finding)

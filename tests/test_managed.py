@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opencode_litellm import jsonc
-from opencode_litellm.opencode import managed
+from opencode_litellm.opencode import slot_text
 from opencode_litellm.opencode.delivery import MARKER
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ OLD, NEW = ours(alpha={"name": "Alpha"}, beta={"name": "Beta"}), ours(alpha={"na
 
 @pytest.mark.parametrize("text", ["", " \n", OLD])
 def test_a_file_with_nothing_but_ours_is_rewritten(text: str) -> None:
-    assert managed.merged(text, OLD, NEW) == NEW
+    assert slot_text.merged(text, OLD, NEW) == NEW
 
 
 def test_the_same_keys_change_nothing() -> None:
     text = f"// mine\n{OLD}\n"
-    assert managed.merged(text, OLD, OLD) == text
+    assert slot_text.merged(text, OLD, OLD) == text
 
 
 def test_additions_of_opencode_stay_as_they_are() -> None:
@@ -53,7 +53,7 @@ def test_additions_of_opencode_stay_as_they_are() -> None:
   "mcp": {"servers": {"x": {"type": "local"}}},
 }
 """
-    assert managed.merged(text, OLD, NEW) == text.replace(
+    assert slot_text.merged(text, OLD, NEW) == text.replace(
         """        "alpha": {"name": "Alpha"},
         "beta": {"name": "Beta"}, // gone soon
 """,
@@ -61,8 +61,8 @@ def test_additions_of_opencode_stay_as_they_are() -> None:
 "gamma":{"name":"Gamma"} // gone soon
 """,
     )
-    assert managed.foreign(text, OLD) == ["plugins", "mcp"]
-    assert managed.stripped(text, OLD) == """{
+    assert slot_text.users_members(text, OLD) == ["plugins", "mcp"]
+    assert slot_text.stripped(text, OLD) == """{
   // where it came from
   "$schema": "https://opencode.ai/config.json",
   "plugins": ["one", /* two */ "two"],
@@ -87,54 +87,54 @@ def test_additions_of_opencode_stay_as_they_are() -> None:
     ],
 )
 def test_commas_and_comments_come_out_right(text: str, expected: str) -> None:
-    merged = managed.merged(text, '{"b": 2}', '{"c": 3}')
+    merged = slot_text.merged(text, '{"b": 2}', '{"c": 3}')
     assert merged == expected
     jsonc.parse(merged)
 
 
 def test_changed_values_belong_to_the_user_from_then_on() -> None:
     text = OLD.replace('"Alpha"', '"My own"').replace('"beta":{', '"beta":{"limit":{"context":1,"output":1},')
-    merged = managed.merged(text, OLD, NEW)
+    merged = slot_text.merged(text, OLD, NEW)
     assert jsonc.parse(merged)["provider"]["litellm"]["models"] == {  # type: ignore[index,call-overload]
         "alpha": {"name": "My own"},
         "beta": {"limit": {"context": 1, "output": 1}},
         "gamma": {"name": "Gamma"},
     }
-    assert managed.foreign(text, OLD) == [
+    assert slot_text.users_members(text, OLD) == [
         "provider.litellm.models.alpha.name", "provider.litellm.models.beta.limit",
     ]  # fmt: skip
 
 
 def test_without_memory_all_under_our_names_is_ours() -> None:
     text = OLD.replace('"provider":{', '"theme":"x","provider":{"other":{"name":"O"},')
-    merged = jsonc.parse(managed.merged(text, None, NEW))
+    merged = jsonc.parse(slot_text.merged(text, None, NEW))
     sections = {"other": {"name": "O"}, **json.loads(NEW)["provider"]}
     assert merged == {**json.loads(NEW), "theme": "x", "provider": sections}
-    assert jsonc.parse(managed.stripped(text, None) or "") == {
-        "$schema": managed.SCHEMA, "theme": "x", "provider": {"other": {"name": "O"}},
+    assert jsonc.parse(slot_text.stripped(text, None) or "") == {
+        "$schema": slot_text.SCHEMA, "theme": "x", "provider": {"other": {"name": "O"}},
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [OLD, f" {OLD}\n", OLD.replace(":{", ": {")])
 def test_a_file_that_holds_nothing_else_goes(text: str) -> None:
-    assert managed.stripped(text, OLD) is None
+    assert slot_text.stripped(text, OLD) is None
 
 
 def test_a_comment_of_somebodys_keeps_the_file() -> None:
-    assert jsonc.parse(managed.stripped(f"// mine\n{OLD}", OLD) or "") == {"$schema": managed.SCHEMA}
+    assert jsonc.parse(slot_text.stripped(f"// mine\n{OLD}", OLD) or "") == {"$schema": slot_text.SCHEMA}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"a": }', "null", '{"a": {env:PORT}}'])
 def test_an_unreadable_file_is_refused(text: str) -> None:
     with pytest.raises(jsonc.JsoncError):
-        managed.merged(text, OLD, NEW)
+        slot_text.merged(text, OLD, NEW)
 
 
 def test_references_stay_alive_and_the_proxys_strings_dead() -> None:
     last = ours(alpha={"name": "{env:HOME}"})
     new = last.replace('"models"', '"headers":{"X-Team":"{env:TEAM}"},"models"').replace("alpha", "beta")
     assert "\\u007benv:HOME}" in new
-    merged = managed.merged(f'{last[:-1]},"mcp":{{"k":"{{file:~/k}}"}}}}', last, new)
+    merged = slot_text.merged(f'{last[:-1]},"mcp":{{"k":"{{file:~/k}}"}}}}', last, new)
     assert '"headers":{"X-Team":"{env:TEAM}"}' in merged
     assert "\\u007benv:HOME}" in merged
     assert '"mcp":{"k":"{file:~/k}"}' in merged
@@ -190,12 +190,12 @@ def test_our_keys_are_those_of_now_and_every_other_one_stays(
     situation: tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]],
 ) -> None:
     text, current, last, new = situation
-    merged = managed.merged(text, json.dumps(last), json.dumps(new))
+    merged = slot_text.merged(text, json.dumps(last), json.dumps(new))
     if text == json.dumps(last):
         assert merged == json.dumps(new)
         return
     assert jsonc.parse(merged) == over(new, without(current, last))
-    assert managed.merged(merged, json.dumps(new), json.dumps(new)) == merged
+    assert slot_text.merged(merged, json.dumps(new), json.dumps(new)) == merged
 
 
 @pytest.mark.long
@@ -204,7 +204,7 @@ def test_every_word_of_somebody_elses_is_there_as_it_was(
     situation: tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]],
 ) -> None:
     text, _, _, new = situation
-    merged = managed.merged(text, "{}", json.dumps(new))
+    merged = slot_text.merged(text, "{}", json.dumps(new))
     if text.strip() and text != "{}":
         # Only additions: what is left of the text after taking them out is the text.
         position = 0
@@ -218,6 +218,6 @@ def test_stripping_leaves_what_is_not_ours(
     situation: tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]],
 ) -> None:
     text, current, last, _ = situation
-    stripped = managed.stripped(text, json.dumps(last))
+    stripped = slot_text.stripped(text, json.dumps(last))
     left = without(current, last)
-    assert jsonc.parse(stripped or "{}") == ({**left, "$schema": managed.SCHEMA} if stripped else left)
+    assert jsonc.parse(stripped or "{}") == ({**left, "$schema": slot_text.SCHEMA} if stripped else left)

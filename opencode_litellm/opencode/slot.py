@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from opencode_litellm import cache, jsonc, private, replacement, variables
-from opencode_litellm.opencode import delivery, layers, managed
+from opencode_litellm.opencode import delivery, layers, slot_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,7 @@ def strip(environment: Mapping[str, str], path: str) -> str | None:
 
     Raises OSError and JsoncError.
     """
-    return managed.stripped(_text(path), _last(path, environment))
+    return slot_text.stripped(_text(path), _last(path, environment))
 
 
 def paths(environment: Mapping[str, str]) -> list[str]:
@@ -111,14 +111,14 @@ def users_part(path: str, text: str, environment: Mapping[str, str]) -> str:
         return ""
     try:
         last = _last(path, environment)
-        return managed.users(text, last) if managed.foreign(text, last) else ""
+        return slot_text.users(text, last) if slot_text.users_members(text, last) else ""
     except jsonc.JsoncError:
         return ""
 
 
-def foreign(path: str, environment: Mapping[str, str]) -> list[str]:
+def users_members(path: str, environment: Mapping[str, str]) -> list[str]:
     """Return the settings in the slot that are not ours, as dotted paths; raises OSError and JsoncError."""
-    return managed.foreign(_text(path), _last(path, environment))
+    return slot_text.users_members(_text(path), _last(path, environment))
 
 
 def names_copy(environment: Mapping[str, str]) -> bool:
@@ -141,7 +141,7 @@ def _put(path: str, text: str, environment: Mapping[str, str]) -> bool:
     before = _current(path)
     if before is None:
         return False
-    after = managed.merged(before, _last(path, environment), text)
+    after = slot_text.merged(before, _last(path, environment), text)
     if after != before:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if not replacement.replace(path, after.encode(), 0o600, still=lambda: _current(path) == before):

@@ -184,8 +184,8 @@ class _Sections:
             for value in map(self._configuration.resolved.get, ("enabled_providers", "disabled_providers"))
         )
         left = tuple(provider for provider in ids if enabled is None or provider in enabled)
-        foreign = (enabled or set()) - set(ids)
-        return Defaults(only=left, others=tuple(sorted(foreign | (disabled or set()))) if foreign else ())
+        others = (enabled or set()) - set(ids)
+        return Defaults(only=left, others=tuple(sorted(others | (disabled or set()))) if others else ())
 
     def _wishes(self, variable: str, name: str, proxies: Sequence[Proxy]) -> tuple[Wish, ...]:
         text = self._environment.get(variable, "")

@@ -52,11 +52,11 @@ def stripped(text: str, last: str | None) -> str | None:
     return None if bare else rest
 
 
-def foreign(text: str, last: str | None) -> list[str]:
+def users_members(text: str, last: str | None) -> list[str]:
     """Return the members in ``text`` that are not ours, as in `merged`: dotted paths in the order of the text."""
     current = _object(text)
     before = _object(last) if last is not None else _taken_for_ours(current, {})
-    return [".".join(path) for path in _foreign(current, {**before, "$schema": current.get("$schema")})]
+    return [".".join(path) for path in _users_members(current, {**before, "$schema": current.get("$schema")})]
 
 
 def users(text: str, last: str | None) -> str:
@@ -79,11 +79,11 @@ def _object(text: str) -> Section:
     return value
 
 
-def _foreign(current: Section, last: Section) -> Iterator[tuple[str, ...]]:
+def _users_members(current: Section, last: Section) -> Iterator[tuple[str, ...]]:
     for name, value in current.items():
         ours = last.get(name)
         if isinstance(value, dict) and isinstance(ours, dict):
-            yield from ((name, *rest) for rest in _foreign(value, ours))
+            yield from ((name, *rest) for rest in _users_members(value, ours))
         elif name not in last or not _same(value, ours):
             yield (name,)
 
@@ -201,7 +201,7 @@ def _edits(place: _Object, current: Section, last: Section, new: Section) -> Ite
     for member in place.members:
         name = member.name
         counts = counting[name] is member
-        if counts and name in last and name not in new and not _any_foreign(current[name], last[name]):
+        if counts and name in last and name not in new and not _holds_users(current[name], last[name]):
             yield member.lead, member.end, ""
             if member.comma >= 0:
                 yield member.comma, member.comma + 1, ""
@@ -232,14 +232,14 @@ def _value_edits(
     if member.nested is not None and isinstance(current, dict) and isinstance(new, dict):
         if current != new:
             yield from _edits(member.nested, current, before, new)
-    elif not isinstance(new, _Absent) and last and not _any_foreign(current, last[0]):
+    elif not isinstance(new, _Absent) and last and not _holds_users(current, last[0]):
         if not _same(current, new):
             yield member.value, member.end, jsonc.dump(new)
     elif member.nested is not None and isinstance(current, dict) and before:
         yield from _edits(member.nested, current, before, {})
 
 
-def _any_foreign(current: JSON, last: JSON) -> bool:
+def _holds_users(current: JSON, last: JSON) -> bool:
     if isinstance(current, dict) and isinstance(last, dict):
-        return any(True for _ in _foreign(current, last))
+        return any(True for _ in _users_members(current, last))
     return not _same(current, last)
