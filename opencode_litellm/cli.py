@@ -157,8 +157,9 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     try:
         settings, discovery = _discovered(named, _configuration(environment))
     except Failure:
-        if limits := restriction.wanted(environment, _folder()):
-            _assign(name, delivery.limited(delivery.undo(environment), limits, environment), environment)
+        if restrictions := restriction.wanted(environment, _folder()):
+            changes = delivery.with_restrictions(delivery.undo(environment), restrictions, environment)
+            _assign(name, changes, environment)
         raise
     travels = FORMATS[name].travels
     how = handover.hand_over_to_shell(discovery, settings, environment, recipient=recipient, travels=travels)
@@ -192,7 +193,7 @@ def config(path: Path | None, check: bool, project: bool, **flags: Any) -> int:
         _, discovery = _discovered(_with_any_model(environment), configuration)
     except Failure:
         if not check:
-            _limit(file, environment)
+            _restrict(file, environment)
         raise
     text = rendering.payload(discovery.payload)
     _notes(environment, discovery, handover.withheld(discovery, environment))
@@ -438,7 +439,7 @@ def _hand_to_server(environment: Environment, server: str) -> None:
     try:
         settings, discovery = _discovered(environment, _configuration(environment, project=False))
     except Failure:
-        restriction.limit_server(environment, _folder())
+        restriction.restrict_server(environment, _folder())
         raise
     handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
     said = f"{server} reads a file, not this shell's variables: the models are in that file, and no variables are set"
@@ -465,18 +466,18 @@ def _notes(environment: Environment, discovery: Discovery, more: Sequence[str]) 
         )
 
 
-def _limit(file: Output | None, environment: Environment) -> None:
+def _restrict(file: Output | None, environment: Environment) -> None:
     """Print what leaves no provider but ours, or let ``file`` have it, where the user wants that."""
     from opencode_litellm import rendering
     from opencode_litellm.launch import restriction
     from opencode_litellm.opencode.payload import Payload
 
-    limits = restriction.wanted(environment, _folder())
-    if limits and file is None:
-        terminal.emit(rendering.payload(Payload((), limits=limits)))
-    elif limits and file is not None:
+    restrictions = restriction.wanted(environment, _folder())
+    if restrictions and file is None:
+        terminal.emit(rendering.payload(Payload((), restrictions=restrictions)))
+    elif restrictions and file is not None:
         try:
-            file.limit(limits)
+            file.restrict(restrictions)
         except UsageFailure as failure:  # the status stays that of the proxy
             terminal.failure(str(failure), environment)
 

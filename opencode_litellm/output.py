@@ -57,13 +57,13 @@ class Output:
             problem = f"{self.path} was changed by another program meanwhile, so it is not overwritten"
             raise UsageFailure(problem, "try again")
 
-    def limit(self, limits: Mapping[str, JSON]) -> None:
-        """Write limits on opencode's providers into the file. The models in it stay. Raises as ``write`` does."""
+    def restrict(self, restrictions: Mapping[str, JSON]) -> None:
+        """Write restrictions on opencode's providers into the file. The models in it stay. Raises as ``write`` does."""
         before: Mapping[str, JSON] = {}
         with suppress(jsonc.JsoncError):  # a file that was cut short has nothing to keep
             before = jsonc.mapping(jsonc.parse_live(jsonc.decode(self.content or b"")))
-        if any(before.get(name) != value for name, value in limits.items()):
-            self.write(jsonc.dump({"$schema": delivery.MARKER, **before, **limits}))
+        if any(before.get(name) != value for name, value in restrictions.items()):
+            self.write(jsonc.dump({"$schema": delivery.MARKER, **before, **restrictions}))
 
     def _is_unchanged(self) -> bool:
         return _content(self.path) == self.content

@@ -182,7 +182,7 @@ class Defaults:
     others: tuple[str, ...] = ()
 
     @property
-    def limits(self) -> dict[str, JSON]:
+    def restrictions(self) -> dict[str, JSON]:
         """The settings of opencode that leave no provider but those of ``only``."""
         if self.only is None:
             return {}

@@ -44,7 +44,7 @@ def test_only_objects_are_merged() -> None:
     for ours, users in ((MINE, "[]"), (MINE, '"x"'), ("[]", "{}")):
         with pytest.raises(Undeliverable, match="not a JSON object"):
             delivery.inline(ours, {CONTENT: users}, launch=True)
-    assert delivery.limited({}, {"enabled_providers": []}, {CONTENT: "[]"})[CONTENT] == (
+    assert delivery.with_restrictions({}, {"enabled_providers": []}, {CONTENT: "[]"})[CONTENT] == (
         f'{{"$schema":"{delivery.MARKER}","enabled_providers":[]}}'.replace("$", "\\u0024").replace("#", "\\u0023")
     )
 

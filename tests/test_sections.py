@@ -510,7 +510,7 @@ def test_only_has_to_give_nothing_back_where_nobody_asked_for_others(home: dict[
 def test_only_counts_where_a_text_that_nobody_can_read_says_so(home: dict[str, str]) -> None:
     write(Path(home["HOME"], ".config/opencode/opencode.json"), '{"provider": {"litellm": {"options": {only: true}')
     read = configuration.read(home, home["HOME"], tolerant=True)
-    assert sections.limits(home, read) == {"enabled_providers": ["litellm", "litellm-responses"]}
+    assert sections.restrictions(home, read) == {"enabled_providers": ["litellm", "litellm-responses"]}
 
 
 ADDRESSES = {

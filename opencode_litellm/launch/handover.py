@@ -143,13 +143,13 @@ def _inline(rendered: _Rendering) -> Handover:
 def _by_file(rendered: _Rendering, file: str, *, above: bool, notes: tuple[str, ...] = ()) -> Handover:
     """Return that the models are in ``file``, and only what has to beat a project's configuration in a variable.
 
-    That is the limits, and the addresses and keys if they have to rank ``above`` it.
+    That is the restrictions, and the addresses and keys if they have to rank ``above`` it.
     """
     payload, environment = rendered.payload, rendered.environment
     changes = delivery.by_file(file, environment)
-    if not above and (not payload.limits or rendered.recipient == versions.ONE_BY_FILE):
+    if not above and (not payload.restrictions or rendered.recipient == versions.ONE_BY_FILE):
         return Handover(changes, FILE, rendered.name, notes=notes)
-    head = rendering.payload(payload.head if above else payload.limited)
+    head = rendering.payload(payload.head if above else payload.restrictions_alone)
     name = cache.HEAD.name(cache.digest([head]))
     try:
         changes |= rendered.inline(head)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FRESH = 600.0  # seconds before prices and limits are asked for again
 
-# How a payload is handed over. HEAD: the models by file, and the limits, addresses and keys that must win inline.
+# How a payload is handed over. HEAD: the models by file, and the restrictions, addresses and keys that must win inline.
 # SLOT: in the file that opencode 2's server watches.
 FILE, INLINE, HEAD, SLOT = "file", "inline", "file+head", "slot"
 

@@ -17,24 +17,25 @@ if TYPE_CHECKING:
 _ONLY_OURS = "no other provider is used, because the option 'only' is on"
 
 
-def limited(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:
-    """Return the ``changes`` of a launch without models, with the limits that the user wants in ``folder``."""
-    limits = wanted(environment, folder)
-    if not limits:
+def restrict(changes: Changes, environment: Mapping[str, str], folder: str) -> Changes:
+    """Return the ``changes`` of a launch without models, with the restrictions that the user wants in ``folder``."""
+    restrictions = wanted(environment, folder)
+    if not restrictions:
         return changes
     terminal.note(_ONLY_OURS, environment)
-    return delivery.limited(changes, limits, environment)
+    return delivery.with_restrictions(changes, restrictions, environment)
 
 
-def limit_server(environment: Mapping[str, str], folder: str) -> None:
-    """Write the limits that the user wants into the file of opencode 2's server, when there are no models for it.
+def restrict_server(environment: Mapping[str, str], folder: str) -> None:
+    """Write the restrictions that the user wants into the file of opencode 2's server, when there are no models for it.
 
     ``environment`` is that of ``delivery.shared``.
     """
-    limits = sections.limits(environment, configuration.read(environment, folder, project=False, tolerant=True))
-    if said := slot.limit(limits, environment):
+    readable = configuration.read(environment, folder, project=False, tolerant=True)
+    restrictions = sections.restrictions(environment, readable)
+    if said := slot.restrict(restrictions, environment):
         terminal.note(said, environment)
-    if limits:
+    if restrictions:
         terminal.note(_ONLY_OURS, environment)
 
 
@@ -43,4 +44,4 @@ def wanted(environment: Mapping[str, str], folder: str) -> dict[str, JSON]:
 
     In a file that cannot be parsed, the text ``"only": true`` counts.
     """
-    return sections.limits(environment, configuration.read(environment, folder, tolerant=True))
+    return sections.restrictions(environment, configuration.read(environment, folder, tolerant=True))

@@ -47,7 +47,11 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         return INTERRUPTED
     # opencode 2's server would keep the variable that guards against a loop of wrappers.
     guarded = version.major == 1 or version.may_start_us
-    return program.start(command, environment, changes, lambda: _limits(command, environment, version), guarded=guarded)
+
+    def smaller() -> Changes:
+        return _restrict(command, environment, version)
+
+    return program.start(command, environment, changes, smaller, guarded=guarded)
 
 
 def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Changes, Version]:
@@ -71,7 +75,7 @@ def _changes(command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ch
         from opencode_litellm import log  # only after a fault
 
         terminal.note(f"{log.fault(environment, error)}; opencode starts without LiteLLM's models", environment)
-        return _limits(command, environment, version), version
+        return _restrict(command, environment, version), version
     names = ", ".join(name for name, value in changes.items() if value is not None)
     terminal.detail(f"variables set for opencode: {names or 'none'}", environment)
     return changes, version
@@ -83,7 +87,7 @@ def _version(path: str, arguments: Sequence[str], environment: Mapping[str, str]
     return versions.of(path, environment, ask=ask)
 
 
-def _limits(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
+def _restrict(command: Sequence[str], environment: Mapping[str, str], version: Version) -> Changes:
     """Return the changes that leave no provider but ours, if the user wants that, and hand over no models.
 
     For a fault of ours, and for models that do not fit; ``__main__`` handles an exception.
@@ -96,8 +100,8 @@ def _limits(command: Sequence[str], environment: Mapping[str, str], version: Ver
     folder = commandline.folder(command[1:], environment.get("PWD", ""), commandline.of(version))
     folder = _folder(folder if commandline.is_opencode(command[0]) else "")
     if _reads_variables(version, command[1:], environment):
-        return restriction.limited({}, environment, folder)
-    restriction.limit_server(delivery.shared(environment), folder)
+        return restriction.restrict({}, environment, folder)
+    restriction.restrict_server(delivery.shared(environment), folder)
     return delivery.undo(environment)
 
 
@@ -143,18 +147,18 @@ def _hand_over(recipient: str, environment: Mapping[str, str], folder: str) -> C
         if server:
             terminal.note(f"{failure}. opencode's server keeps its current models", environment)
             _tell(environment, folder, f"{failure}. opencode's server kept its current models")
-            restriction.limit_server(delivery.shared(environment), folder)
+            restriction.restrict_server(delivery.shared(environment), folder)
             return delivery.undo(environment)
         if isinstance(failure, ConfigurationUnreadable) and failure.stops_opencode:
             terminal.note(str(failure), environment)
-            return restriction.limited(delivery.undo(environment), environment, folder)
+            return restriction.restrict(delivery.undo(environment), environment, folder)
         # While a proxy is unreachable or a budget is spent, the models of an earlier `env` are better than none, even
         # if it ran in another folder. They are not to be used after a refused key or an unreadable configuration.
         left = failure.keeps_models and delivery.is_sound(environment) and _is_still_there(environment)
         what = "with the models that an earlier env delivered" if left else "without LiteLLM's models"
         terminal.note(f"{failure}. opencode starts {what}", environment)
         _tell(environment, folder, f"{failure}. opencode started {what}")
-        return restriction.limited({} if left else delivery.undo(environment), environment, folder)
+        return restriction.restrict({} if left else delivery.undo(environment), environment, folder)
     return delivery.undo(environment) if server else changes
 
 

@@ -29,7 +29,7 @@ MARKER = "https://opencode.ai/config.json#opencode-litellm"
 # For the slot, the one file that launches write in a folder of the user's. An output of `config` there is the user's.
 SLOT_MARKER = f"{MARKER}-slot"
 
-LIMITS = ("enabled_providers", "disabled_providers")  # opencode's settings for the option `only` alone
+RESTRICTIONS = ("enabled_providers", "disabled_providers")  # opencode's settings for the option `only` alone
 
 # How a payload begins in a file, and how it begins in a variable, which a shell or a dotenv reader may evaluate.
 _HEAD = f'{{"$schema":"{MARKER}",'
@@ -98,15 +98,15 @@ def _above(text: str, content: str, values: Mapping[str, str], *, flagged: bool)
         ) from error
     if not isinstance(ours, dict) or not isinstance(users, dict):
         raise Undeliverable("its current value is not a JSON object", "unset it, or correct it")
-    limits = {name: ours[name] for name in LIMITS if name in ours}
-    result = {**merged(ours, users), **limits, "$schema": MARKER}
+    restrictions = {name: ours[name] for name in RESTRICTIONS if name in ours}
+    result = {**merged(ours, users), **restrictions, "$schema": MARKER}
     return jsonc.dump(merged(result, {"provider": _connections(ours)}) if flagged else result)
 
 
-def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[str, str]) -> Changes:
-    """Return ``changes`` with ``limits`` added above the inline content that they leave: the user's, or a payload.
+def with_restrictions(changes: Changes, restrictions: Mapping[str, JSON], environment: Mapping[str, str]) -> Changes:
+    """Return ``changes`` with ``restrictions`` above the inline content that they leave: the user's, or a payload.
 
-    Content that cannot be merged with the limits is left out.
+    Content that cannot be merged with the restrictions is left out.
     """
     from opencode_litellm import jsonc  # only where nothing else can be delivered
 
@@ -117,7 +117,7 @@ def limited(changes: Changes, limits: Mapping[str, JSON], environment: Mapping[s
         settings = {}
     lower = settings if isinstance(settings, dict) else {}
     rest = {name: value for name, value in lower.items() if name != "$schema"}
-    text = jsonc.dump({"$schema": MARKER, **rest, **limits})
+    text = jsonc.dump({"$schema": MARKER, **rest, **restrictions})
     result: Changes = {**changes, variables.CONFIG_CONTENT: text}
     users = users_content(environment)
     return result if users is None else {**result, variables.USER_CONTENT: users}

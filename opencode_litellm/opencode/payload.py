@@ -60,14 +60,14 @@ class Payload:
     """Providers in order, under the ``$schema`` by which our own deliveries are recognised.
 
     ``settings`` are opencode's other settings: the models of a fresh session, which a project's configuration may
-    replace. ``limits`` are those that nothing may replace: which providers there are.
+    replace. ``restrictions`` are those that nothing may replace: which providers there are.
     ``loopback_hosts`` are the hosts of proxies on this machine, ``detected`` the root URLs of proxies that were
     detected. ``above_project`` tells that the payload must rank above a project's configuration.
     """
 
     providers: tuple[Provider, ...]
     settings: Mapping[str, JSON] = field(default_factory=dict)
-    limits: Mapping[str, JSON] = field(default_factory=dict)
+    restrictions: Mapping[str, JSON] = field(default_factory=dict)
     schema: str = MARKER
     loopback_hosts: frozenset[str] = frozenset()
     detected: tuple[str, ...] = ()
@@ -75,13 +75,14 @@ class Payload:
 
     @property
     def head(self) -> Payload:
-        """The part that must rank above a project's configuration: the limits, and addresses with their keys."""
-        return Payload(tuple(replace(provider, models={}) for provider in self.providers), limits=self.limits)
+        """The part that must rank above a project's configuration: the restrictions, and addresses with their keys."""
+        providers = tuple(replace(provider, models={}) for provider in self.providers)
+        return Payload(providers, restrictions=self.restrictions)
 
     @property
-    def limited(self) -> Payload:
-        """The limits alone."""
-        return Payload((), limits=self.limits)
+    def restrictions_alone(self) -> Payload:
+        """The restrictions alone."""
+        return Payload((), restrictions=self.restrictions)
 
     @property
     def foot(self) -> Payload:
@@ -119,14 +120,14 @@ def build(
 
 
 def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], defaults: Defaults) -> Payload:
-    """Return the payload with ``providers``, and with the default models and the limits that the user wants."""
+    """Return the payload with ``providers``, and with the default models and the restrictions that the user wants."""
     names = [name for proxy in proxies for name in _names(proxy, providers)]
     wishes = {"model": defaults.model, "small_model": defaults.small_model}
     settings = {setting: granted(wanted, names) for setting, wanted in wishes.items()}
     return Payload(
         providers,
         {setting: str(name) for setting, name in settings.items() if name},
-        dict(defaults.limits),
+        dict(defaults.restrictions),
     )
 
 

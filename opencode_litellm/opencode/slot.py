@@ -74,10 +74,10 @@ def keep(text: str, environment: Mapping[str, str]) -> str:
             os.close(turn)
 
 
-def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
-    """Replace the limits on opencode's providers in the slot by ``limits``. The models in it stay.
+def restrict(restrictions: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
+    """Replace the restrictions on opencode's providers in the slot by ``restrictions``. The models in it stay.
 
-    Return a message as ``keep`` does. Without ``limits``, a slot that does not exist is not created.
+    Return a message as ``keep`` does. Without ``restrictions``, a slot that does not exist is not created.
     """
     _, last = _memory(environment)
     last = last or (cache.read(environment, cache.SHARED) or b"").decode("utf-8", "replace")
@@ -85,9 +85,9 @@ def limit(limits: Mapping[str, JSON], environment: Mapping[str, str]) -> str:
         before = jsonc.mapping(jsonc.parse_live(last)) if last else {}
     except jsonc.JsoncError:
         before = {}
-    untouched = {name: value for name, value in before.items() if name not in delivery.LIMITS}
-    wanted = {"$schema": delivery.SLOT_MARKER, **untouched, **limits}
-    return "" if wanted == before or not (before or limits) else keep(jsonc.dump(wanted), environment)
+    untouched = {name: value for name, value in before.items() if name not in delivery.RESTRICTIONS}
+    wanted = {"$schema": delivery.SLOT_MARKER, **untouched, **restrictions}
+    return "" if wanted == before or not (before or restrictions) else keep(jsonc.dump(wanted), environment)
 
 
 def strip(environment: Mapping[str, str], path: str) -> str | None:

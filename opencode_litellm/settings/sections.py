@@ -64,7 +64,7 @@ class Settings:
     """Everything that a discovery depends on; ``timeout`` in seconds, ``warnings`` for standard error.
 
     ``failures`` are those of providers that cannot be asked, ``variables`` the names of the environment variables that
-    URLs consist of or that may hold keys. ``defaults`` are the default models and the limits that the user wants.
+    URLs consist of or that may hold keys. ``defaults`` are the default models and the restrictions that the user wants.
     """
 
     proxies: tuple[Proxy, ...]
@@ -98,13 +98,13 @@ def parse(environment: Mapping[str, str], configuration: Configuration) -> Setti
     )
 
 
-def limits(environment: Mapping[str, str], configuration: Configuration) -> dict[str, JSON]:
+def restrictions(environment: Mapping[str, str], configuration: Configuration) -> dict[str, JSON]:
     """Return the settings that leave opencode no provider but ours; empty if the user does not want that.
 
     For a launch without models, whose ``configuration`` may lack files that cannot be read.
     """
     in_unreadable = any(_ONLY.search(text) for text in configuration.unreadable)
-    return _Sections(environment, configuration).limited(stated=in_unreadable).limits
+    return _Sections(environment, configuration).only_ours(stated=in_unreadable).restrictions
 
 
 def timeout(environment: Mapping[str, str]) -> float:
@@ -162,16 +162,16 @@ class _Sections:
             yield from section.results(url, self._all[_sibling(section.provider)])
 
     def defaults(self, proxies: Sequence[Proxy]) -> Defaults:
-        """Return the default models and the limits that the user wants; ``proxies`` are those whose options count."""
+        """Return the default models and restrictions that the user wants; ``proxies`` are those whose options count."""
         users = self._configuration.resolved
         return replace(
-            self.limited(),
+            self.only_ours(),
             model=() if users.get("model") else self._wishes(DEFAULT_MODEL, "model", proxies),
             small_model=() if users.get("small_model") else self._wishes(SMALL_MODEL, "small_model", proxies),
         )
 
-    def limited(self, *, stated: bool = False) -> Defaults:
-        """Return the limits alone: the providers that stay if the user wants only ours. ``stated``: a file says so."""
+    def only_ours(self, *, stated: bool = False) -> Defaults:
+        """Return the providers that stay if the user wants only ours, no default models; ``stated``: a file says so."""
         wanted = stated or any(section.options.models.value.only for section in self._ours)
         if self._environment.get(ONLY):
             wanted = switched_on(self._environment, ONLY)
