@@ -49,7 +49,7 @@ class Served:
     stale: Failure | None = None
 
     @property
-    def spent(self) -> BudgetSpent | None:
+    def budget_failure(self) -> BudgetSpent | None:
         """The spent budget that keeps its models from answering; None if no budget is known to be spent."""
         said = self.remembered.answers
         return refusals.budget_spent(said.spent, said.url) if said.spent else None
@@ -140,7 +140,7 @@ def catalogue(proxy: Proxy, remembered: Remembered) -> Catalogue:
     """Return the models that opencode gets and those that are hidden, from the answers of a proxy."""
     said = remembered.answers
     has_responses = said.has_responses is not False
-    return catalog.build(said.listed, said.info, proxy.options, proxy.listed_models, has_responses=has_responses)
+    return catalog.build(said.listed, said.info, proxy.options, proxy.written_models, has_responses=has_responses)
 
 
 def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
@@ -151,10 +151,10 @@ def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
 
 def _twice(served: Sequence[Served]) -> Iterator[str]:
     """Yield a sentence if the plugin is loaded too, which adds models as well."""
-    if place := served[0].proxy.section.plugin_place:
+    if file := served[0].proxy.section.plugin_file:
         yield (
             f"{PLUGIN} is loaded too, and would add every model again to a separate provider for /v1/responses, so"
-            f" there is no such provider: remove it from plugin in {place}"
+            f" there is no such provider: remove it from plugin in {file}"
         )
 
 
@@ -181,7 +181,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
             answers.refuse(environment, proxy, failure)
         raise
     except Failure as failure:
-        if isinstance(failure, ListNotAllowed) and failure.url and proxy.listed_models:
+        if isinstance(failure, ListNotAllowed) and failure.url and proxy.written_models:
             # The user has named the models, so nothing is wrong.
             now = time.time()
             return Remembered(Answers(failure.url, (), {}, b"", 0.0), now, now), None
@@ -226,7 +226,7 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
     said = remembered.answers
     unnamed = all(is_wildcard(row.model) for row in said.listed)
     # A proxy that names no model serves those that the user has written down.
-    if served.catalogue.models or (unnamed and proxy.listed_models):
+    if served.catalogue.models or (unnamed and proxy.written_models):
         return served
     wildcards = _wildcards(said) if unnamed else []
     if wildcards:

@@ -121,7 +121,7 @@ def _ourselves() -> Check:
 def _shim(environment: Mapping[str, str]) -> Check:
     """Say which ``opencode`` comes first on PATH for programs that do not use a shell's functions."""
     name = "on PATH"
-    paths = program.places("opencode", environment)
+    paths = program.files_on_path("opencode", environment)
     shims = [path for path in paths if installation.is_shim(path)]
     if not paths or not shims:
         return Check(name, OK, f"no shim: editors and scripts start {paths[0]}" if paths else "no opencode, no shim")
@@ -173,7 +173,7 @@ def _templates(environment: Mapping[str, str]) -> Check:
 
 def _command(environment: Mapping[str, str]) -> Check:
     name = "opencode-with-litellm"
-    paths = program.places(name, environment)
+    paths = program.files_on_path(name, environment)
     if paths:
         return Check("command", OK, paths[0])
     remedy = f"put {Path(sys.argv[0]).absolute().parent} on PATH"
@@ -204,8 +204,8 @@ def _launches(environment: Mapping[str, str], folder: str, version: Version | No
     entries = log.last(environment, _LAUNCHES)
     details = tuple(f"{_local(stamp)} {_TOLD[kind]}{text}" for stamp, kind, text in entries)
     if entries and entries[0][1] == log.FAULT:
-        place = Path(variables.state_folder(environment), "log")
-        remedy = f"report it, with the details in {place}"
+        path = Path(variables.state_folder(environment), "log")
+        remedy = f"report it, with the details in {path}"
         return Check("launches", WARNING, f"{finding}; the last one hit an internal error", remedy, details=details)
     return Check("launches", OK, finding, details=details)
 
@@ -309,7 +309,7 @@ def _hidden(served: Served) -> Iterator[Check]:
 def _models_named(configuration: Configuration, served: Sequence[Served], payload: Payload) -> Iterator[Check]:
     """Warn about models that the configuration names and that opencode would not have."""
     delivered = {f"{provider.id}/{model}" for provider in payload.providers for model in provider.models}
-    own = {each.proxy.provider: each.proxy.listed_models for each in served}
+    own = {each.proxy.provider: each.proxy.written_models for each in served}
     for name in sorted(configuration.models_named - delivered):
         provider, _, model = name.partition("/")
         listed = own.get(provider.removesuffix(SIBLING_SUFFIX))
@@ -345,7 +345,7 @@ def _delivery(
         return _failed("delivery", failure)
     notes = "; ".join(handover.notes)
     size = len(rendering.payload(discovered.payload))
-    finding = f"{discovered.payload.model_count} models, {_size(size)}, in {handover.place}"
+    finding = f"{discovered.payload.model_count} models, {_size(size)}, in {handover.where}"
     return Check("delivery", WARNING, f"{finding}; {notes}") if notes else Check("delivery", OK, finding)
 
 

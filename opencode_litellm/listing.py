@@ -33,12 +33,12 @@ _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "1", "2", "31", "32", "33", "36"
 
 
 class Entry(NamedTuple):
-    """A model of the proxy behind provider ``proxy``, under ``provider/id`` as opencode has it.
+    """A model of the proxy behind the provider ``section``, under ``provider/id`` as opencode has it.
 
     ``model`` is None for one that opencode does not have; ``reason`` says why it does not get it from us.
     """
 
-    proxy: str
+    section: str
     provider: str
     id: str
     model: Model | None
@@ -58,14 +58,14 @@ def entries(discovery: Discovery, *, everything: bool = False) -> list[Entry]:
 def _entries(discovery: Discovery, *, everything: bool) -> Iterator[Entry]:
     delivered = {(provider.id, model) for provider in discovery.payload.providers for model in provider.models}
     for served in discovery.served:
-        proxy = served.proxy.provider
-        sibling = f"{proxy}{SIBLING_SUFFIX}"
+        section = served.proxy.provider
+        sibling = f"{section}{SIBLING_SUFFIX}"
         reasons = {model.id: model.reason for model in served.catalogue.hidden} if everything else {}
         for model in served.catalogue.models:
-            name = sibling if (sibling, model.id) in delivered else proxy
-            yield Entry(proxy, name, model.id, model, reasons.pop(model.id, None))
+            name = sibling if (sibling, model.id) in delivered else section
+            yield Entry(section, name, model.id, model, reasons.pop(model.id, None))
         for model_id, reason in reasons.items():
-            yield Entry(proxy, proxy, model_id, None, reason)
+            yield Entry(section, section, model_id, None, reason)
 
 
 def matching(listed: Iterable[Entry], patterns: Sequence[str]) -> list[Entry]:
@@ -329,7 +329,7 @@ def as_changes(before: Iterable[Entry], after: Sequence[Entry], asked: Iterable[
 
     ``asked`` are the providers of proxies that answered: what another one served before is not gone.
     """
-    old = {entry.full_id: entry for entry in before if entry.proxy in set(asked)}
+    old = {entry.full_id: entry for entry in before if entry.section in set(asked)}
     new = {entry.full_id: entry for entry in after}
     paint = painted if coloured else _unpainted
     lines = [paint(f"+ {plain(name)}", _GREEN) for name in sorted(new.keys() - old.keys())]

@@ -77,5 +77,5 @@ def fault(environment: Mapping[str, str], error: BaseException) -> str:
     # Only where it happened: the message of an exception may hold a key.
     frames = "".join(traceback.format_tb(error.__traceback__))
     write(environment, f"{FAULT}: {type(error).__name__}\n{frames}")
-    place = os.path.join(variables.state_folder(environment), "log")
-    return f"internal error ({type(error).__name__}): please report it with the details in {place}"
+    path = os.path.join(variables.state_folder(environment), "log")
+    return f"internal error ({type(error).__name__}): please report it with the details in {path}"

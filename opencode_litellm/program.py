@@ -154,23 +154,23 @@ def find(name: str, environment: Mapping[str, str], wrappers: Sequence[str] = ()
     return program
 
 
-def places(name: str, environment: Mapping[str, str]) -> list[str]:
+def files_on_path(name: str, environment: Mapping[str, str]) -> list[str]:
     """Return all files on PATH that a shell could start for ``name``, in the order of PATH, including ours."""
     if os.name == "nt":
         from opencode_litellm import windows  # only on Windows
 
-        return windows.places(name, environment)
+        return windows.files_on_path(name, environment)
     folders = dict.fromkeys(environment.get("PATH", os.defpath).split(os.pathsep))
     paths = [os.path.join(folder or os.curdir, name) for folder in folders]
     return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
 
 
-def place(name: str, environment: Mapping[str, str]) -> str | None:
+def file_on_path(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the file on PATH that is not ours and that a shell could start for ``name``; None if there is none."""
     if os.name == "nt":
         from opencode_litellm import windows  # only on Windows
 
-        return windows.place(name, environment)
+        return windows.file_on_path(name, environment)
     return _on_path(name, environment, [])
 
 

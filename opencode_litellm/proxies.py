@@ -199,7 +199,7 @@ class Section:
     ``named_models`` are the ids that something of the user's names as ``X/ID``: the configuration, opencode's command
     line or its state, another plugin's file. ``named_in_sibling`` are those that it names as ``X-responses/ID``;
     ``any_name`` tells that more may be named where we cannot look, such as in an earlier session.
-    ``plugin_place`` is the file that loads a plugin which adds models to anything that looks like a LiteLLM provider,
+    ``plugin_file`` is the file that loads a plugin which adds models to anything that looks like a LiteLLM provider,
     empty if there is none.
     ``sibling_hidden`` tells that ``enabled_providers`` or ``disabled_providers`` leave the sibling out,
     ``sibling_root`` is the address that the user gives it, empty if there is none. ``local``: the address or the key is
@@ -213,7 +213,7 @@ class Section:
     named_models: frozenset[str] = frozenset()
     named_in_sibling: frozenset[str] = frozenset()
     any_name: bool = False
-    plugin_place: str = ""
+    plugin_file: str = ""
     sibling_hidden: bool = False
     sibling_root: str = ""
     local: bool = False
@@ -244,7 +244,7 @@ class Proxy:
     detected: bool = False
 
     @property
-    def is_bound(self) -> bool:
+    def secrets_need_url(self) -> bool:
         """Whether address, key and headers must be delivered together, above every folder's configuration.
 
         opencode merges by name: a header of ours would go to the address of another folder, and the address of an
@@ -255,7 +255,7 @@ class Proxy:
     @property
     def key_variable(self) -> str | None:
         """The variable that carries the key to opencode, if it has to be delivered and there is no reference to it."""
-        if self.is_bound and self.key.reference is None and self.key.secret:
+        if self.secrets_need_url and self.key.reference is None and self.key.secret:
             return carrier(cache.digest([self.provider]))
         return None
 
@@ -266,7 +266,7 @@ class Proxy:
         return bool(root) and (self.url is None or root != self.url.root)
 
     @property
-    def listed_models(self) -> frozenset[str]:
+    def written_models(self) -> frozenset[str]:
         """The ids that the user's configuration lists for this proxy, under either provider id."""
         sections = [self.section.written, *([] if self.sibling_is_elsewhere else [self.section.sibling])]
         return frozenset(model for section in sections for model in mapping(section.get("models")))

@@ -88,20 +88,20 @@ def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] =
         program = behind(next(filter(os.path.isfile, names(path, environment)), path))
         if program not in passed_over:
             return program
-    file = place(base, environment, passed_over)
+    file = file_on_path(base, environment, passed_over)
     return None if file is None else behind(file)
 
 
-def place(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:
+def file_on_path(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:
     """Return the file on PATH by which `find` gets to the program ``name``; None if there is none."""
-    for path in places(name, environment):
+    for path in files_on_path(name, environment):
         program = behind(path)
         if program not in passed_over and not _is_ourselves(path) and not _is_ourselves(program):
             return path
     return None
 
 
-def places(name: str, environment: Mapping[str, str]) -> list[str]:
+def files_on_path(name: str, environment: Mapping[str, str]) -> list[str]:
     """Return all files in the absolute folders of PATH that ``name`` may stand for, in the order of PATH."""
     paths = [ntpath.join(folder, each) for folder in folders(environment) for each in names(name, environment)]
     return list(filter(os.path.isfile, dict.fromkeys(paths)))

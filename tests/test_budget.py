@@ -70,7 +70,7 @@ def test_whose_budget_is_spent(case: str) -> None:
         status, content = said[path]
         return Reply(status, json.dumps(content).encode(), 0.0)
 
-    assert (budget.spent(ask), asked) == (owner, wanted)
+    assert (budget.owner_of_spent(ask), asked) == (owner, wanted)
 
 
 @pytest.fixture

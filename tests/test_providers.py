@@ -229,7 +229,7 @@ HOMES: dict[str, tuple[Proxy, set[str]]] = {
     "anything may be named, and wanted by option": (proxy(options=FORCED, any_name=True), {SIBLING}),
     "a stored key beside it": (proxy(sibling_stored=True), {X}),
     "a stored key, and named there": (proxy(sibling_stored=True, named_in_sibling=frozenset({"gpt-5"})), {SIBLING}),
-    "a plugin that would add to it": (proxy(options=FORCED, plugin_place="/plugin.ts"), {X}),
+    "a plugin that would add to it": (proxy(options=FORCED, plugin_file="/plugin.ts"), {X}),
 }  # fmt: skip
 
 
@@ -263,7 +263,7 @@ def test_a_sibling_of_the_user_s_is_elsewhere_unless_it_has_the_proxy_s_address(
     asked = {root: proxy(sibling_root=root) for root in ("", URL.root, "http://other.example")}
     assert [each.sibling_is_elsewhere for each in asked.values()] == [False, False, True]
     users = replace(asked[""].section, written={"models": {"a": {}}}, sibling={"models": {"b": {}}})
-    listed = [replace(each, section=replace(users, sibling_root=root)).listed_models for root, each in asked.items()]
+    listed = [replace(each, section=replace(users, sibling_root=root)).written_models for root, each in asked.items()]
     assert listed == [{"a", "b"}, {"a", "b"}, {"a"}]
     # Where the proxy is detected, nobody knows yet.
     assert [replace(each, url=None).sibling_is_elsewhere for each in asked.values()] == [False, True, True]

@@ -152,18 +152,18 @@ def _discover_and_record(
     )
     # Computed again, because the slot that we have just written is one of the files that the fingerprint covers.
     circumstances = Circumstances.of(environment, folder, recipient)
-    spent = [str(served.spent) for served in discovery.served if served.spent]
-    if spent:  # the list of models does not show it, so the next launch has to ask everything again
+    budgets = [str(served.budget_failure) for served in discovery.served if served.budget_failure]
+    if budgets:  # the list of models does not show it, so the next launch has to ask everything again
         record.withdraw(circumstances)
     else:
         record.save(circumstances, new)
     stale = [f"{served.stale}; using its last known models" for served in discovery.served if served.stale]
     failures = [str(failure) for failure in discovery.failures]
-    trouble = (*failures, *spent, *stale)
+    trouble = (*failures, *budgets, *stale)
     notes = (*settings.warnings, *trouble, *discovery.notes, *handover.notes)
     late = [] if refreshed > 0 else ["prices and limits did not arrive in time"]
     models = discovery.payload.model_count
-    summary = "; ".join([f"{models} {'model' if models == 1 else 'models'} in {handover.place}", *late, *trouble])
+    summary = "; ".join([f"{models} {'model' if models == 1 else 'models'} in {handover.where}", *late, *trouble])
     changes = {} if shared else {**handover.changes, **carried(discovery)}
     return discovery, Preparation(changes, notes, summary, complete=refreshed > 0)
 
@@ -182,14 +182,14 @@ def _keep_slot(circumstances: Circumstances, discovery: Discovery, settings: Set
 
 def _variables(discovery: Discovery) -> dict[str, tuple[str, str, str]]:
     """Map each variable that carries a secret to where a later launch finds it: provider, origin or option, header."""
-    places: dict[str, tuple[str, str, str]] = {}
+    sources: dict[str, tuple[str, str, str]] = {}
     for proxy in (served.proxy for served in discovery.served):
-        places |= {
+        sources |= {
             header.variable: (proxy.provider, header.option, header.name) for header in proxy.headers if header.variable
         }
         if proxy.key_variable:
-            places[proxy.key_variable] = (proxy.provider, proxy.key.origin, "")
-    return places
+            sources[proxy.key_variable] = (proxy.provider, proxy.key.origin, "")
+    return sources
 
 
 def _watched_files(
@@ -197,13 +197,13 @@ def _watched_files(
 ) -> list[str]:
     """Return the files beside the configuration's own that name models or hold keys, and the folders for more."""
     parents = [os.path.dirname(path) for path in configuration.markdown_files]
-    places = [
+    folders = [
         os.path.join(folder, base, name)
         for base in layers.folders(environment, folder, project=project)
         for name in configurations.MARKDOWN_FOLDERS
     ]
     files = configuration.referenced_files | configuration.markdown_files | configuration.mentioning_files
-    return sorted({*files, *parents, *places})
+    return sorted({*files, *parents, *folders})
 
 
 def _recorded_proxies(

@@ -41,15 +41,15 @@ class Credentials:
             headers[header] = value
         return headers
 
-    def carried(self, provider: str, place: str, name: str) -> str | None:
+    def carried(self, provider: str, origin_or_option: str, name: str) -> str | None:
         """Return a secret that a variable carries: the header ``name`` of an option, or the key if ``name`` is empty.
 
-        ``place`` is the option, or the key's origin. None or empty if the secret is no longer there.
+        ``origin_or_option`` is the option, or the key's origin. None or empty if the secret is no longer there.
         """
         if name:
-            return self.option(provider, place, name)
-        variable = origin.variable(place)
-        return self._environment.get(variable, "").strip() if variable else self._key(place, provider)
+            return self.option(provider, origin_or_option, name)
+        variable = origin.variable(origin_or_option)
+        return self._environment.get(variable, "").strip() if variable else self._key(origin_or_option, provider)
 
     def _key(self, key_origin: str, provider: str) -> str | None:
         if name := origin.variable(key_origin):

@@ -47,7 +47,7 @@ class Handover:
     notes: tuple[str, ...] = ()
 
     @property
-    def place(self) -> str:
+    def where(self) -> str:
         """Where opencode finds the models, in words."""
         if self.mode == SLOT:
             return "the file that opencode 2's server reads"

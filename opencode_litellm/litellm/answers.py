@@ -88,21 +88,21 @@ def forget(environment: Mapping[str, str], proxy: Proxy) -> None:
 
 def take_turn(environment: Mapping[str, str], proxy: Proxy, seconds: float) -> int | None:
     """Take the lock with which only one of several launches asks a proxy, as in ``cache.take_turn``."""
-    return cache.take_turn(environment, cache.TURN.name(_fingerprint(proxy)), seconds)
+    return cache.take_turn(environment, cache.TURN.name(_digest(proxy)), seconds)
 
 
 def refuse(environment: Mapping[str, str], proxy: Proxy, failure: KeyRefused) -> None:
     """Tell the launches that wait for the same answer that the proxy refuses the key."""
     salt = os.urandom(16).hex()
     content = json.dumps([salt, _mark(proxy, salt), failure.problem, failure.remedy])
-    name = cache.REFUSAL.name(_fingerprint(proxy))
+    name = cache.REFUSAL.name(_digest(proxy))
     cache.write(environment, name, content.encode())
     cache.date(environment, name, time.time())
 
 
 def refused(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRefused | None:
     """Return the refusal of this key that a launch has heard since ``began`` (``time.time``), None without one."""
-    name = cache.REFUSAL.name(_fingerprint(proxy))
+    name = cache.REFUSAL.name(_digest(proxy))
     content = cache.read(environment, name)
     if content is None or proxy.url is None:
         return None
@@ -142,10 +142,10 @@ def combined(new: Answers, old: Remembered | None, now: float, *, asked: bool) -
 
 
 def _name(proxy: Proxy) -> str:
-    return cache.ANSWERS.name(_fingerprint(proxy))
+    return cache.ANSWERS.name(_digest(proxy))
 
 
-def _fingerprint(proxy: Proxy) -> str:
+def _digest(proxy: Proxy) -> str:
     url = proxy.url.root if proxy.url else "detected"
     headers = ",".join(header.name.lower() for header in proxy.headers)
     return cache.digest([proxy.provider, url, proxy.key.source, headers])

@@ -23,13 +23,13 @@ KEY, TEAM, USER = "/key/info", "/team/info", "/v2/user/info"
 _LONGEST_ID = 200  # characters
 
 
-def spent(ask: Callable[[str], Reply]) -> str:
+def owner_of_spent(ask: Callable[[str], Reply]) -> str:
     """Return whose budget is spent, such as ``key``, ``team`` or ``user``; empty if nobody's is, or if that is unknown.
 
     ``ask`` gets a path and may raise Failure. LiteLLM 1.106: a user's own budget does not count for the key of a team.
     """
     reply = ask(KEY)
-    if owner := refusals.spent(reply):  # LiteLLM 1.90 refuses to answer, with this as its reason
+    if owner := refusals.owner_of_spent_budget(reply):  # LiteLLM 1.90 refuses to answer, with this as its reason
         return owner
     key = mapping(_content(reply).get("info"))
     if _is_spent(key):

@@ -131,7 +131,7 @@ def ask(
             *(partial(_informed, channel, path, parse, info_deadline) for path, parse in facts.INFO.values()),
         ],
         max(deadline, info_deadline or deadline),
-        connection.late(url),
+        connection.timed_out(url),
         enough=lambda results: isinstance(results.get(0), Failure),
     )
     if isinstance(first, Failure):
@@ -181,7 +181,7 @@ def _has_responses(channel: Channel, deadline: float | None) -> bool | None:
 def _owner_of_spent_budget(channel: Channel, deadline: float | None) -> str:
     if deadline is None or not channel.headers:
         return ""
-    return budget.spent(lambda path: connection.get(Request(channel, path, deadline, budget.LARGEST)))
+    return budget.owner_of_spent(lambda path: connection.get(Request(channel, path, deadline, budget.LARGEST)))
 
 
 def request_headers(proxy: Proxy) -> dict[str, str]:

@@ -100,7 +100,7 @@ def get(request: Request) -> Reply:
         raise _unreachable(url, error) from error
     if answered is None:
         # The timeout of requests starts again with each piece received, and does not cover the lookup of the name.
-        (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, late(url))
+        (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, timed_out(url))
     if isinstance(answered, Failure):
         raise answered
     status, body = answered
@@ -154,7 +154,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
             for _ in range(_MOST_REDIRECTS):
                 patience = request.deadline - time.monotonic()
                 if patience <= 0:
-                    raise late(url)
+                    raise timed_out(url)
                 with session.get(
                     target, headers=dict(headers), timeout=patience, stream=True, allow_redirects=False
                 ) as response:
@@ -167,7 +167,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     except exceptions.SSLError as error:
         raise _untrusted(url, _cause(error)) from error
     except (exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise late(url) from error
+        raise timed_out(url) from error
     except (exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         cause = _cause(error)
         if not isinstance(cause, ConnectionRefusedError) and _speaks_tls(request):
@@ -224,7 +224,7 @@ def _next(done: queue.SimpleQueue[tuple[int, object]], deadline: float | None) -
                 raise
 
 
-def late(url: ProxyURL) -> ProxyUnreachable:
+def timed_out(url: ProxyURL) -> ProxyUnreachable:
     """Return the failure of a proxy that took too long."""
     return ProxyUnreachable(
         f"{url.root} did not answer in time", "it may be busy, so try again or allow more time with --timeout SECONDS"
@@ -356,7 +356,7 @@ def _body(response: requests.Response, request: Request) -> bytes:
                 f"{url.root} answered with more than {request.limit} bytes, unlike LiteLLM", "check the URL"
             )
         if time.monotonic() > request.deadline:
-            raise late(url)
+            raise timed_out(url)
         if unpacker and unpacker.eof:
             break  # zlib would keep everything after it
     return bytes(body)

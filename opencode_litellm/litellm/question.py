@@ -320,8 +320,8 @@ def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
 def _http_proxy(url: str) -> tuple[str, int, dict[str, str]]:
     """Return host, port and the header with the login of an HTTP proxy."""
     scheme, separator, rest = url.rpartition("://")
-    login, _, place = rest.split("/", 1)[0].rpartition("@")
-    host, _, port = place.rpartition(":")
+    login, _, authority = rest.split("/", 1)[0].rpartition("@")
+    host, _, port = authority.rpartition(":")
     if (separator and scheme.lower() != "http") or not host or not port.isdigit() or "[" in host or "%" in login:
         raise Unusual("an HTTP proxy that is reached in another way")
     if not login:
@@ -333,9 +333,9 @@ def _http_proxy(url: str) -> tuple[str, int, dict[str, str]]:
 
 def _tunnel(connection: Any, question: Question, login: Mapping[str, str], deadline: float) -> None:
     host = f"[{question.host}]" if ":" in question.host else question.host
-    place = f"{host}:{question.port}"
+    authority = f"{host}:{question.port}"
     connection.settimeout(_remaining(deadline))
-    connection.sendall(_message(f"CONNECT {place} HTTP/1.1", {"Host": place, **login}))
+    connection.sendall(_message(f"CONNECT {authority} HTTP/1.1", {"Host": authority, **login}))
     received = bytearray()
     while not received.endswith(b"\r\n\r\n"):
         connection.settimeout(_remaining(deadline))
@@ -350,17 +350,17 @@ def _tunnel(connection: Any, question: Question, login: Mapping[str, str], deadl
 
 def _request(question: Question, path: str, headers: Mapping[str, str]) -> bytes:
     host = f"[{question.host}]" if ":" in question.host else question.host
-    place = host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}"
+    authority = host if question.port == (443 if question.tls else 80) else f"{host}:{question.port}"
     stated = {name.lower() for name in headers}
     fields = {
-        "Host": place,
+        "Host": authority,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "User-Agent": f"opencode-litellm/{__version__}",
     }
     fields = {**{name: value for name, value in fields.items() if name.lower() not in stated}, **headers}
     # An HTTP proxy that forwards a plain request needs the whole URL.
-    start = f"http://{place}" if question.via and not question.tls else ""
+    start = f"http://{authority}" if question.via and not question.tls else ""
     return _message(f"GET {start}{question.prefix}{path} HTTP/1.1", fields)
 
 

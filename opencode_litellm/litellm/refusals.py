@@ -51,10 +51,10 @@ def failure(reply: Reply, proxy: Proxy, url: ProxyURL, identifies: Callable[[], 
     return known or _by_status(reply, said, proxy, url, identifies)
 
 
-def spent(reply: Reply) -> str:
+def owner_of_spent_budget(reply: Reply) -> str:
     """Return whose budget is spent according to an answer, ``key`` if it does not say whose; empty if none is."""
     said = None if reply.status == 200 else _said(reply)
-    return _spent(said) if said else ""
+    return _owner_of_spent_budget(said) if said else ""
 
 
 def budget_spent(whose: str, url: ProxyURL) -> BudgetSpent:
@@ -112,7 +112,7 @@ def _said(reply: Reply) -> _Said | None:
     return _Said(message=detail) if isinstance(detail, str) else None
 
 
-def _spent(said: _Said) -> str:
+def _owner_of_spent_budget(said: _Said) -> str:
     if said.kind != "budget_exceeded" and not _BUDGET.search(said.message):
         return ""
     owner = _OWNER.search(said.message)
@@ -121,7 +121,7 @@ def _spent(said: _Said) -> str:
 
 def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
     """Return the failure if a valid key may not see the list, else None."""
-    if whose := _spent(said):
+    if whose := _owner_of_spent_budget(said):
         return budget_spent(whose, url)
     if _ROUTE.search(said.message):
         return ListNotAllowed(

@@ -82,7 +82,7 @@ class Configuration(Fields):
 
     def rank(self, *names: str) -> int:
         """Return the number, counted from the weakest, of the strongest layer with a value at `names`; -1 for none."""
-        saying = (place for place, (*_, section) in enumerate(self.layers) if _at(section, names) is not None)
+        saying = (rank for rank, (*_, section) in enumerate(self.layers) if _at(section, names) is not None)
         return max(saying, default=-1)
 
     def stated(self, *names: str) -> Iterator[tuple[str, JSON]]:
@@ -139,7 +139,7 @@ def read(
     folders = layers.folders(environment, folder, project=project)
     markdown = dict(_markdown(folders, folder))
     state = layers.state_file(environment)
-    mentions = _mentions([os.path.join(folder, place) for place in folders])
+    mentions = _mentions([os.path.join(folder, each) for each in folders])
     recent_models, mentions[state] = _remembered(_small_text(state))
     models_named = frozenset({*_models_named(resolved), *filter(None, markdown.values())})
     return Configuration(
@@ -227,15 +227,15 @@ class _Layer:
             if jsonc.is_commented(text, match.start()):
                 return match.group()
             line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
-            place = f"{self.source}:{line}:{column}"
-            return json.dumps(self._referenced(match.group(), written.get(match.group()), place))[1:-1]
+            position = f"{self.source}:{line}:{column}"
+            return json.dumps(self._referenced(match.group(), written.get(match.group()), position))[1:-1]
 
         return jsonc.FILE.sub(contents, text)
 
     def _with_variables(self, text: str) -> str:
         return jsonc.ENV.sub(lambda match: self.environment.get(match[1]) or "", text)
 
-    def _referenced(self, token: str, written: str | None, place: str) -> str:
+    def _referenced(self, token: str, written: str | None, position: str) -> str:
         path = token[len("{file:") : -1]
         if path.startswith("~/"):
             path = os.path.join(variables.home(self.environment), path[2:])
@@ -245,7 +245,7 @@ class _Layer:
             return _decoded(path).strip(_JAVASCRIPT_SPACE)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise _unreadable(place, f"{written or f'{token}: {path}'}: {reason}") from error
+            raise _unreadable(position, f"{written or f'{token}: {path}'}: {reason}") from error
 
 
 def _aligned(resolved: JSON, written: JSON) -> JSON:
@@ -260,8 +260,8 @@ def _aligned(resolved: JSON, written: JSON) -> JSON:
     return resolved
 
 
-def _unreadable(place: str, reason: str, remedy: str = _BEYOND_OPENCODE) -> ConfigurationUnreadable:
-    return ConfigurationUnreadable(f"{place}: {reason}", remedy, stops_opencode=remedy == _BEYOND_OPENCODE)
+def _unreadable(where: str, reason: str, remedy: str = _BEYOND_OPENCODE) -> ConfigurationUnreadable:
+    return ConfigurationUnreadable(f"{where}: {reason}", remedy, stops_opencode=remedy == _BEYOND_OPENCODE)
 
 
 def _text(path: str) -> str:

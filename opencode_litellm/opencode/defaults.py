@@ -89,7 +89,7 @@ def _first(payload: Payload) -> str:
 
 def _sorted(models: Sequence[str]) -> list[str]:
     def rank(model: str) -> int:
-        return next((place for place, part in enumerate(_PREFERRED) if part in model), -1)
+        return next((index for index, part in enumerate(_PREFERRED) if part in model), -1)
 
     by_name = sorted(models, reverse=True)
     return sorted(by_name, key=lambda model: (-rank(model), "latest" not in model))

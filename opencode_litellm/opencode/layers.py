@@ -58,13 +58,13 @@ def folders(environment: Mapping[str, str], folder: str, *, project: bool = True
 
 
 def _folders(environment: Mapping[str, str], parents: Iterable[str]) -> list[str]:
-    places = [config_folder(environment)]
-    places += [os.path.join(parent, ".opencode") for parent in parents]
-    places.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or variables.home(environment), ".opencode"))
+    paths = [config_folder(environment)]
+    paths += [os.path.join(parent, ".opencode") for parent in parents]
+    paths.append(os.path.join(environment.get("OPENCODE_TEST_HOME") or variables.home(environment), ".opencode"))
     if directory := environment.get("OPENCODE_CONFIG_DIR"):
-        places.append(directory)
+        paths.append(directory)
     # A folder that occurs twice keeps its first place.
-    return list(dict.fromkeys(places))
+    return list(dict.fromkeys(paths))
 
 
 def config_folder(environment: Mapping[str, str]) -> str:
@@ -161,7 +161,7 @@ def _git(environment: Mapping[str, str]) -> str:
 
         return windows.find("git", environment) or ""
     path = environment.get("PATH", os.defpath).split(os.pathsep)
-    return "git" if any(os.access(os.path.join(place, "git"), os.X_OK) for place in path) else ""
+    return "git" if any(os.access(os.path.join(folder, "git"), os.X_OK) for folder in path) else ""
 
 
 def _asked(folder: str, environment: Mapping[str, str]) -> str:

@@ -115,7 +115,7 @@ def build(
         assembled(providers, [proxy for proxy, _, _ in served], defaults),
         loopback_hosts=frozenset(url.host for _, url, _ in served if url.is_loopback),
         detected=tuple(url.root for proxy, url, _ in served if proxy.detected),
-        above_project=any(proxy.beats_project or proxy.is_bound for proxy, _, _ in served),
+        above_project=any(proxy.beats_project or proxy.secrets_need_url for proxy, _, _ in served),
     )
 
 
@@ -149,7 +149,7 @@ def _sibling(proxy: Proxy) -> str:
 
 
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
-    new = [model for model in models if model.id not in proxy.listed_models]
+    new = [model for model in models if model.id not in proxy.written_models]
     siblings = [model for model in new if belongs_to_sibling(model, proxy)]
     moved = {model.id for model in siblings if not stays(model, proxy)}
     chat = Provider(
@@ -178,7 +178,7 @@ def belongs_to_sibling(model: Model, proxy: Proxy) -> bool:
     if model.route != "responses" or proxy.options.responses_provider == "inline":
         return False
     # The plugin would take the sibling for another LiteLLM, and add every model to it.
-    if not can_have_sibling(proxy) or section.plugin_place:
+    if not can_have_sibling(proxy) or section.plugin_file:
         return False
     if proxy.options.responses_provider == "sibling":
         return True
@@ -218,7 +218,7 @@ def _main_settings(proxy: Proxy, url: ProxyURL, place: Place) -> dict[str, JSON]
         settings["name"] = shown_name(proxy)
     reference = _reference(proxy, place)
     headers = added_headers(proxy, mapping(written.get("options")))
-    if reference is not None and (proxy.overrides or proxy.is_bound) and place is not Place.BELOW:
+    if reference is not None and (proxy.overrides or proxy.secrets_need_url) and place is not Place.BELOW:
         address = None if proxy.overrides else base_url(written)
         settings["options"] = {"baseURL": address or url.base_url, "apiKey": reference, **_option(headers)}
         return settings
@@ -269,13 +269,13 @@ def _below(
     fields = _weak_address(users, url, local=local)
     if reference is None or _stands_in(users, reference):
         return {**_without_fallback(users), **fields}, {}
-    variable = NO_KEY if reference == PLACEHOLDER else key_variable(reference)
+    variable = NO_KEY if reference == PLACEHOLDER else variable_of(reference)
     if not variable or stored or "env" in users:
         return fields, {"apiKey": reference}
     return {"env": [variable], **fields}, {}
 
 
-def key_variable(reference: str | None) -> str:
+def variable_of(reference: str | None) -> str:
     """Return the name of the variable that a reference to a key consists of; empty if it is anything else."""
     stated = _VARIABLE.fullmatch(reference or "")
     return stated[1] if stated else ""
@@ -357,7 +357,7 @@ def _sibling_connection(
         for name, value in options.items()
         if name not in OUR_OPTIONS and name not in users_options and not may_be_secret(value)
     }
-    if proxy.is_bound and place is not Place.BELOW and (not own_key or isinstance(own_key, Live)):
+    if proxy.secrets_need_url and place is not Place.BELOW and (not own_key or isinstance(own_key, Live)):
         address = base_url(users) or base_url(written) or url.base_url
         return {}, {"baseURL": address, "apiKey": own_key or reference, **inherited, **_option(headers)}
     ours, local = None if own_key else reference, proxy.section.local

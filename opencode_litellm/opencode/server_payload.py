@@ -64,7 +64,7 @@ def left_out(served: Sequence[tuple[Proxy, ProxyURL, Sequence[Model]]]) -> list[
 
 
 def _providers(proxy: Proxy, url: ProxyURL, models: Sequence[Model]) -> list[Provider]:
-    new = [model for model in models if model.id not in proxy.listed_models and _is_allowed(model, proxy)]
+    new = [model for model in models if model.id not in proxy.written_models and _is_allowed(model, proxy)]
     siblings = [model for model in new if payload.belongs_to_sibling(model, proxy)]
     moved = {model.id for model in siblings if not payload.stays(model, proxy)}
     main = Provider(
@@ -152,7 +152,7 @@ def _credential(proxy: Proxy, users: Mapping[str, Any]) -> tuple[dict[str, JSON]
 
 def _variable(proxy: Proxy) -> str:
     """Return the name of the variable that holds the key; empty if none does."""
-    return origin.variable(proxy.key.origin) or payload.key_variable(proxy.key.reference)
+    return origin.variable(proxy.key.origin) or payload.variable_of(proxy.key.reference)
 
 
 def _headers(proxy: Proxy, users: Mapping[str, Any]) -> dict[str, JSON]:

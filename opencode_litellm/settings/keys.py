@@ -29,8 +29,8 @@ def of_section(written: object, resolved: object, provider: str) -> Key | None:
     if not isinstance(written, Live) or not is_reference(written):
         return _usable(Key(resolved.strip(), source, None, origin.SECTION))
     variable = ENV.fullmatch(written)
-    place = origin.of_variable(variable[1]) if variable and can_be_referred_to(resolved) else origin.SECTION
-    return _usable(Key(resolved.strip(), f"{source} ({written})", written, place))
+    key_origin = origin.of_variable(variable[1]) if variable and can_be_referred_to(resolved) else origin.SECTION
+    return _usable(Key(resolved.strip(), f"{source} ({written})", written, key_origin))
 
 
 def empty(written: object, provider: str) -> Key:

@@ -53,14 +53,14 @@ class Options:
         self.written = _of(configuration.written, provider)
         self._configuration = configuration
 
-    def place(self, *names: str) -> str:
+    def location(self, *names: str) -> str:
         """Return `` in FILE`` for the file that has the value at ``names`` of the section; empty if none has."""
         path, _ = next(self._configuration.stated("provider", self.provider, *names), ("", None))
         return f" in {path}" if path else ""
 
     def warning(self, names: Sequence[str], problem: str, remedy: str) -> str:
         """Return a warning about an option: what is wrong with it, in which file, and what to do."""
-        where = f"options.{'.'.join(names)} of provider {self.provider}{self.place('options', *names)}"
+        where = f"options.{'.'.join(names)} of provider {self.provider}{self.location('options', *names)}"
         return f"{where} {problem}: {remedy}"
 
     def misspellings(self) -> Iterator[str]:
@@ -135,7 +135,7 @@ class Options:
 
     def _meant_for_another(self, *names: str) -> str:
         """Warn that a header is in a weaker layer than the address, and whether opencode sends it there anyway."""
-        named = self.place("options", "baseURL") or self.place("api")
+        named = self.location("options", "baseURL") or self.location("api")
         problem = f"is not sent by opencode-litellm, because a higher-priority configuration{named} sets the URL"
         remedy = "repeat it there if it is meant for that URL"
         if names[0] == "headers":  # opencode 1.18 merges the sections, and sends these itself

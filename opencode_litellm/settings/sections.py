@@ -302,7 +302,7 @@ class _ProviderSection:
         if self._own_url:
             path = ("options", "baseURL") if self.options.resolved.get("baseURL") else ("api",)
             source = f"{'.'.join(path)} of provider {self.provider}"
-            return _url(self._own_url, f"{source}{self.options.place(*path)}"), source
+            return _url(self._own_url, f"{source}{self.options.location(*path)}"), source
         if named := self._environment.get(PROXY_URL):
             return _url(named, PROXY_URL), PROXY_URL
         return None, "detection"
@@ -404,7 +404,7 @@ class _ProviderSection:
             named_models=ids(f"{self.provider}/"),
             named_in_sibling=ids(f"{sibling.provider}/"),
             any_name=ANY_MODEL in named,
-            plugin_place=self._configuration.loads(PLUGIN) or "",
+            plugin_file=self._configuration.loads(PLUGIN) or "",
             sibling_hidden=not sibling.is_enabled,
             sibling_root=sibling.root,
             local=bool(self._upper - {"headers"}),

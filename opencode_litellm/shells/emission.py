@@ -142,10 +142,10 @@ def _rendered(shell: Shell, environment: Mapping[str, str], names: Mapping[str, 
     try:
         return renderer.get_template(f"{shell.name}.j2").render(names)
     except (jinja2.TemplateError, *_FAULTS) as error:
-        place = _place(error, folder)
-        if place is None:
+        line = _line_at_fault(error, folder)
+        if line is None:
             raise
-        raise _BrokenTemplate(f"{place}: {error}", _REMEDY) from error
+        raise _BrokenTemplate(f"{line}: {error}", _REMEDY) from error
 
 
 def _override(folder: Path, name: str) -> Source | None:
@@ -162,15 +162,15 @@ def _override(folder: Path, name: str) -> Source | None:
         raise _BrokenTemplate(f"{path}: {error}", _REMEDY) from error
 
 
-def _place(error: Exception, folder: Path) -> str | None:
+def _line_at_fault(error: Exception, folder: Path) -> str | None:
     """Return the file and line of the user's template that caused ``error``, None if one of ours did."""
     import jinja2
 
     if isinstance(error, jinja2.TemplateSyntaxError):
-        places = [(error.filename or "", error.lineno)]
+        lines = [(error.filename or "", error.lineno)]
     else:
-        places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-    for path, line in reversed(places):
+        lines = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    for path, line in reversed(lines):
         if Path(path).parent == folder:
             return f"{path}, line {line}"
     return None

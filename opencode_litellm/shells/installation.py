@@ -158,11 +158,11 @@ def _attempted(
 
 def _add(name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     command_name(command, SHELLS[name])  # may fail, so before any file is changed
-    places = list(_places(name, environment))
-    if not places:  # PowerShell's, on Windows
+    paths = list(_files_to_change(name, environment))
+    if not paths:  # PowerShell's, on Windows
         raise UsageFailure(f"{name} does not say where its profile is", "check that it is on PATH")
     news: list[Outcome | UsageFailure] = []
-    for path in places:
+    for path in paths:
         news += _attempted(_add_to, path, _language(name, path), command, environment, dry_run)
     yield from news
     if not dry_run and any(isinstance(each, Outcome) and each.done == WROTE for each in news):
@@ -170,7 +170,7 @@ def _add(name: str, command: str, environment: Environment, dry_run: bool) -> It
         yield Outcome(note=f"new {name} shells are ready; in one that is already running, run: {renewal}")
 
 
-def _places(name: str, environment: Environment) -> Iterator[str]:
+def _files_to_change(name: str, environment: Environment) -> Iterator[str]:
     """Yield the startup files that have to be changed, without those that read another one of them."""
     paths: list[str] = []
     for group in STARTUPS[name].files(environment):
@@ -238,7 +238,7 @@ def _is_snippet(name: str) -> bool:
 
 
 def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
-    real = program.place("opencode", environment)
+    real = program.file_on_path("opencode", environment)
     folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
     path = os.path.join(folder, _SHIM)
     with _explained(path, f"{_END_IT}put a folder that you can write to ahead of opencode's folder on PATH"):

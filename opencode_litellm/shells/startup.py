@@ -35,20 +35,20 @@ def with_snippet(content: bytes | None, snippet: bytes, command: str) -> bytes:
         return block
     if b"\0" in content:
         raise UnsafeToChange("is in an encoding that opencode-litellm cannot edit, perhaps UTF-16", "save it as UTF-8")
-    place = _place(content)
-    if place is None:
+    span = _span(content)
+    if span is None:
         # The line break completes an unfinished last line, or leaves an empty line above our block.
         return content + b"\n" + block
-    start, end = place
+    start, end = span
     return content[:start] + block.replace(b"\n", _line_end(content[start:end])) + content[end:]
 
 
 def without_snippet(content: bytes) -> bytes | None:
     """Return the bytes before ``with_snippet``, None if it created the file; UnsafeToChange if a mark is missing."""
-    place = _place(content)
-    if place is None:
+    span = _span(content)
+    if span is None:
         return content
-    start, end = place
+    start, end = span
     before, after = content[:start], content[end:]
     if not before and not after:
         return None
@@ -60,16 +60,16 @@ def without_snippet(content: bytes) -> bytes | None:
 
 def evaluates_init(content: bytes) -> bool:
     """Return whether a line of the user's own, outside our marks, evaluates ``opencode-litellm init``."""
-    start, end = _place(content) or (0, 0)
+    start, end = _span(content) or (0, 0)
     return any(_OWN_LINE.search(part) for part in (content[:start], content[end:]))
 
 
 def installed(content: bytes) -> tuple[str, bytes] | None:
     """Return the command that our lines are for, and the lines between our marks; None if there are none."""
-    place = _place(content)
-    if place is None:
+    span = _span(content)
+    if span is None:
         return None
-    mark, *lines, _ = content[slice(*place)].replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+    mark, *lines, _ = content[slice(*span)].replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
     named = _COMMAND.match(mark)
     return named["command"].decode() if named else "opencode", b"\n".join(lines)
 
@@ -84,7 +84,7 @@ def is_marked(content: bytes) -> bool:
     return _MARK.search(content) is not None
 
 
-def _place(content: bytes) -> tuple[int, int] | None:
+def _span(content: bytes) -> tuple[int, int] | None:
     """Return where our block begins and ends, None if there is none."""
     marks = list(_MARK.finditer(content))
     if not marks:
