@@ -18,7 +18,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     command = _command(arguments)
     if command and arguments[1:] in (command, ["--", *command]):
-        return _ended(_launch(command))
+        return _exit(_launch(command))
     put_the_standard_library_first()
     _write_utf8()
     try:
@@ -31,14 +31,14 @@ def main() -> int:
         elif isinstance(error, SystemExit) and isinstance(error.code, int):
             status = error.code
         else:
-            status = _told(error)
-    return _ended(status)
+            status = _report_fault(error)
+    return _exit(status)
 
 
 def opencode() -> int:
     """Run ``opencode-with-litellm``, short for ``opencode-litellm exec -- opencode``, and return its exit status."""
     _keep_garbage()
-    return _ended(_launch(["opencode", *sys.argv[1:]]))
+    return _exit(_launch(["opencode", *sys.argv[1:]]))
 
 
 def _command(arguments: list[str]) -> list[str]:
@@ -81,7 +81,7 @@ def _run(arguments: list[str]) -> int:
         if arguments[:1] == ["init"]:
             from opencode_litellm.shells import replay
 
-            snippet = replay.replayed(arguments[1:], os.environ)
+            snippet = replay.snippet(arguments[1:], os.environ)
             if snippet is not None:
                 terminal.emit(snippet)
                 return 0
@@ -93,7 +93,7 @@ def _run(arguments: list[str]) -> int:
         return failure.exit_status
 
 
-def _ended(status: int) -> int:
+def _exit(status: int) -> int:
     """Return ``status``, or end the process with it at once if a thread still has a request under way.
 
     At a normal exit OpenSSL frees its memory, and a thread that is using it crashes (SIGSEGV, seen with OpenSSL 3.0 and
@@ -145,7 +145,7 @@ def _start_plainly(command: list[str], error: BaseException) -> int:
             _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
     folder, name = os.path.split(command[0])
     folders = [folder] if folder else os.environ.get("PATH", os.defpath).split(os.pathsep)
-    launched = _launched()
+    launched = _pop_launched()
     for program in (os.path.join(folder or os.curdir, name) for folder in folders):
         if program in launched[1:] or not os.path.isfile(program):
             continue
@@ -164,7 +164,7 @@ def _start_plainly_on_windows(command: list[str]) -> int:
 
     folder, name = os.path.split(command[0])
     folders = [os.path.abspath(folder)] if folder else os.environ.get("PATH", "").replace('"', "").split(os.pathsep)
-    launched = _launched()
+    launched = _pop_launched()
     stem = name[:-4] if name.lower().endswith((".exe", ".cmd")) else name
     package = os.path.join("node_modules", "opencode-ai")
     beside_script = os.path.join(package, "node_modules", "opencode-windows-x64")  # where bin has a script for node
@@ -185,7 +185,7 @@ def _start_plainly_on_windows(command: list[str]) -> int:
     return 127
 
 
-def _launched() -> list[str]:
+def _pop_launched() -> list[str]:
     """Return OPENCODE_PID, then the programs that launches started and that led back here: wrappers that call us.
 
     The variable that lists them is removed from the environment.
@@ -202,20 +202,20 @@ def _environment(program: str, launched: list[str]) -> dict[str, str]:
     if package.startswith("@opencode"):
         return environment
     if _only_is_wanted():
-        environment["OPENCODE_CONFIG_CONTENT"] = _limited(environment.get("OPENCODE_CONFIG_CONTENT", ""))
+        environment["OPENCODE_CONFIG_CONTENT"] = _restricted(environment.get("OPENCODE_CONFIG_CONTENT", ""))
     if not package.startswith("opencode-"):
         environment[_LAUNCHED] = os.pathsep.join(launched)  # it may be a wrapper
     return environment
 
 
-def _limited(content: str) -> str:
+def _restricted(content: str) -> str:
     """Return the user's inline content with no provider enabled; without the content if that cannot be told safely."""
-    limit = '"enabled_providers":[]'
+    restriction = '"enabled_providers":[]'
     begin, inside = content.lstrip()[:1], content.lstrip()[1:]
     # Of two settings with the same name the last one counts, so ours comes first only if it is the only one.
     if begin == "{" and inside.lstrip()[:1] in ('"', "/", "}") and "enabled_providers" not in inside:
-        return f"{{{limit},{inside}"
-    return f"{{{limit}}}"
+        return f"{{{restriction},{inside}"
+    return f"{{{restriction}}}"
 
 
 def _only_is_wanted() -> bool:
@@ -259,7 +259,7 @@ def _joined(text: str) -> str:
     return "".join("".join(line.split()) for line in text.splitlines() if not line.lstrip().startswith("//"))
 
 
-def _told(error: BaseException) -> int:
+def _report_fault(error: BaseException) -> int:
     """Report a fault of our own, and return the exit status. The traceback goes to the log, not to the terminal."""
     try:
         from opencode_litellm import log, terminal  # only after a fault

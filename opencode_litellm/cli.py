@@ -155,7 +155,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         return
     named = _with_any_model(environment)  # opencode may be started later with any model
     try:
-        settings, discovery = _discovered(named, _configuration(environment))
+        settings, discovery = _discover(named, _configuration(environment))
     except Failure:
         if restrictions := restriction.wanted(environment, _folder()):
             changes = delivery.with_restrictions(delivery.undo(environment), restrictions, environment)
@@ -163,7 +163,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
         raise
     travels = FORMATS[name].travels
     how = handover.hand_over_to_shell(discovery, settings, environment, recipient=recipient, travels=travels)
-    _notes(environment, discovery, (*how.notes, *handover.withheld(discovery, environment)))
+    _notes(environment, discovery, (*how.notes, *handover.unprinted_headers(discovery, environment)))
     _assign(name, how.changes, environment)
 
 
@@ -190,13 +190,13 @@ def config(path: Path | None, check: bool, project: bool, **flags: Any) -> int:
     try:
         configuration = _configuration(environment, project=project or path is None)
         # We cannot tell which models the reader of this output will name.
-        _, discovery = _discovered(_with_any_model(environment), configuration)
+        _, discovery = _discover(_with_any_model(environment), configuration)
     except Failure:
         if not check:
             _restrict(file, environment)
         raise
     text = rendering.payload(discovery.payload)
-    _notes(environment, discovery, handover.withheld(discovery, environment))
+    _notes(environment, discovery, handover.unprinted_headers(discovery, environment))
     if path is None:
         terminal.emit(text)
         return 0
@@ -245,7 +245,7 @@ def models(patterns: tuple[str, ...], everything: bool, order: str | None, as_js
     from opencode_litellm import listing, pager
 
     environment = _trimmed(_environment(**flags))
-    _, discovery = _discovered(environment, _configuration(environment))
+    _, discovery = _discover(environment, _configuration(environment))
     _notes(environment, discovery, ())
     listed = listing.in_order_of(listing.matching(listing.entries(discovery, everything=everything), patterns), order)
     if as_json:
@@ -275,7 +275,7 @@ def refresh(**flags: Any) -> None:
     configuration = _configuration(environment)
     settings = sections.parse(environment, configuration)
     _warn(environment, settings)
-    before = listing.entries(discovery.remembered(settings, environment))
+    before = listing.entries(discovery.recall(settings, environment))
     server = handover.recipient_on_path(environment)[1] == versions.SERVER
     with _progress(environment):
         new = cold.refresh(environment, _folder(), configuration, settings, server=server)
@@ -320,7 +320,7 @@ def install(names: tuple[str, ...], command: str, shim: bool, dry_run: bool) -> 
     from opencode_litellm.shells import installation
 
     shells = dict.fromkeys(names or _running(shim))
-    return _said(installation.install(shells, command, os.environ, shim=shim, dry_run=dry_run), dry_run)
+    return _report(installation.install(shells, command, os.environ, shim=shim, dry_run=dry_run), dry_run)
 
 
 @opencode_litellm.command()
@@ -329,7 +329,7 @@ def uninstall(dry_run: bool) -> int:
     """Remove the snippets, the shim, the cache and the log."""
     from opencode_litellm.shells import installation
 
-    return _said(installation.uninstall(os.environ, dry_run=dry_run), dry_run)
+    return _report(installation.uninstall(os.environ, dry_run=dry_run), dry_run)
 
 
 @opencode_litellm.command()
@@ -376,7 +376,7 @@ def _running(shim: bool) -> list[str]:
         return []
 
 
-def _said(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
+def _report(outcomes: Iterable[Outcome | UsageFailure], dry_run: bool) -> int:
     """Report each file as soon as it is done, and return the exit status."""
     status = 0
     for outcome in outcomes:
@@ -394,7 +394,7 @@ def _with_any_model(environment: Environment) -> Environment:
     return variables.changed(environment, {variables.NAMED_MODEL: variables.ANY_MODEL})
 
 
-def _noting(environment: Environment) -> Callable[[UsageFailure], None]:
+def _complaint(environment: Environment) -> Callable[[UsageFailure], None]:
     """Return a function that prints a failure as a message, after which we go on."""
     return lambda failure: terminal.note(str(failure), environment)
 
@@ -413,7 +413,7 @@ def _configuration(environment: Environment, *, project: bool = True) -> Configu
     return configuration.read(environment, _folder(), project=project)
 
 
-def _discovered(environment: Environment, configuration: Configuration) -> tuple[Settings, Discovery]:
+def _discover(environment: Environment, configuration: Configuration) -> tuple[Settings, Discovery]:
     from opencode_litellm.discovery import Patience, discover
     from opencode_litellm.settings import sections
 
@@ -427,7 +427,7 @@ def _assign(format_name: str, changes: Changes, environment: Environment) -> Non
     """Print assignments that make these changes."""
     from opencode_litellm.shells import emission
 
-    terminal.emit(emission.assignments(format_name, changes, environment, _noting(environment)))
+    terminal.emit(emission.assignments(format_name, changes, environment, _complaint(environment)))
 
 
 def _hand_to_server(environment: Environment, server: str) -> None:
@@ -437,13 +437,13 @@ def _hand_to_server(environment: Environment, server: str) -> None:
     from opencode_litellm.opencode import versions
 
     try:
-        settings, discovery = _discovered(environment, _configuration(environment, project=False))
+        settings, discovery = _discover(environment, _configuration(environment, project=False))
     except Failure:
         restriction.restrict_server(environment, _folder())
         raise
     handover = hand_over(discovery, settings, environment, launch=False, recipient=versions.SERVER)
-    said = f"{server} reads a file, not this shell's variables: the models are in that file, and no variables are set"
-    _notes(environment, discovery, (*handover.notes, said))
+    note = f"{server} reads a file, not this shell's variables: the models are in that file, and no variables are set"
+    _notes(environment, discovery, (*handover.notes, note))
 
 
 def _warn(environment: Environment, settings: Settings) -> None:
@@ -491,11 +491,11 @@ def _progress(
         return nullcontext()
     from rich.console import Console  # 60 ms, on a terminal only
 
-    return _restored(Console(stderr=True).status(text))
+    return _restoring_terminal(Console(stderr=True).status(text))
 
 
 @contextmanager
-def _restored(shown: Status) -> Iterator[None]:
+def _restoring_terminal(shown: Status) -> Iterator[None]:
     """Restore the terminal even if a signal ends us, or comes as we begin: the cursor would stay hidden."""
     import signal  # on a terminal only
 

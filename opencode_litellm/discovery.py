@@ -51,8 +51,8 @@ class Served:
     @property
     def budget_failure(self) -> BudgetSpent | None:
         """The spent budget that keeps its models from answering; None if no budget is known to be spent."""
-        said = self.remembered.answers
-        return refusals.budget_spent(said.spent, said.url) if said.spent else None
+        known = self.remembered.answers
+        return refusals.budget_spent(known.spent, known.url) if known.spent else None
 
 
 class NothingUsable(NotLiteLLM):
@@ -118,7 +118,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
 
 def consult(settings: Settings, environment: Mapping[str, str], patience: Patience) -> list[Served | Failure]:
     """Ask all proxies of ``settings`` and return what each one serves, or why it does not, in their order."""
-    results = connection.at_once(
+    results = connection.in_parallel(
         [partial(_consult, proxy, environment, patience) for proxy in settings.proxies],
         None,  # each call keeps to its own deadlines
         ProxyUnreachable("no answer in time"),
@@ -126,21 +126,21 @@ def consult(settings: Settings, environment: Mapping[str, str], patience: Patien
     return [_served(proxy, result) for proxy, result in zip(settings.proxies, results, strict=True)]
 
 
-def remembered(settings: Settings, environment: Mapping[str, str]) -> Discovery:
+def recall(settings: Settings, environment: Mapping[str, str]) -> Discovery:
     """Return the result of the last discovery of the proxies of ``settings``, without asking them."""
     served = []
     for proxy in settings.proxies:
-        said = answers.recall(environment, proxy)
-        if said is not None:
-            served.append(Served(proxy, said, catalogue(proxy, said)))
+        last = answers.recall(environment, proxy)
+        if last is not None:
+            served.append(Served(proxy, last, catalogue(proxy, last)))
     return Discovery(tuple(served), (), payload_of(served, settings))
 
 
 def catalogue(proxy: Proxy, remembered: Remembered) -> Catalogue:
     """Return the models that opencode gets and those that are hidden, from the answers of a proxy."""
-    said = remembered.answers
-    has_responses = said.has_responses is not False
-    return catalog.build(said.listed, said.info, proxy.options, proxy.written_models, has_responses=has_responses)
+    known = remembered.answers
+    has_responses = known.has_responses is not False
+    return catalog.build(known.listed, known.info, proxy.options, proxy.written_models, has_responses=has_responses)
 
 
 def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
@@ -163,7 +163,7 @@ def unmet(settings: Settings, whole: Payload) -> Iterator[str]:
     names = [f"{provider.id}/{model}" for provider in whole.providers for model in provider.models]
     for setting, wishes in (("model", settings.defaults.model), ("small_model", settings.defaults.small_model)):
         if wishes and setting not in whole.settings:
-            yield preference.ungranted(wishes, names)
+            yield preference.no_match(wishes, names)
 
 
 def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -> tuple[Remembered, Failure | None]:
@@ -171,7 +171,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
     old = answers.recall(environment, proxy)
     turn = answers.take_turn(environment, proxy, _TURN) if patience.began < inf else None
     try:
-        refusal = answers.refused(environment, proxy, patience.began)
+        refusal = answers.refusal(environment, proxy, patience.began)
         if refusal is not None:
             raise refusal
         remembered = _ask(proxy, environment, patience, old)
@@ -223,27 +223,27 @@ def _served(proxy: Proxy, result: tuple[Remembered, Failure | None] | Failure) -
         return result
     remembered, stale = result
     served = Served(proxy, remembered, catalogue(proxy, remembered), stale)
-    said = remembered.answers
-    unnamed = all(is_wildcard(row.model) for row in said.listed)
+    known = remembered.answers
+    unnamed = all(is_wildcard(row.model) for row in known.listed)
     # A proxy that names no model serves those that the user has written down.
     if served.catalogue.models or (unnamed and proxy.written_models):
         return served
-    wildcards = _wildcards(said) if unnamed else []
+    wildcards = _wildcards(known) if unnamed else []
     if wildcards:
         return NothingUsable(
-            f"{said.url.root} serves {', '.join(wildcards)} but names no models",
+            f"{known.url.root} serves {', '.join(wildcards)} but names no models",
             f"list the models under provider.{proxy.provider}.models in your opencode.json",
             served,
         )
     return NothingUsable(
-        f"{said.url.root} lists {len(said.listed)} models, none of which opencode can use",
+        f"{known.url.root} lists {len(known.listed)} models, none of which opencode can use",
         "check which models the key may use, and the options includeModels and excludeModels of provider"
         f" {proxy.provider}",
         served,
     )
 
 
-def _wildcards(said: Answers) -> list[str]:
+def _wildcards(known: Answers) -> list[str]:
     """Return the wildcards of a proxy that names no model; LiteLLM 1.106 has them only in its info rows."""
-    rows = said.listed or [row for rows in said.info.values() for row in rows or ()]
+    rows = known.listed or [row for rows in known.info.values() for row in rows or ()]
     return sorted({row.model for row in rows if is_wildcard(row.model)})

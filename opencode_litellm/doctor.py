@@ -400,9 +400,9 @@ def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
         return f"does not start: {error}", program.NOT_EXECUTABLE
     if not done.returncode:
         return "", 0
-    said = " ".join(done.stdout.decode(errors="replace").split())[:_LONGEST] or "no output"
+    output = " ".join(done.stdout.decode(errors="replace").split())[:_LONGEST] or "no output"
     how = f"exits with status {done.returncode}" if done.returncode > 0 else f"is killed by signal {-done.returncode}"
-    return f"--version {how}: {said}", program.NOT_EXECUTABLE
+    return f"--version {how}: {output}", program.NOT_EXECUTABLE
 
 
 def _second(environment: Mapping[str, str], folder: str, version: Version | None) -> Iterator[Check]:

@@ -43,7 +43,7 @@ def start(
     status only if the program cannot be found (127) or started (126), and on Windows, where it is the program's own.
     """
     is_opencode = commandline.is_opencode(command[0])
-    wrappers = _led_back(environment) if is_opencode else []
+    wrappers = _wrappers_before_us(environment) if is_opencode else []
     program = find(command[0], environment, wrappers)
     if program is None:
         names = ", ".join(dict.fromkeys(wrappers))
@@ -71,7 +71,7 @@ def start(
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
 
 
-def _led_back(environment: Mapping[str, str]) -> list[str]:
+def _wrappers_before_us(environment: Mapping[str, str]) -> list[str]:
     """Return the programs that earlier launches started as opencode and that led here: wrappers that call us.
 
     opencode 1.18 sets OPENCODE_PID for what it starts. If that has changed, opencode itself has started us, so the last
@@ -176,7 +176,7 @@ def file_on_path(name: str, environment: Mapping[str, str]) -> str | None:
 
 def find_opencode(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the path of the opencode that `start` would start for ``name``; None if there is none."""
-    return find(name, environment, _led_back(environment))
+    return find(name, environment, _wrappers_before_us(environment))
 
 
 def _on_path(name: str, environment: Mapping[str, str], wrappers: Sequence[str]) -> str | None:

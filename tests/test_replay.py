@@ -52,16 +52,16 @@ def kept(environment: dict[str, str]) -> Path:
 def test_it_understands_a_shell_and_a_command(
     arguments: list[str], text: str | None, environment: dict[str, str]
 ) -> None:
-    assert replay.replayed(arguments, environment) == text
+    assert replay.snippet(arguments, environment) == text
 
 
 def test_nothing_is_known_at_first(tmp_path: Path) -> None:
-    assert replay.replayed(["zsh"], {"HOME": str(tmp_path)}) is None
+    assert replay.snippet(["zsh"], {"HOME": str(tmp_path)}) is None
 
 
 def test_the_last_snippet_that_was_kept_is_replayed(environment: dict[str, str]) -> None:
     replay.keep("zsh", "opencode", environment, "new\n")
-    assert replay.replayed(["zsh"], environment) == "new\n"
+    assert replay.snippet(["zsh"], environment) == "new\n"
 
 
 def test_only_we_can_read_and_write_it(environment: dict[str, str]) -> None:
@@ -74,7 +74,7 @@ def test_only_we_can_read_and_write_it(environment: dict[str, str]) -> None:
 def test_another_version_prints_anew(environment: dict[str, str]) -> None:
     text = kept(environment).read_text()
     kept(environment).write_text(text.replace(replay.__version__, "0.0.1", 1))
-    assert replay.replayed(["zsh"], environment) is None
+    assert replay.snippet(["zsh"], environment) is None
 
 
 def test_a_template_of_the_user_s_that_comes_changes_or_goes_prints_anew(environment: dict[str, str]) -> None:
@@ -87,9 +87,9 @@ def test_a_template_of_the_user_s_that_comes_changes_or_goes_prints_anew(environ
             template.unlink()
         else:
             template.write_text(text)
-        answers.append(replay.replayed(["zsh"], environment))
+        answers.append(replay.snippet(["zsh"], environment))
         replay.keep("zsh", "opencode", environment, f"with {text}\n")
-        answers.append(replay.replayed(["zsh"], environment))
+        answers.append(replay.snippet(["zsh"], environment))
     assert answers == [None, "with a\n", None, "with b\n", None, "with None\n"]
 
 
@@ -101,19 +101,19 @@ def test_the_shipped_template_counts_too(environment: dict[str, str]) -> None:
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"x" * (1 << 17)])
 def test_a_snippet_that_we_did_not_write_is_not_printed(content: bytes, environment: dict[str, str]) -> None:
     kept(environment).write_bytes(content)
-    assert replay.replayed(["zsh"], environment) is None
+    assert replay.snippet(["zsh"], environment) is None
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_snippet_that_others_can_write_is_not_printed(mode: int, environment: dict[str, str]) -> None:
     kept(environment).chmod(mode)
-    assert replay.replayed(["zsh"], environment) is None
+    assert replay.snippet(["zsh"], environment) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_snippet_that_others_own_is_not_printed(environment: dict[str, str]) -> None:
     os.chown(kept(environment), 65534, 65534)
-    assert replay.replayed(["zsh"], environment) is None
+    assert replay.snippet(["zsh"], environment) is None
 
 
 def test_neither_a_link_nor_a_folder_is_printed(environment: dict[str, str]) -> None:
@@ -121,10 +121,10 @@ def test_neither_a_link_nor_a_folder_is_printed(environment: dict[str, str]) -> 
     answers = []
     path.rename(path.with_name("moved"))
     path.symlink_to("moved")
-    answers.append(replay.replayed(["zsh"], environment))
+    answers.append(replay.snippet(["zsh"], environment))
     path.unlink()
     path.mkdir(0o700)
-    answers.append(replay.replayed(["zsh"], environment))
+    answers.append(replay.snippet(["zsh"], environment))
     assert answers == [None, None]
 
 
@@ -147,14 +147,14 @@ def test_without_a_data_folder_it_is_only_slower(tmp_path: Path, capfd: pytest.C
     (tmp_path / ".local").write_text("a file")
     environment = {"HOME": str(tmp_path)}
     replay.keep("zsh", "opencode", environment, TEXT)
-    assert replay.replayed(["zsh"], environment) is None
+    assert replay.snippet(["zsh"], environment) is None
     assert capfd.readouterr() == ("", "")
 
 
 def test_it_imports_next_to_nothing(environment: dict[str, str]) -> None:
     script = (
         "import os, sys; before = set(sys.modules); from opencode_litellm.shells import replay\n"
-        "assert replay.replayed(['zsh'], os.environ)\n"
+        "assert replay.snippet(['zsh'], os.environ)\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     process = subprocess.run(

@@ -170,14 +170,14 @@ def test_a_launch_finds_each_key_and_header_again(home: dict[str, str]) -> None:
     write(Path(home["XDG_DATA_HOME"], "opencode/auth.json"), {"litellm": {"type": "api", "key": "sk-stored"}})
     credentials = Credentials({**home, "ODD": "{", "EVEN": " sk "}, home["HOME"])
     assert [
-        credentials.carried("litellm", place, name)
+        credentials.carried_secret("litellm", place, name)
         for place, name in (
             (origin.SECTION, ""), (origin.STORED, ""), (origin.of_variable("EVEN"), ""), (origin.of_variable("NO"), ""),
             ("customHeaders", "X"), ("customHeaders", "Y"), ("customHeaders", "Z"), ("tags", "x"), ("nothing", "x"),
         )
     ] == [SECRET, "sk-stored", "sk", "", None, "y", None, "a,b", None]  # fmt: skip
-    assert Credentials(home, home["HOME"]).carried("another", origin.STORED, "") is None
-    assert Credentials(home, home["HOME"]).carried("another", origin.SECTION, "") == ""
+    assert Credentials(home, home["HOME"]).carried_secret("another", origin.STORED, "") is None
+    assert Credentials(home, home["HOME"]).carried_secret("another", origin.SECTION, "") == ""
 
 
 def recorded(key_origin: str, **headers: str) -> RecordedProxy:
@@ -220,7 +220,7 @@ def test_a_request_has_the_recorded_headers_or_is_not_made(home: dict[str, str])
 def test_a_launch_finds_no_key_where_there_is_no_section(text: str, home: dict[str, str]) -> None:
     write(Path(home["HOME"], ".config/opencode/opencode.json"), text)
     try:
-        found = Credentials(home, home["HOME"]).carried("litellm", origin.SECTION, "")
+        found = Credentials(home, home["HOME"]).carried_secret("litellm", origin.SECTION, "")
     except configuration.ConfigurationUnreadable:
         found = ""
     assert found == ""

@@ -346,7 +346,7 @@ from opencode_litellm.litellm import connection
 threading.Timer(0.5, _thread.interrupt_main).start()
 began = time.monotonic()
 try:
-    connection.at_once([lambda: time.sleep(9)], began + 8, Failure("late"))
+    connection.in_parallel([lambda: time.sleep(9)], began + 8, Failure("late"))
 except KeyboardInterrupt:
     print(time.monotonic() - began < 4)
 """

@@ -12,7 +12,7 @@ from opencode_litellm import cache, log, terminal
 from opencode_litellm.discovery import NothingUsable, Patience, discover
 from opencode_litellm.errors import Failure, KeyRefused
 from opencode_litellm.launch import record
-from opencode_litellm.launch.handover import carried, hand_over
+from opencode_litellm.launch.handover import carried_variables, hand_over
 from opencode_litellm.launch.record import Circumstances, Record, RecordedProxy
 from opencode_litellm.litellm import trust
 from opencode_litellm.opencode import configuration as configurations
@@ -60,8 +60,8 @@ def prepare(circumstances: Circumstances, began: float) -> Preparation:
     patience = Patience(deadline, deadline - min(_RESERVE, seconds / 2), economical=True, began=started)
     preparation = _prepare(circumstances, patience)
     took = time.monotonic() - began
-    said = f"asked for everything in {took:.2f} s: {preparation.summary}"
-    log.tell(environment, log.LAUNCH, circumstances.folder, said)
+    text = f"asked for everything in {took:.2f} s: {preparation.summary}"
+    log.tell(environment, log.LAUNCH, circumstances.folder, text)
     return preparation
 
 
@@ -164,7 +164,7 @@ def _discover_and_record(
     late = [] if refreshed > 0 else ["prices and limits did not arrive in time"]
     models = discovery.payload.model_count
     summary = "; ".join([f"{models} {'model' if models == 1 else 'models'} in {handover.where}", *late, *trouble])
-    changes = {} if shared else {**handover.changes, **carried(discovery)}
+    changes = {} if shared else {**handover.changes, **carried_variables(discovery)}
     return discovery, Preparation(changes, notes, summary, complete=refreshed > 0)
 
 
@@ -222,13 +222,13 @@ def _recorded_proxies(
         if answers is not None:
             proxies.append(_recorded_proxy(proxy, answers.url, answers, environment))
         elif proxy.url is not None:
-            said = useless.get(proxy.provider)
-            proxies.append(_recorded_proxy(proxy, proxy.url, said, environment, served=False))
+            answers = useless.get(proxy.provider)
+            proxies.append(_recorded_proxy(proxy, proxy.url, answers, environment, served=False))
     return proxies
 
 
 def _recorded_proxy(
-    proxy: Proxy, url: ProxyURL, said: Answers | None, environment: Mapping[str, str], *, served: bool = True
+    proxy: Proxy, url: ProxyURL, answers: Answers | None, environment: Mapping[str, str], *, served: bool = True
 ) -> RecordedProxy:
     parts = urlsplit(url.root)
     tls = parts.scheme == "https"
@@ -240,10 +240,10 @@ def _recorded_proxy(
         prefix=parts.path,
         loopback=url.is_loopback,
         identify=proxy.detected,
-        took=said.took if said else 0.0,
+        took=answers.took if answers else 0.0,
         via="" if url.is_loopback else trust.http_proxy_variable(url.root, environment),
         key_origin=proxy.key.origin,
         headers={header.name: header.option for header in proxy.headers},
         served=served,
-        body=said.body if said else b"",
+        body=answers.body if answers else b"",
     )

@@ -41,7 +41,7 @@ class Credentials:
             headers[header] = value
         return headers
 
-    def carried(self, provider: str, origin_or_option: str, name: str) -> str | None:
+    def carried_secret(self, provider: str, origin_or_option: str, name: str) -> str | None:
         """Return a secret that a variable carries: the header ``name`` of an option, or the key if ``name`` is empty.
 
         ``origin_or_option`` is the option, or the key's origin. None or empty if the secret is no longer there.

@@ -217,8 +217,8 @@ def _in_slot(discovery: Discovery, settings: Settings, environment: Mapping[str,
     triples = _triples(discovery)
     payload = server_payload.build(triples, settings.defaults)
     text = rendering.payload(replace(payload, schema=delivery.SLOT_MARKER))
-    said = slot.keep(text, environment)
-    notes = (*server_payload.left_out(triples), *([said] if said else []))
+    problem = slot.keep(text, environment)
+    notes = (*server_payload.left_out(triples), *([problem] if problem else []))
     return Handover({}, SLOT, cache.SHARED, notes=notes)
 
 
@@ -256,7 +256,7 @@ def hand_over_to_shell(
         handover = hand_over(discovery, settings, environment, launch=False, recipient=recipient)
     else:
         handover = _hand_over_here(discovery, settings, environment, recipient)
-    secrets = carried(discovery)
+    secrets = carried_variables(discovery)
     # A header's variable that the user has set as we asked stays.
     changes = {
         variable: value
@@ -285,12 +285,12 @@ def _hand_over_here(
     return hand_over(discovery, settings, environment, launch=False, recipient=recipient)
 
 
-def carried(discovery: Discovery) -> dict[str, str]:
+def carried_variables(discovery: Discovery) -> dict[str, str]:
     """Return the variables for literal headers and keys, which reach opencode through its environment alone."""
     return {variable: delivery.in_text(value) for variable, value in _carried_values(discovery).items()}
 
 
-def withheld(discovery: Discovery, environment: Mapping[str, str]) -> list[str]:
+def unprinted_headers(discovery: Discovery, environment: Mapping[str, str]) -> list[str]:
     """Say which headers only a launch can hand over: a literal secret is never printed."""
     return [
         f"options.{header.option}.{header.name} of provider {served.proxy.provider} is a literal value in the"

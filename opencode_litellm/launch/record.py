@@ -135,7 +135,7 @@ def load(circumstances: Circumstances) -> Record | None:
         return None
     try:
         record, state = _parsed(content, os.stat(cache.path(environment, name)).st_mtime)
-        usable = all(private.is_ours(os.lstat(file)) for file in _delivered(record, environment))
+        usable = all(private.is_ours(os.lstat(file)) for file in _payload_paths(record, environment))
     except (ValueError, KeyError, IndexError, OSError):
         return None
     return record if usable and state == _state(record, environment) else None
@@ -174,11 +174,11 @@ def _file_state(path: str) -> str:
 
 def _state(record: Record, environment: Mapping[str, str]) -> str:
     values = [f"{name}={environment.get(name)}" for name in record.watched_variables]
-    files = [*record.watched_files, *_delivered(record, environment)]
+    files = [*record.watched_files, *_payload_paths(record, environment)]
     return cache.digest([*values, *(_file_state(path) for path in files)])
 
 
-def _delivered(record: Record, environment: Mapping[str, str]) -> list[str]:
+def _payload_paths(record: Record, environment: Mapping[str, str]) -> list[str]:
     return [cache.path(environment, name) for name in (record.payload_file, record.head_file) if name]
 
 

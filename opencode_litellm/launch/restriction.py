@@ -33,8 +33,8 @@ def restrict_server(environment: Mapping[str, str], folder: str) -> None:
     """
     readable = configuration.read(environment, folder, project=False, tolerant=True)
     restrictions = sections.restrictions(environment, readable)
-    if said := slot.restrict(restrictions, environment):
-        terminal.note(said, environment)
+    if problem := slot.restrict(restrictions, environment):
+        terminal.note(problem, environment)
     if restrictions:
         terminal.note(_ONLY_OURS, environment)
 

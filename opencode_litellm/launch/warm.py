@@ -415,7 +415,7 @@ def _replay(last: Record, circumstances: Circumstances, credentials: Credentials
     if last.mode == record.SLOT:
         return {}  # the record is valid, so its file is in place
     environment = circumstances.environment
-    carried = {name: credentials.carried(*source) for name, source in last.variables.items()}
+    carried = {name: credentials.carried_secret(*source) for name, source in last.variables.items()}
     literal = circumstances.recipient == versions.ONE_LITERALLY
     set_again = {name: value for name, value in carried.items() if value}
     known = variables.changed(environment, set_again) if literal else environment

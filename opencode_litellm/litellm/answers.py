@@ -100,7 +100,7 @@ def refuse(environment: Mapping[str, str], proxy: Proxy, failure: KeyRefused) ->
     cache.date(environment, name, time.time())
 
 
-def refused(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRefused | None:
+def refusal(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRefused | None:
     """Return the refusal of this key that a launch has heard since ``began`` (``time.time``), None without one."""
     name = cache.REFUSAL.name(_digest(proxy))
     content = cache.read(environment, name)
@@ -167,5 +167,5 @@ def _facts(rows: Sequence[dict[str, Any]]) -> tuple[Facts, ...]:
 
 def _value(name: str, value: Any) -> Any:
     if name == "prices":
-        return prices.recalled(value)
+        return prices.from_list(value)
     return tuple(value) if isinstance(value, list) else value

@@ -61,12 +61,12 @@ def detect(environment: Mapping[str, str], deadline: float) -> ProxyURL:
     deadline = min(deadline, time.monotonic() + _DETECTION_PATIENCE)
     urls = [ProxyURL(f"http://127.0.0.1:{port}", "127.0.0.1") for port in PORTS]
 
-    def decided(answers: Mapping[int, Any]) -> bool:
+    def is_decided(answers: Mapping[int, Any]) -> bool:
         # A port has to wait for the ports before it, but not for those after it.
         return next((answer for port in range(len(urls)) if (answer := answers.get(port)) is not False), None) is True
 
     calls = [partial(is_there, url, environment, deadline) for url in urls]
-    answers = connection.at_once(calls, deadline, ProxyUnreachable("no answer in time"), enough=decided)
+    answers = connection.in_parallel(calls, deadline, ProxyUnreachable("no answer in time"), enough=is_decided)
     for url, identified in zip(urls, answers, strict=True):
         if identified is True:
             return url
@@ -123,12 +123,12 @@ def ask(
     """
     url = proxy.url or detect(environment, deadline)
     channel = Channel(url, request_headers(proxy), environment)
-    first, has_responses, spent, *rest = connection.at_once(
+    first, has_responses, spent, *rest = connection.in_parallel(
         [
             partial(_listing, channel, proxy, deadline),
             partial(_has_responses, channel, info_deadline),
             partial(_owner_of_spent_budget, channel, budget_deadline),
-            *(partial(_informed, channel, path, parse, info_deadline) for path, parse in facts.INFO.values()),
+            *(partial(_info, channel, path, parse, info_deadline) for path, parse in facts.INFO.values()),
         ],
         max(deadline, info_deadline or deadline),
         connection.timed_out(url),
@@ -161,7 +161,7 @@ def _listing(channel: Channel, proxy: Proxy, deadline: float) -> tuple[Reply, tu
     return reply, listed
 
 
-def _informed(
+def _info(
     channel: Channel, path: str, parse: Callable[[object], tuple[Facts, ...] | None], deadline: float | None
 ) -> tuple[Facts, ...] | None:
     if deadline is None:

@@ -100,7 +100,7 @@ def get(request: Request) -> Reply:
         raise _unreachable(url, error) from error
     if answered is None:
         # The timeout of requests starts again with each piece received, and does not cover the lookup of the name.
-        (answered,) = at_once([partial(_get_by_requests, request)], request.deadline, timed_out(url))
+        (answered,) = in_parallel([partial(_get_by_requests, request)], request.deadline, timed_out(url))
     if isinstance(answered, Failure):
         raise answered
     status, body = answered
@@ -163,7 +163,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
                     onward = response.headers.get("Location") if response.is_redirect else None
                     if onward is None:
                         return response.status_code, _body(response, request)
-                    target = _followed(target, onward, headers)
+                    target = _redirect_target(target, onward, headers)
     except exceptions.SSLError as error:
         raise _untrusted(url, _cause(error)) from error
     except (exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
@@ -178,7 +178,7 @@ def _get_by_requests(request: Request) -> tuple[int, bytes | bytearray]:
     raise NotLiteLLM(f"{url.root} redirects too many times", "use the URL of the proxy itself")
 
 
-def at_once(
+def in_parallel(
     calls: Sequence[Callable[[], Any]],
     deadline: float | None,
     late: Failure,
@@ -314,7 +314,7 @@ def _session(url: ProxyURL, environment: Mapping[str, str]) -> requests.Session:
     return session
 
 
-def _followed(target: str, onward: str, headers: Mapping[str, str]) -> str:
+def _redirect_target(target: str, onward: str, headers: Mapping[str, str]) -> str:
     """Return the target of a redirect; raises ProxyUnreachable for another server or another scheme.
 
     Even from http to https, opencode's POST would arrive as a GET and without its key. A server with a secret of

@@ -119,18 +119,18 @@ def _deployment(row: Mapping[str, Any]) -> Facts | None:
     # The owner's base_model names the model behind an Azure deployment; `key` is LiteLLM's own guess.
     names = (info.get("base_model"), params.get("base_model"), params.get("model"), info.get("key"))
     behind = next((name for name in names if _text(name)), None)
-    return _facts(model, _told(info), params, deployed=(behind,) if behind else ())
+    return _facts(model, _without_filled_in(info), params, deployed=(behind,) if behind else ())
 
 
 def _group(row: Mapping[str, Any]) -> Facts | None:
     providers = row.get("providers")
     provider = providers[0] if isinstance(providers, list) and len(providers) == 1 else None
     # LiteLLM 1.106: the booleans of a group default to false when nothing is known, so false proves nothing.
-    known = {name: value for name, value in _told(row).items() if value is not False}
+    known = {name: value for name, value in _without_filled_in(row).items() if value is not False}
     return _facts(row.get("model_group"), {**known, "litellm_provider": provider}, {})
 
 
-def _told(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _without_filled_in(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row without the values that LiteLLM fills in for a model that it does not know.
 
     These are prices of 0 without a mode, in every version, and in 1.70 and older flags that are all false: one that is

@@ -65,7 +65,7 @@ def parse(row: Mapping[str, Any]) -> Prices:
     return UNKNOWN if amounts == UNKNOWN else amounts
 
 
-def recalled(amounts: Sequence[float | None]) -> Prices:
+def from_list(amounts: Sequence[float | None]) -> Prices:
     """Return prices from a list in the cache; ValueError for a list of another length."""
     if len(amounts) != len(UNKNOWN):
         raise ValueError(len(amounts))

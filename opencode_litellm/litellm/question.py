@@ -88,7 +88,7 @@ def get(
 
     ``context`` is for TLS, ``deadline`` a reading of ``time.monotonic``. Raises OSError, Late or Unusual.
     """
-    conversation = _begun(question, context, deadline)
+    conversation = _open_conversation(question, context, deadline)
     try:
         return conversation.get(path, question.headers, largest)
     finally:
@@ -144,7 +144,7 @@ class _Inquiry:
         return self._result
 
     def _answer(self) -> tuple[int, bytes]:
-        conversation = _begun(self._question, self._context, self._deadline)
+        conversation = _open_conversation(self._question, self._context, self._deadline)
         try:
             if self._question.identify:
                 _check_identity(conversation, self._question)
@@ -169,7 +169,7 @@ def _check_identity(conversation: _Conversation, question: Question) -> None:
         raise Unusual(_NOBODY)
 
 
-def _begun(question: Question, context: ssl.SSLContext | None, deadline: float) -> _Conversation:
+def _open_conversation(question: Question, context: ssl.SSLContext | None, deadline: float) -> _Conversation:
     """Connect, through the HTTP proxy and over TLS if the question asks for these."""
     host, port, login = _http_proxy(question.via) if question.via else (question.host, question.port, {})
     connection = _connection(host, port, deadline, rich=question.tls)
@@ -226,7 +226,7 @@ class _Conversation:
     def _body(self, fields: Mapping[str, str], largest: int) -> bytearray:
         encoding = fields.get("content-encoding", "identity").lower()
         if encoding in ("gzip", "x-gzip"):
-            return _unzipped(self._raw_body(fields, largest), largest)
+            return _gunzip(self._raw_body(fields, largest), largest)
         if encoding != "identity":
             raise Unusual("compressed in a rare way")
         return self._raw_body(fields, largest)
@@ -403,7 +403,7 @@ def _remaining(deadline: float) -> float:
     return remaining
 
 
-def _unzipped(body: bytearray, largest: int) -> bytearray:
+def _gunzip(body: bytearray, largest: int) -> bytearray:
     """Return the content of a gzip body, which some gateways send although we did not ask for it."""
     import zlib  # only for these
 

@@ -37,7 +37,7 @@ _BLOCKED = re.compile(r"\b(key|team|user) is blocked", re.IGNORECASE)
 _ROUTE = re.compile(r"not allowed to (call|access) this route|only allowed to call routes", re.IGNORECASE)
 
 
-class _Said(NamedTuple):
+class _LiteLLMError(NamedTuple):
     """The type and the message of an error of LiteLLM's; each is empty if the error has none."""
 
     kind: str = ""
@@ -46,15 +46,15 @@ class _Said(NamedTuple):
 
 def failure(reply: Reply, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]) -> Failure:
     """Return the failure for a status other than 200 of ``/v1/models``; ``identifies`` tells if LiteLLM is there."""
-    said = _said(reply)
-    known = said and (_withheld(said, proxy, url) or _refused(said, proxy, url))
-    return known or _by_status(reply, said, proxy, url, identifies)
+    error = _error_of(reply)
+    known = error and (_withheld(error, proxy, url) or _refused(error, proxy, url))
+    return known or _by_status(reply, error, proxy, url, identifies)
 
 
 def owner_of_spent_budget(reply: Reply) -> str:
     """Return whose budget is spent according to an answer, ``key`` if it does not say whose; empty if none is."""
-    said = None if reply.status == 200 else _said(reply)
-    return _owner_of_spent_budget(said) if said else ""
+    error = None if reply.status == 200 else _error_of(reply)
+    return _owner_of_spent_budget(error) if error else ""
 
 
 def budget_spent(whose: str, url: ProxyURL) -> BudgetSpent:
@@ -64,12 +64,12 @@ def budget_spent(whose: str, url: ProxyURL) -> BudgetSpent:
 
 
 def _by_status(
-    reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
+    reply: Reply, error: _LiteLLMError | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
 ) -> Failure:
-    about_key = _about_key(reply, said, proxy, url, identifies)
+    about_key = _about_key(reply, error, proxy, url, identifies)
     if about_key is not None:
         return about_key
-    status = _status(reply, said)
+    status = _status(reply, error)
     where = f"{url.root}{MODELS}"
     if reply.status == 429 or reply.status >= 500:
         problem = f"{where} is not working at the moment ({status})"
@@ -78,14 +78,15 @@ def _by_status(
 
 
 def _about_key(
-    reply: Reply, said: _Said | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
+    reply: Reply, error: _LiteLLMError | None, proxy: Proxy, url: ProxyURL, identifies: Callable[[], bool]
 ) -> Failure | None:
     """Return the failure if the status is about the key, from LiteLLM or a gateway in front of it; else None."""
-    status = _status(reply, said)
-    if reply.status in (401, 403) and said is None:
+    status = _status(reply, error)
+    if reply.status in (401, 403) and error is None:
         return _gateway(proxy, url, status)
     # LiteLLM 1.106: a wrong key is 400 no_db_connection without a database.
-    if reply.status in (401, 403) or (reply.status == 400 and said and said.kind in ("no_db_connection", "auth_error")):
+    wrong_key = error is not None and error.kind in ("no_db_connection", "auth_error")
+    if reply.status in (401, 403) or (reply.status == 400 and wrong_key):
         return KeyRefused(f"{url.root} refused the key ({status})", _key_advice(proxy))
     if reply.status == 400 and identifies():
         return KeyRefused(f"{url.root} answered the way LiteLLM answers a wrong key ({status})", _key_advice(proxy))
@@ -94,11 +95,11 @@ def _about_key(
     return None
 
 
-def _status(reply: Reply, said: _Said | None) -> str:
-    return f"HTTP {reply.status}, {said.kind}" if said and said.kind else f"HTTP {reply.status}"
+def _status(reply: Reply, error: _LiteLLMError | None) -> str:
+    return f"HTTP {reply.status}, {error.kind}" if error and error.kind else f"HTTP {reply.status}"
 
 
-def _said(reply: Reply) -> _Said | None:
+def _error_of(reply: Reply) -> _LiteLLMError | None:
     """Return LiteLLM's error, None if the answer does not have the shape of one."""
     value = reply.json
     if not isinstance(value, dict):
@@ -107,23 +108,23 @@ def _said(reply: Reply) -> _Said | None:
     if isinstance(error, dict):
         kind, message = error.get("type"), error.get("message")
         known = isinstance(kind, str) and _ERROR_TYPE.fullmatch(kind)
-        return _Said(str(kind) if known else "", message if isinstance(message, str) else "")
+        return _LiteLLMError(str(kind) if known else "", message if isinstance(message, str) else "")
     detail = value.get("detail")
-    return _Said(message=detail) if isinstance(detail, str) else None
+    return _LiteLLMError(message=detail) if isinstance(detail, str) else None
 
 
-def _owner_of_spent_budget(said: _Said) -> str:
-    if said.kind != "budget_exceeded" and not _BUDGET.search(said.message):
+def _owner_of_spent_budget(error: _LiteLLMError) -> str:
+    if error.kind != "budget_exceeded" and not _BUDGET.search(error.message):
         return ""
-    owner = _OWNER.search(said.message)
+    owner = _OWNER.search(error.message)
     return owner[1].lower() if owner else "key"
 
 
-def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
+def _withheld(error: _LiteLLMError, proxy: Proxy, url: ProxyURL) -> Failure | None:
     """Return the failure if a valid key may not see the list, else None."""
-    if whose := _owner_of_spent_budget(said):
+    if whose := _owner_of_spent_budget(error):
         return budget_spent(whose, url)
-    if _ROUTE.search(said.message):
+    if _ROUTE.search(error.message):
         return ListNotAllowed(
             f"{url.root} does not let this key list its models",
             f"list them under provider.{proxy.provider}.models in your opencode.json, or ask"
@@ -133,11 +134,11 @@ def _withheld(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
     return None
 
 
-def _refused(said: _Said, proxy: Proxy, url: ProxyURL) -> Failure | None:
+def _refused(error: _LiteLLMError, proxy: Proxy, url: ProxyURL) -> Failure | None:
     """Return the failure if LiteLLM knows the key, but it has expired or is blocked, else None."""
-    if said.kind == "expired_key":
+    if error.kind == "expired_key":
         return KeyRefused(f"the key for {url.root} has expired", f"get a new one and put it in {proxy.key.source}")
-    blocked = _BLOCKED.search(said.message)
+    blocked = _BLOCKED.search(error.message)
     if blocked:
         whose = blocked[1].lower()
         return KeyRefused(f"the {whose} is blocked at {url.root}", f"ask whoever runs the proxy to unblock the {whose}")

@@ -222,16 +222,16 @@ def _first_known(model: str, rows: Sequence[Facts]) -> Facts:
 
 def _corrected(facts: Facts, overrides: Mapping[str, object]) -> Facts:
     """Apply the user's ``modelCapabilities``, which have LiteLLM's field names and overrule the proxy."""
-    said = row_of(facts.model, overrides) if overrides else None
-    if said is None:
+    users = row_of(facts.model, overrides) if overrides else None
+    if users is None:
         return facts
-    changes = {name: value for name in Facts.__dataclass_fields__ if (value := getattr(said, name)) not in (None, ())}
-    changes["prices"] = prices.first_known([said.prices, facts.prices])
-    efforts = facts.efforts if said.efforts is None else said.efforts
-    taken, refused = set(said.flagged_efforts), set(said.refused_efforts)
+    changes = {name: value for name in Facts.__dataclass_fields__ if (value := getattr(users, name)) not in (None, ())}
+    changes["prices"] = prices.first_known([users.prices, facts.prices])
+    efforts = facts.efforts if users.efforts is None else users.efforts
+    taken, refused = set(users.flagged_efforts), set(users.refused_efforts)
     changes["efforts"] = None if efforts is None else tuple(sorted({*efforts} - refused))
     changes["flagged_efforts"] = tuple(sorted({*facts.flagged_efforts, *taken} - refused))
-    changes["refused_efforts"] = tuple(sorted({*facts.refused_efforts, *refused} - taken - {*(said.efforts or ())}))
+    changes["refused_efforts"] = tuple(sorted({*facts.refused_efforts, *refused} - taken - {*(users.efforts or ())}))
     return replace(facts, **changes)
 
 

@@ -23,7 +23,7 @@ class Name(NamedTuple):
         return f"{self.provider}/{self.model}"
 
 
-def granted(wishes: Iterable[Wish], names: Sequence[Name]) -> Name | None:
+def first_match(wishes: Iterable[Wish], names: Sequence[Name]) -> Name | None:
     """Return the first of ``names`` that matches the first wish that can be granted; None if none can."""
     for wish in wishes:
         meant = [name for name in names if wish.provider in ("", name.section)]
@@ -35,7 +35,7 @@ def granted(wishes: Iterable[Wish], names: Sequence[Name]) -> Name | None:
     return None
 
 
-def ungranted(wishes: Sequence[Wish], names: Sequence[str]) -> str:
+def no_match(wishes: Sequence[Wish], names: Sequence[str]) -> str:
     """Return a sentence about wishes none of which can be granted, with the nearest of ``names`` (PROVIDER/ID)."""
     import difflib  # 10 ms, only after a typing error
 

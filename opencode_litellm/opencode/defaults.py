@@ -48,8 +48,8 @@ def _models(configuration: Configuration, defaults: Defaults, payload: Payload) 
             yield str(name), f"agent {agent} in {path}"
     for path, name in configuration.stated("model"):
         yield str(name), f"model in {path}"
-    if granted := payload.settings.get("model"):
-        yield str(granted), defaults.model[0].source
+    if default := payload.settings.get("model"):
+        yield str(default), defaults.model[0].source
     sections = mapping(configuration.resolved.get("provider"))
     ours = {provider.id: {*provider.models, *_written(sections, provider.id)} for provider in payload.providers}
     listed = {f"{provider}/{model}" for provider, models in ours.items() for model in models}
@@ -64,8 +64,8 @@ def _models(configuration: Configuration, defaults: Defaults, payload: Payload) 
 def _small_models(configuration: Configuration, defaults: Defaults, payload: Payload) -> Iterator[tuple[str, str]]:
     for path, name in configuration.stated("small_model"):
         yield str(name), f"small_model in {path}"
-    if granted := payload.settings.get("small_model"):
-        yield str(granted), defaults.small_model[0].source
+    if default := payload.settings.get("small_model"):
+        yield str(default), defaults.small_model[0].source
 
 
 def _written(sections: Mapping[str, object], provider: str) -> Mapping[str, object]:

@@ -134,7 +134,7 @@ def _connections(payload: dict[str, JSON]) -> dict[str, JSON]:
     from opencode_litellm.jsonc import mapping
 
     options = {name: mapping(section).get("options") for name, section in mapping(payload.get("provider")).items()}
-    return {name: {"options": said} for name, said in options.items() if "baseURL" in mapping(said)}
+    return {name: {"options": each} for name, each in options.items() if "baseURL" in mapping(each)}
 
 
 def holds_secrets(content: str) -> bool:

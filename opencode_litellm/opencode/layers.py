@@ -148,9 +148,9 @@ def _root(folder: str, environment: Mapping[str, str]) -> str:
     git = os.path.join(folder, ".git")
     repository = _linked(git) if os.path.isfile(git) else git
     if any(name in environment for name in _GIT_VARIABLES) or not os.path.exists(os.path.join(repository, "HEAD")):
-        return _asked(folder, environment)
+        return _root_by_git(folder, environment)
     if sys.platform != "win32" and {os.lstat(path).st_uid for path in (folder, git, repository)} != {os.geteuid()}:
-        return _asked(folder, environment)
+        return _root_by_git(folder, environment)
     return folder if _git(environment) else ""
 
 
@@ -164,7 +164,7 @@ def _git(environment: Mapping[str, str]) -> str:
     return "git" if any(os.access(os.path.join(folder, "git"), os.X_OK) for folder in path) else ""
 
 
-def _asked(folder: str, environment: Mapping[str, str]) -> str:
+def _root_by_git(folder: str, environment: Mapping[str, str]) -> str:
     import subprocess  # 10 ms, in rare cases
 
     git = _git(environment)

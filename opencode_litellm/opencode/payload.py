@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from opencode_litellm.jsonc import Live, joined, mapping
-from opencode_litellm.models.preference import Name, granted
+from opencode_litellm.models.preference import Name, first_match
 from opencode_litellm.opencode import versions
 from opencode_litellm.opencode.delivery import MARKER
 from opencode_litellm.proxies import OUR_OPTIONS, PLACEHOLDER, SIBLING_SUFFIX, Defaults
@@ -123,7 +123,7 @@ def assembled(providers: tuple[Provider, ...], proxies: Sequence[Proxy], default
     """Return the payload with ``providers``, and with the default models and the restrictions that the user wants."""
     names = [name for proxy in proxies for name in _names(proxy, providers)]
     wishes = {"model": defaults.model, "small_model": defaults.small_model}
-    settings = {setting: granted(wanted, names) for setting, wanted in wishes.items()}
+    settings = {setting: first_match(wanted, names) for setting, wanted in wishes.items()}
     return Payload(
         providers,
         {setting: str(name) for setting, name in settings.items() if name},

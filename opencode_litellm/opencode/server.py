@@ -42,10 +42,10 @@ def running(environment: Mapping[str, str]) -> Running | None:
     """Return the server that runs for this user, None if there is none."""
     with suppress(OSError, ValueError):
         with open(layers.registration_file(environment), encoding="utf-8") as file:
-            said = mapping(json.load(file))
-        pid = said.get("pid")
+            registration = mapping(json.load(file))
+        pid = registration.get("pid")
         if isinstance(pid, int) and pid > 0 and _lives(pid):
-            return Running(str(said.get("url", "")), str(said.get("version", "")))
+            return Running(str(registration.get("url", "")), str(registration.get("version", "")))
     return None
 
 
@@ -56,14 +56,14 @@ def known(program: str, environment: Mapping[str, str], folder: str, expected: S
     """
     deadline = time.monotonic() + _LOADING
     while True:
-        providers = _asked(program, "/api/provider", environment, folder)
+        providers = _ask(program, "/api/provider", environment, folder)
         if providers is None:
             return None
         listed = frozenset(_ids(providers))
         if expected <= listed or time.monotonic() > deadline:
             break
         time.sleep(_PAUSE)
-    integrations = _asked(program, "/api/integration", environment, folder) or []
+    integrations = _ask(program, "/api/integration", environment, folder) or []
     connected = [each for each in integrations if each.get("connections")]
     return Known(listed, frozenset(_ids(integrations)), frozenset(_ids(connected)))
 
@@ -72,7 +72,7 @@ def _ids(entries: list[Mapping[str, object]]) -> list[str]:
     return [str(each.get("id")) for each in entries]
 
 
-def _asked(
+def _ask(
     program: str, path: str, environment: Mapping[str, str], folder: str
 ) -> list[Mapping[str, object]] | None:
     try:
@@ -81,10 +81,10 @@ def _asked(
             env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, timeout=_PATIENCE, check=True,
         )  # fmt: skip
-        said = json.loads(done.stdout)
+        answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    entries = said.get("data") if isinstance(said, dict) else said
+    entries = answer.get("data") if isinstance(answer, dict) else answer
     return [mapping(each) for each in entries] if isinstance(entries, list) else None
 
 

@@ -134,17 +134,17 @@ def of(program: str, environment: Mapping[str, str], *, ask: bool = True) -> Ver
     version manager stays the same when the version behind it changes.
     """
     real = os.path.realpath(program)
-    version = _packaged(os.path.join(os.path.dirname(os.path.dirname(real)), "package.json"))
+    version = _from_package(os.path.join(os.path.dirname(os.path.dirname(real)), "package.json"))
     if version is not None:
         return version
-    name = _kept_as(program, real)
-    version = _kept(name, environment)
+    name = _cache_name(program, real)
+    version = _from_cache(name, environment)
     if version is None and name:
-        version = _in_shim(real)
+        version = _from_shim(real)
         # Version 2 has to be known for certain, because its server keeps the environment that it gets.
         if ask and (version is None or version.major > 1):
-            told = _asked(program, environment)
-            version = told if version is None or told.known_by else version
+            answer = _ask(program, environment)
+            version = answer if version is None or answer.known_by else version
         if version is not None:
             cache.write(environment, name, _written(version))
     if version is None or not version.known_by:
@@ -161,7 +161,7 @@ def _written(version: Version) -> bytes:
     return f"{version.major} {version.text}\n{version.known_by}\n{'' if version.may_start_us else _ITSELF}".encode()
 
 
-def _packaged(path: str) -> Version | None:
+def _from_package(path: str) -> Version | None:
     """Return the version in a ``package.json``, as npm, bun and mise install opencode."""
     text = beginning(path).decode("utf-8", "replace")
     name = _field(text, "name")
@@ -179,7 +179,7 @@ def _field(text: str, name: str) -> str:
     return value[1:].partition('"')[0] if after[:1] == ":" and value[:1] == '"' else ""
 
 
-def _kept_as(program: str, real: str) -> str:
+def _cache_name(program: str, real: str) -> str:
     """Return the name of the file with the cached answer of a program; empty if the program does not exist."""
     try:
         status = os.stat(real)
@@ -188,13 +188,13 @@ def _kept_as(program: str, real: str) -> str:
     return cache.VERSION.name(cache.digest([program, real, f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"]))
 
 
-def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
+def _from_cache(name: str, environment: Mapping[str, str]) -> Version | None:
     content = cache.read(environment, name) if name else None
     if content is None:
         return None
-    told, _, rest = content.decode("utf-8", "replace").partition("\n")
+    first, _, rest = content.decode("utf-8", "replace").partition("\n")
     known_by, _, wrapper = rest.partition("\n")
-    major, _, text = told.partition(" ")
+    major, _, text = first.partition(" ")
     try:
         age = time.time() - os.stat(cache.path(environment, name)).st_mtime
         version = Version(text, int(major), known_by, may_start_us=wrapper != _ITSELF)
@@ -203,7 +203,7 @@ def _kept(name: str, environment: Mapping[str, str]) -> Version | None:
     return version if 0 <= age < (_DAY if known_by else _HOUR) else None
 
 
-def _in_shim(path: str) -> Version | None:
+def _from_shim(path: str) -> Version | None:
     """Return the version that the text of a small script names, if it names exactly one."""
     data = beginning(path)
     if not data.startswith((b"#!", b"@", b":")):
@@ -222,16 +222,16 @@ def _in_shim(path: str) -> Version | None:
     return Version(text, 2 if is_second else _major(text), path)
 
 
-def _asked(program: str, environment: Mapping[str, str]) -> Version:
-    told = _output(program, environment)
-    text = _told(told)
+def _ask(program: str, environment: Mapping[str, str]) -> Version:
+    output = _output(program, environment)
+    text = _version_in(output)
     if not text:
         return UNKNOWN
-    by_us = ANSWER in told or _names_us(program)
+    by_us = ANSWER in output or _names_us(program)
     return Version(text, 2 if text == _LOCAL else _major(text), "--version", may_start_us=by_us)
 
 
-def _told(output: str) -> str:
+def _version_in(output: str) -> str:
     """Return the version that a program printed: the last one alone on a line, else the first; empty without any.
 
     A wrapper may tell of other programs as well, and of addresses.

@@ -57,9 +57,9 @@ def install(
     Yields what was done to each file, or why it failed; a failure does not stop the others.
     """
     for name in names:
-        yield from _attempted(_add, name, command, environment, dry_run)
+        yield from _attempt(_install_snippet, name, command, environment, dry_run)
     if shim:
-        yield from _attempted(_add_shim, environment, dry_run)
+        yield from _attempt(_install_shim, environment, dry_run)
 
 
 def uninstall(environment: Environment, *, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
@@ -138,16 +138,16 @@ def _lines(name: str, command: str, environment: Environment, complain: emission
 
 def _remove_all(environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
     for path in _all_files(environment):
-        yield from _attempted(_take_out, path, dry_run)
-    yield from _attempted(_remove_shims, environment, dry_run)
+        yield from _attempt(_remove_snippet, path, dry_run)
+    yield from _attempt(_remove_shims, environment, dry_run)
     # Before the state folder, which has our memory of what is ours in the slot.
-    yield from _attempted(_clean_slot, environment, dry_run)
-    yield from _attempted(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
-    yield from _attempted(_remove_folder, variables.data_folder(environment), _is_snippet, dry_run)
-    yield from _attempted(_remove_folder, variables.state_folder(environment), _STATE.__contains__, dry_run)
+    yield from _attempt(_clean_slot, environment, dry_run)
+    yield from _attempt(_remove_folder, variables.cache_folder(environment), cache.is_name, dry_run)
+    yield from _attempt(_remove_folder, variables.data_folder(environment), _is_snippet, dry_run)
+    yield from _attempt(_remove_folder, variables.state_folder(environment), _STATE.__contains__, dry_run)
 
 
-def _attempted(
+def _attempt(
     task: Callable[..., Iterator[Outcome | UsageFailure]], *arguments: object
 ) -> Iterator[Outcome | UsageFailure]:
     try:
@@ -156,14 +156,16 @@ def _attempted(
         yield failure
 
 
-def _add(name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome | UsageFailure]:
+def _install_snippet(
+    name: str, command: str, environment: Environment, dry_run: bool
+) -> Iterator[Outcome | UsageFailure]:
     command_name(command, SHELLS[name])  # may fail, so before any file is changed
     paths = list(_files_to_change(name, environment))
     if not paths:  # PowerShell's, on Windows
         raise UsageFailure(f"{name} does not say where its profile is", "check that it is on PATH")
     news: list[Outcome | UsageFailure] = []
     for path in paths:
-        news += _attempted(_add_to, path, _language(name, path), command, environment, dry_run)
+        news += _attempt(_add_snippet, path, _language(name, path), command, environment, dry_run)
     yield from news
     if not dry_run and any(isinstance(each, Outcome) and each.done == WROTE for each in news):
         renewal = STARTUPS[name].renewal or STARTUPS[name].line_for(command)
@@ -192,13 +194,13 @@ def _leads_to(path: str, other: str, group: Sequence[str]) -> bool:
     return any(startup.reads(content, os.path.basename(each)) and _leads_to(each, other, group) for each in further)
 
 
-def _add_to(path: str, name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+def _add_snippet(path: str, name: str, command: str, environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     line = STARTUPS[name].line_for(command)
     complaints: list[UsageFailure] = []
     lines = _lines(name, command, environment, complaints.append)
     snippet = emission.snippet(name, command, environment, complaints.append)
     yield from (Outcome(note=text) for text in dict.fromkeys(map(str, complaints)))
-    with _explained(path, f"make it writable, or add this line where the file is managed: {line}"):
+    with _as_usage_failure(path, f"make it writable, or add this line where the file is managed: {line}"):
         content = _read(path)
         if content is not None and startup.evaluates_init(content):
             yield Outcome(UNCHANGED, path, f"{path} already runs opencode-litellm init, in a line of your own")
@@ -216,8 +218,8 @@ def _add_to(path: str, name: str, command: str, environment: Environment, dry_ru
         yield Outcome(note=f"Windows PowerShell does not run profiles by default; to allow them, {remedy}")
 
 
-def _take_out(path: str, dry_run: bool) -> Iterator[Outcome]:
-    with _explained(path, "make it writable, or remove the lines of opencode-litellm where the file is managed"):
+def _remove_snippet(path: str, dry_run: bool) -> Iterator[Outcome]:
+    with _as_usage_failure(path, "make it writable, or remove the lines of opencode-litellm where the file is managed"):
         content = _read(path)
         if content is None:
             return
@@ -237,11 +239,11 @@ def _is_snippet(name: str) -> bool:
     return re.fullmatch(rf"[\w.-]+\.({'|'.join(STARTUPS)})(\.[0-9]+-[0-9]+\.tmp)?", name) is not None
 
 
-def _add_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
+def _install_shim(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     real = program.file_on_path("opencode", environment)
     folder, note = _shim_folder(environment, os.path.dirname(real) if real else None)
     path = os.path.join(folder, _SHIM)
-    with _explained(path, f"{_END_IT}put a folder that you can write to ahead of opencode's folder on PATH"):
+    with _as_usage_failure(path, f"{_END_IT}put a folder that you can write to ahead of opencode's folder on PATH"):
         if os.path.lexists(path) and not is_shim(path):
             remedy = "remove it, or put another folder in your home ahead of opencode's folder on PATH"
             raise UsageFailure(f"{path} already exists and is not the shim of opencode-litellm", remedy)
@@ -278,7 +280,7 @@ def _remove_shims(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
     folders = {_same(folder): folder for folder in (_usual_folder(environment), *_path(environment))}
     for path in (os.path.join(folder, _SHIM) for folder in folders.values()):
         if not os.path.islink(path) and is_shim(path):
-            with _explained(path, f"{_END_IT}remove it yourself"):
+            with _as_usage_failure(path, f"{_END_IT}remove it yourself"):
                 _remove(path, dry_run)
             yield Outcome(REMOVED, path)
 
@@ -290,7 +292,7 @@ def _clean_slot(environment: Environment, dry_run: bool) -> Iterator[Outcome]:
             left = slot.strip(environment, path)
         except JsoncError as error:
             raise UsageFailure(f"{path} cannot be read ({error})", remedy) from error
-        with _explained(path, remedy):
+        with _as_usage_failure(path, remedy):
             if left is None:
                 _remove(_writable(path), dry_run)
             else:
@@ -305,7 +307,7 @@ def _remove_folder(folder: str, is_ours: Callable[[str], bool], dry_run: bool) -
     """Remove the files in a folder of ours whose names are ours, and the folder if nothing else is in it."""
     if os.path.islink(folder) or not os.path.isdir(folder):
         return
-    with _explained(folder, "remove it yourself"):
+    with _as_usage_failure(folder, "remove it yourself"):
         entries = list(os.scandir(folder))
         ours = [entry for entry in entries if entry.is_file(follow_symlinks=False) and is_ours(entry.name)]
         for entry in ours:
@@ -382,7 +384,7 @@ def _writable(path: str) -> str:
 
 
 @contextmanager
-def _explained(path: str, remedy: str) -> Iterator[None]:
+def _as_usage_failure(path: str, remedy: str) -> Iterator[None]:
     """Turn an error of the system, or a file that is unsafe to change, into a failure that names ``path``."""
     try:
         yield

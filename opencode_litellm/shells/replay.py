@@ -19,7 +19,7 @@ SHIPPED: str = _templates.__path__[0]
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
-def replayed(arguments: list[str], environment: Mapping[str, str]) -> str | None:
+def snippet(arguments: list[str], environment: Mapping[str, str]) -> str | None:
     """Return what ``init`` printed before for these arguments, None unless it would print the same now.
 
     ``arguments`` are those after ``init``; only ``SHELL`` and ``SHELL --cmd NAME`` are understood.
