@@ -105,7 +105,7 @@ def remove(environment: Mapping[str, str], name: str) -> None:
         return
 
 
-def use(environment: Mapping[str, str], name: str) -> None:
+def mark_used(environment: Mapping[str, str], name: str) -> None:
     """Set a file's time of access, which ``sweep`` looks at, to now, if possible; its modification time stays."""
     file = path(environment, name)
     try:
@@ -114,7 +114,7 @@ def use(environment: Mapping[str, str], name: str) -> None:
         return
 
 
-def date(environment: Mapping[str, str], name: str, seconds: float) -> None:
+def set_time(environment: Mapping[str, str], name: str, seconds: float) -> None:
     """Set the times of a file to ``seconds`` (``time.time``), if possible."""
     try:
         os.utime(path(environment, name), (seconds, seconds))
@@ -140,7 +140,7 @@ def claim(environment: Mapping[str, str], name: str, seconds: float) -> bool:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError:
         return False
-    date(environment, name, time.time())  # by our clock, which may differ from a file server's
+    set_time(environment, name, time.time())  # by our clock, which may differ from a file server's
     return True
 
 
@@ -215,6 +215,6 @@ def sweep(environment: Mapping[str, str]) -> None:
         except OSError:
             continue
         age = now - max(status.st_mtime, status.st_atime)
-        kept = 3600 if entry.name.endswith(private.TEMPORARY) else MONTH
-        if age > kept and not entry.is_dir(follow_symlinks=False):
+        longest = 3600 if entry.name.endswith(private.TEMPORARY) else MONTH
+        if age > longest and not entry.is_dir(follow_symlinks=False):
             remove(environment, entry.name)

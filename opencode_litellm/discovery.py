@@ -112,7 +112,7 @@ def discover(settings: Settings, environment: Mapping[str, str], patience: Patie
     if not served:
         raise type(failures[0])("; ".join(dict.fromkeys(map(str, failures))))
     whole = payload_of(served, settings)
-    notes = (*_twice(served), *unmet(settings, whole))
+    notes = (*_plugin_conflict(served), *unmet(settings, whole))
     return Discovery(tuple(served), tuple(failures), whole, notes)
 
 
@@ -149,7 +149,7 @@ def payload_of(served: Sequence[Served], settings: Settings) -> Payload:
     return payload.build(proxies, settings.defaults)
 
 
-def _twice(served: Sequence[Served]) -> Iterator[str]:
+def _plugin_conflict(served: Sequence[Served]) -> Iterator[str]:
     """Yield a sentence if the plugin is loaded too, which adds models as well."""
     if file := served[0].proxy.section.plugin_file:
         yield (
@@ -186,7 +186,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
             now = time.time()
             return Remembered(Answers(failure.url, (), {}, b"", 0.0), now, now), None
         usable = failure.keeps_models and patience.economical and old and old.usable
-        if not old or not usable or not _is_still_meant(proxy, old, environment):
+        if not old or not usable or not _may_use_last_answers(proxy, old, environment):
             raise
         return old, failure
     finally:
@@ -198,7 +198,7 @@ def _consult(proxy: Proxy, environment: Mapping[str, str], patience: Patience) -
     return remembered, None
 
 
-def _is_still_meant(proxy: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
+def _may_use_last_answers(proxy: Proxy, old: Remembered, environment: Mapping[str, str]) -> bool:
     """Return whether a detected proxy is still there, or nothing is: nobody else must be sent its key."""
     url = old.answers.url
     if not proxy.detected or client.is_vacant(url):

@@ -73,7 +73,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     """Check what a launch from ``folder`` would do, in the order in which it does it. This asks the proxies."""
     trimmed = variables.trimmed_keys(environment)
     environment = variables.changed(environment, trimmed)
-    checks = [_ourselves(), _startup(environment), _templates(environment), _command(environment)]
+    checks = [_own_version(), _startup(environment), _templates(environment), _command(environment)]
     checks += [_shim(environment), _disabled(environment)]
     opencode, version = _opencode(environment)
     checks += [_cache(environment), _launches(environment, folder, version)]
@@ -85,7 +85,7 @@ def examine(environment: Mapping[str, str], folder: str) -> list[Check]:
     else:
         checks += [_configuration(configuration), _plugin(configuration)]
         checks += _with_settings(environment, configuration, version)
-    return [*checks, opencode, *_second(environment, folder, version)]
+    return [*checks, opencode, *_opencode2(environment, folder, version)]
 
 
 def _with_settings(
@@ -113,7 +113,7 @@ def _with_settings(
     yield _delivery(discovered, settings, environment, version)
 
 
-def _ourselves() -> Check:
+def _own_version() -> Check:
     python = f"Python {platform.python_version()} ({sys.executable})"
     return Check("version", OK, f"opencode-litellm {__version__}, {python}")
 
@@ -292,8 +292,8 @@ def _proxy(asked: Proxy, result: Served | Failure) -> Iterator[Check]:
 def _hidden_by_rule(served: Served) -> str:
     """Return how many models are hidden by which rule; those that the configuration lists are not hidden."""
     rules = Counter(model.reason.rule for model in served.catalogue.hidden if model.reason != LISTED)
-    told = ", ".join(f"{count} {rule.value}" for rule, count in rules.most_common())
-    return f" (hidden by rule: {told}; opencode-litellm models --all shows why)" if told else ""
+    counts = ", ".join(f"{count} {rule.value}" for rule, count in rules.most_common())
+    return f" (hidden by rule: {counts}; opencode-litellm models --all shows why)" if counts else ""
 
 
 def _hidden(served: Served) -> Iterator[Check]:
@@ -405,7 +405,7 @@ def _trouble(path: str, environment: Mapping[str, str]) -> tuple[str, int]:
     return f"--version {how}: {output}", program.NOT_EXECUTABLE
 
 
-def _second(environment: Mapping[str, str], folder: str, version: Version | None) -> Iterator[Check]:
+def _opencode2(environment: Mapping[str, str], folder: str, version: Version | None) -> Iterator[Check]:
     """Check what opencode 2 needs in addition: the file that its server reads, the server, and its key."""
     written = slot.paths(environment)
     if version is None or version.major == 1:

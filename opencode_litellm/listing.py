@@ -324,12 +324,12 @@ def summary(listed: Sequence[Entry], discovery: Discovery, *, everything: bool, 
     return f"{painted(line, _DIM) if coloured else line}\n"
 
 
-def as_changes(before: Iterable[Entry], after: Sequence[Entry], asked: Iterable[str], *, coloured: bool) -> str:
+def as_changes(before: Iterable[Entry], after: Sequence[Entry], providers: Iterable[str], *, coloured: bool) -> str:
     """Return a line for each model that is new, changed or gone, and their number at the end.
 
-    ``asked`` are the providers of proxies that answered: what another one served before is not gone.
+    ``providers`` are those of proxies that answered: what another one served before is not gone.
     """
-    old = {entry.full_id: entry for entry in before if entry.section in set(asked)}
+    old = {entry.full_id: entry for entry in before if entry.section in set(providers)}
     new = {entry.full_id: entry for entry in after}
     paint = painted if coloured else _unpainted
     lines = [paint(f"+ {plain(name)}", _GREEN) for name in sorted(new.keys() - old.keys())]

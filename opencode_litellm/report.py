@@ -64,8 +64,8 @@ def _wrapped(text: str, indent: str, width: int | None) -> list[str]:
 def _sum(checks: Iterable[Check]) -> str:
     statuses = [check.status for check in checks]
     counts = [(statuses.count(FAILED), "problem"), (statuses.count(WARNING), "warning")]
-    told = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count]
-    return " and ".join(told) or "no problems: opencode gets its models"
+    parts = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count]
+    return " and ".join(parts) or "no problems: opencode gets its models"
 
 
 def _row(check: Check) -> dict[str, object]:

@@ -72,8 +72,8 @@ class Variables(MutableMapping[str, str]):
 def changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> Variables:
     """Return ``environment`` with ``changes``, in which None removes a variable."""
     folded = {name.upper(): value for name, value in changes.items()}
-    kept = {name: value for name, value in environment.items() if name.upper() not in folded}
-    return Variables(kept | {name: value for name, value in folded.items() if value is not None})
+    rest = {name: value for name, value in environment.items() if name.upper() not in folded}
+    return Variables(rest | {name: value for name, value in folded.items() if value is not None})
 
 
 def find(name: str, environment: Mapping[str, str], passed_over: Sequence[str] = ()) -> str | None:

@@ -116,11 +116,11 @@ def _in_variables(
     rendered = _Rendering(payload, rendering.payload(payload), environment, launch, recipient)
     if way.because:
         file = rendered.file(way.because)
-        told = way.because == _PRINTED
-        notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",) if told else ()
+        is_news = way.because == _PRINTED
+        notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",) if is_news else ()
         return _by_file(rendered, file, above=way.above, notes=notes)
-    if way.by_file and (kept := rendered.cached()):
-        return _by_file(rendered, kept, above=way.above)
+    if way.by_file and (path := rendered.cached()):
+        return _by_file(rendered, path, above=way.above)
     try:
         return _inline(rendered)
     except Undeliverable as failure:
@@ -304,7 +304,7 @@ def unprinted_headers(discovery: Discovery, environment: Mapping[str, str]) -> l
 def _cached(environment: Mapping[str, str], name: str, text: str) -> str | None:
     """Return the path of a file in the cache that holds ``text``; None if it cannot be written."""
     if cache.read(environment, name) == text.encode():
-        cache.use(environment, name)
+        cache.mark_used(environment, name)
         return cache.path(environment, name)
     return cache.write(environment, name, text.encode())
 

@@ -145,16 +145,16 @@ def save(circumstances: Circumstances, record: Record) -> None:
     """Save a record, if that is possible."""
     environment, name = circumstances.environment, cache.RECORD.name(circumstances.fingerprint)
     if cache.write(environment, name, _written(record, _state(record, environment))) is not None:
-        cache.date(environment, name, record.confirmed)
+        cache.set_time(environment, name, record.confirmed)
 
 
 def confirm(circumstances: Circumstances, record: Record) -> None:
     """Note, at most once an hour, that a record is still true and that its files are used."""
     if not 0 <= time.time() - record.confirmed < 3600:
         environment = circumstances.environment
-        cache.date(environment, cache.RECORD.name(circumstances.fingerprint), time.time())
+        cache.set_time(environment, cache.RECORD.name(circumstances.fingerprint), time.time())
         for name in filter(None, (record.payload_file, record.head_file)):
-            cache.use(environment, name)
+            cache.mark_used(environment, name)
 
 
 def withdraw(circumstances: Circumstances) -> None:

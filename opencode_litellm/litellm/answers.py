@@ -97,7 +97,7 @@ def refuse(environment: Mapping[str, str], proxy: Proxy, failure: KeyRefused) ->
     content = json.dumps([salt, _mark(proxy, salt), failure.problem, failure.remedy])
     name = cache.REFUSAL.name(_digest(proxy))
     cache.write(environment, name, content.encode())
-    cache.date(environment, name, time.time())
+    cache.set_time(environment, name, time.time())
 
 
 def refusal(environment: Mapping[str, str], proxy: Proxy, began: float) -> KeyRefused | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MOST_ROWS = 20_000
-_MOST_LETTERS = 2**20  # characters of all ids together; 10,000 real ones have 300,000
+_MOST_CHARACTERS = 2**20  # characters of all ids together; 10,000 real ones have 300,000
 _LONGEST_ID = 500  # characters
 _MOST_EFFORTS = 16
 _LARGEST_LIMIT = 2**40  # tokens
@@ -76,7 +76,7 @@ def listed(answer: object) -> tuple[Facts, ...] | None:
     if rows is None:
         return None
     lengths = accumulate(len(row.model) for row in rows)
-    return tuple(row for row, length in zip(rows, lengths, strict=True) if length <= _MOST_LETTERS)
+    return tuple(row for row, length in zip(rows, lengths, strict=True) if length <= _MOST_CHARACTERS)
 
 
 def deployments(answer: object) -> tuple[Facts, ...] | None:

@@ -21,7 +21,7 @@ _FIELDS: Mapping[str, str] = {
     "cache_write": "cache_creation_input_token_cost",
 }
 _COLUMNS = (*_FIELDS.values(), *(f"{name}_above_200k_tokens" for name in _FIELDS.values()))
-_DEAREST = 1.0  # USD per token; anything above is a mistake in somebody's price table
+_HIGHEST = 1.0  # USD per token; anything above is a mistake in somebody's price table
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def number(value: object) -> float | None:
 
 def _per_million(per_token: object) -> float | None:
     amount = number(per_token)
-    return round(amount * 1e6, 8) if amount is not None and 0 <= amount <= _DEAREST else None
+    return round(amount * 1e6, 8) if amount is not None and 0 <= amount <= _HIGHEST else None
 
 
 def _whole(amounts: Sequence[float | None]) -> Price | None:

@@ -28,7 +28,7 @@ LARGEST_LIST = 8 * 2**20  # bytes; 10,000 models are 1.6 MB of /v1/models
 
 _LARGEST_HEAD = 64 * 2**10  # bytes
 _PIECE = 2**18  # bytes
-_NOBODY = "the server there does not identify itself as LiteLLM"
+_NOT_IDENTIFIED = "the server there does not identify itself as LiteLLM"
 _IDENTITY = b'"I\'m alive!"'  # LiteLLM 1.106: the whole answer of GET /health/liveliness, without a key
 _LONGEST_NUMBER = 15  # digits
 # Windows tries for two seconds before it refuses a connection to a closed port of this machine, and takes "localhost"
@@ -98,7 +98,7 @@ def get(
 def is_refused(host: str, port: int, deadline: float) -> bool:
     """Return whether nothing listens on a port of this machine."""
     try:
-        _connection(host, port, deadline, rich=False).close()
+        _connection(host, port, deadline, for_tls=False).close()
     except ConnectionRefusedError:
         return True
     except (OSError, Late):
@@ -121,7 +121,7 @@ class _Inquiry:
         self._context = context
         self._deadline = deadline
         # The result until more is known: the thread may still be at work at the deadline.
-        self._result: tuple[int, bytes] | Exception = Unusual(_NOBODY) if question.identify else Late()
+        self._result: tuple[int, bytes] | Exception = Unusual(_NOT_IDENTIFIED) if question.identify else Late()
         self._lock = _thread.allocate_lock()
         self._lock.acquire()
 
@@ -160,19 +160,19 @@ def _check_identity(conversation: _Conversation, question: Question) -> None:
     from opencode_litellm.litellm import listeners  # only for a proxy that was detected
 
     if not listeners.are_trusted(question.port):
-        raise Unusual(_NOBODY)
+        raise Unusual(_NOT_IDENTIFIED)
     try:
         status, body = conversation.get(LIVELINESS, {}, LARGEST_LIST)
     except (OSError, Late) as error:
-        raise Unusual(_NOBODY) from error
+        raise Unusual(_NOT_IDENTIFIED) from error
     if not is_identity(status, body):
-        raise Unusual(_NOBODY)
+        raise Unusual(_NOT_IDENTIFIED)
 
 
 def _open_conversation(question: Question, context: ssl.SSLContext | None, deadline: float) -> _Conversation:
     """Connect, through the HTTP proxy and over TLS if the question asks for these."""
     host, port, login = _http_proxy(question.via) if question.via else (question.host, question.port, {})
-    connection = _connection(host, port, deadline, rich=question.tls)
+    connection = _connection(host, port, deadline, for_tls=question.tls)
     if context is None or not question.tls:
         return _Conversation(connection, question, login, deadline)
     import ssl  # already imported for the context
@@ -288,8 +288,8 @@ class _Conversation:
         return bool(piece)
 
 
-def _connection(host: str, port: int, deadline: float, *, rich: bool) -> Any:
-    if rich:
+def _connection(host: str, port: int, deadline: float, *, for_tls: bool) -> Any:
+    if for_tls:
         # The ssl module needs Python's own socket class.
         from socket import socket
     else:

@@ -91,7 +91,7 @@ def _about_key(
     if reply.status == 400 and identifies():
         return KeyRefused(f"{url.root} answered the way LiteLLM answers a wrong key ({status})", _key_advice(proxy))
     if reply.status == 500 and reply.json is None and identifies():
-        return _speechless(proxy, url, status)
+        return _plain_500(proxy, url, status)
     return None
 
 
@@ -154,7 +154,7 @@ def _gateway(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
     )
 
 
-def _speechless(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
+def _plain_500(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
     """Return the failure for a plain 500: a wrong key without prisma, no right to list in LiteLLM 1.77, or a crash."""
     return KeyDoubted(
         f"{url.root} failed without a reason ({status}), as LiteLLM does for a wrong key, for one that may not list"

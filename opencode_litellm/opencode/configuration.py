@@ -39,7 +39,7 @@ _NAME = re.compile(r'"([^\s"/\\]+/[^\s"\\]+)"')
 _LARGEST = 2**18  # bytes; files that name models are far smaller
 _MOST_FILES = 100  # in one folder
 # In a folder's name, these cannot be written into a reference; the last are bytes that are not UTF-8.
-_UNSPEAKABLE = re.compile("[{}\r\n\ud800-\udfff]")
+_BREAKS_REFERENCE = re.compile("[{}\r\n\ud800-\udfff]")
 _DEEPEST = 8  # folders; a link to a parent would otherwise be followed forever
 _BEYOND_OPENCODE = "correct it; opencode itself does not start until you do"
 _BEYOND_US = "write it differently; opencode can read it, but opencode-litellm cannot"
@@ -211,7 +211,7 @@ class _Layer:
         if token.startswith("{file:"):
             path, written = self._with_variables(token)[len("{file:") : -1], token[len("{file:") : -1]
             if not path.startswith("~/") and not os.path.isabs(path):
-                if _UNSPEAKABLE.search(self.folder):
+                if _BREAKS_REFERENCE.search(self.folder):
                     return "", self._substituted(token)
                 absolute = os.path.normpath(os.path.join(self.folder, written))
                 return "{file:" + absolute + "}", self._substituted(token)

@@ -43,7 +43,7 @@ class Undeliverable(UsageFailure):
 
 def by_file(file: str, environment: Mapping[str, str]) -> Changes:
     """Return the changes that hand over the file of a payload, and undo what an earlier ``env`` left inline."""
-    return {**undo(environment), **_replaced(environment), variables.CONFIG: file, variables.NO_KEY: "none"}
+    return {**undo(environment), **_replacement(environment), variables.CONFIG: file, variables.NO_KEY: "none"}
 
 
 def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: bool = False) -> Changes:
@@ -62,7 +62,7 @@ def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: 
         value = _above(text, content, values, flagged=flagged)
     else:
         value = text.replace("\n", "").replace(_HEAD, _INLINE_HEAD, 1)
-    changes: Changes = {**undo(environment), **_replaced(environment), variables.CONFIG_CONTENT: value}
+    changes: Changes = {**undo(environment), **_replacement(environment), variables.CONFIG_CONTENT: value}
     if content is not None:
         changes[variables.USER_CONTENT] = content
     if variables.NO_KEY in text:
@@ -72,7 +72,7 @@ def inline(text: str, environment: Mapping[str, str], *, launch: bool, literal: 
     return changes
 
 
-def _replaced(environment: Mapping[str, str]) -> Changes:
+def _replacement(environment: Mapping[str, str]) -> Changes:
     """Return the changes that set aside an output of `config` in ``OPENCODE_CONFIG``, because the payload is newer."""
     file = _chosen_file(environment)
     return {variables.CONFIG: None, variables.USER_FILE: file} if file and users_file(environment) is None else {}
@@ -210,7 +210,7 @@ def undo(environment: Mapping[str, str]) -> Changes:
     for name in environment:
         if name in left or variables.is_carrier(name):
             changes[name] = None
-    return {**changes, **_redirected(environment)}
+    return {**changes, **_undo_directly(environment)}
 
 
 def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bool) -> Changes:
@@ -222,12 +222,12 @@ def directly(hosts: Iterable[str], environment: Mapping[str, str], *, launch: bo
     """
     if launch and not any(environment.get(name) for name in variables.HTTP_PROXIES):
         return {}
-    before = variables.changed(environment, _redirected(environment))
+    before = variables.changed(environment, _undo_directly(environment))
     value = before.get("no_proxy") or before.get("NO_PROXY") or ""
     entries = [entry.strip().lower() for entry in value.split(",")]
     missing = sorted({f"[{host}]" if ":" in host else host for host in hosts} - {*entries})
     if not missing or "*" in entries:
-        return _redirected(environment)
+        return _undo_directly(environment)
     changes: Changes = {variables.DIRECT: ",".join(missing)}
     for name in variables.NO_PROXY:
         old = before.get(name)
@@ -248,7 +248,7 @@ def shared(environment: Mapping[str, str]) -> Mapping[str, str]:
     return variables.changed(undone(environment), changes)
 
 
-def _redirected(environment: Mapping[str, str]) -> Changes:
+def _undo_directly(environment: Mapping[str, str]) -> Changes:
     """Return the changes that undo those of ``directly``, except where somebody has changed the variable since."""
     added = environment.get(variables.DIRECT)
     if not added:

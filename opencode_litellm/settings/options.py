@@ -94,7 +94,7 @@ class Options:
         warnings = tuple(each for each in (*stated, *tags) if isinstance(each, str))
         return Reading(tuple(headers[name] for name in sorted(headers)), warnings)
 
-    def switch(self, name: str) -> Reading[bool]:
+    def boolean(self, name: str) -> Reading[bool]:
         """Return whether an option is true, with a warning if it is neither true nor false."""
         value = self.resolved.get(name)
         if value is None or isinstance(value, bool):
@@ -213,7 +213,7 @@ _READERS: dict[str, Callable[[Options, str], Reading[Any]]] = {
     "capabilities": Options._capabilities,
     "model": Options._strings,
     "small_model": Options._strings,
-    "only": Options.switch,
+    "only": Options.boolean,
 }
 
 

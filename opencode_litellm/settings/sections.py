@@ -221,9 +221,9 @@ class _ProviderSection:
     @cached_property
     def declaration(self) -> Reading[bool]:
         """Whether an option says that it stands for a LiteLLM proxy."""
-        switches = [self.options.switch(name) for name in DECLARATIONS]
-        warnings = chain.from_iterable(switch.warnings for switch in switches)
-        return Reading(any(switch.value for switch in switches), tuple(warnings))
+        declarations = [self.options.boolean(name) for name in DECLARATIONS]
+        warnings = chain.from_iterable(each.warnings for each in declarations)
+        return Reading(any(each.value for each in declarations), tuple(warnings))
 
     @property
     def is_enabled(self) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Complaint = Callable[[UsageFailure], object]
 
 # What an expression in a template can raise.
-_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_TEMPLATE_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _REMEDY = "correct or delete this template: until then, the built-in one is used"
 _PROGRAM, _COMPLETION_VARIABLE = "opencode-litellm", "_OPENCODE_LITELLM_COMPLETE"
@@ -141,7 +141,7 @@ def _rendered(shell: Shell, environment: Mapping[str, str], names: Mapping[str, 
     renderer.filters["word"] = shell.word
     try:
         return renderer.get_template(f"{shell.name}.j2").render(names)
-    except (jinja2.TemplateError, *_FAULTS) as error:
+    except (jinja2.TemplateError, *_TEMPLATE_ERRORS) as error:
         line = _line_at_fault(error, folder)
         if line is None:
             raise
