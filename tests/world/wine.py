@@ -32,7 +32,7 @@ MADE = HOME / ".made"
 # The files with tests that need only Python: they run under this one as well, all in one test.
 PURE = (
     "test_budget", "test_catalog", "test_commandline", "test_environment_formats", "test_jsonc",
-    "test_listing", "test_managed", "test_naming", "test_payload", "test_routing", "test_second", "test_snippets",
+    "test_listing", "test_naming", "test_payload", "test_routing", "test_second", "test_slot_text", "test_snippets",
     "test_versions", "test_windows",
 )  # fmt: skip
 _FOR_TESTS = ("hypothesis", "pytest", "pytest-xdist", "python-dotenv", "pyyaml")

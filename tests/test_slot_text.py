@@ -1,4 +1,4 @@
-"""The slot, which opencode 2 reads: our keys in it change, every other one stays as it was written."""
+"""The slot, which opencode 2 reads: our settings in it change, every other one stays as it was written."""
 
 from __future__ import annotations
 
