@@ -226,7 +226,7 @@ def discovery(home: dict[str, str], stub_proxy: Callable[..., StubProxy]) -> Cal
         found = discover(settings, environment, Patience.of(5))
         if how:
             return handover.hand_over(found, settings, environment, recipient=recipient, **how)
-        return handover.hand_over_to_shell(found, settings, environment, recipient=recipient, elsewhere=False)
+        return handover.hand_over_to_shell(found, settings, environment, recipient=recipient, travels=False)
 
     return handed
 
