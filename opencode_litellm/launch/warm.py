@@ -266,7 +266,7 @@ class _Judgement(Fields):
 
 
 def _ask_and_judge(last: Record, circumstances: Circumstances, credentials: Credentials) -> list[_Judgement]:
-    """Ask each proxy for its list of models; return nothing if a key for that is not where it was."""
+    """Ask each proxy for its list of models; return an empty list if a key is not where it was."""
     from opencode_litellm.litellm import question  # a launch without a record does not need it
 
     environment = circumstances.environment
