@@ -157,7 +157,8 @@ def copied(
         with open(_NETWORK if os.path.exists(_NETWORK) else os.devnull) as network:
             files = [file.fileno() for file in (stdin, stdout, stderr, network)]
             sent = socket.send_fds(connection, [message], files)
-        connection.sendall(message[sent:])
+        if rest := message[sent:]:  # even nothing cannot be sent to a command that has already ended
+            connection.sendall(rest)
         copy = Copy(connection)
         try:
             yield copy
