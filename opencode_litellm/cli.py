@@ -157,8 +157,7 @@ def env(format_name: str | None, unset: bool, **flags: Any) -> None:
     try:
         settings, discovery = _discover(named, _configuration(environment))
     except Failure:
-        if restrictions := restriction.wanted(environment, _folder()):
-            changes = delivery.with_restrictions(delivery.undo(environment), restrictions, environment)
+        if changes := restriction.printable(environment, _folder()):
             _assign(name, changes, environment)
         raise
     travels = FORMATS[name].travels
@@ -467,7 +466,7 @@ def _notes(environment: Environment, discovery: Discovery, more: Sequence[str]) 
 
 
 def _restrict(file: Output | None, environment: Environment) -> None:
-    """Print what leaves no provider but ours, or let ``file`` have it, where the user wants that."""
+    """Print the restrictions that the user wants, or write them into ``file``."""
     from opencode_litellm import rendering
     from opencode_litellm.launch import restriction
     from opencode_litellm.opencode.payload import Payload

@@ -22,17 +22,20 @@ def is_ours(status: os.stat_result) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & _GROUP_OR_OTHERS_WRITE
 
 
-def read(path: str) -> bytes | None:
-    """Return the content of a file in our folders; None if it is absent, unreadable or could be somebody else's."""
+def read(path: str, *, shared: bool = False) -> bytes | None:
+    """Return the content of a file in our folders; None if it is absent, unreadable or could be somebody else's.
+
+    A ``shared`` file may be somebody else's.
+    """
     try:
-        if not is_ours(os.stat(os.path.dirname(path))):
+        if not shared and not is_ours(os.stat(os.path.dirname(path))):
             return None
         # Do not follow a link that somebody put there, nor wait for a pipe.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         descriptor = os.open(path, flags)
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > _LARGEST:
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST or not (shared or is_ours(status)):
                 return None
             return file.read()
     except OSError:

@@ -63,9 +63,11 @@ def start(
     except OSError as error:
         if error.errno == errno.E2BIG and changes:
             if smaller is not None:
-                terminal.note(_NO_MODELS, environment)
+                if any(value is not None for value in changes.values()):
+                    terminal.note(_NO_MODELS, environment)
                 return start(command, environment, smaller(), guarded=guarded)
-            terminal.note(_NOTHING, environment)
+            if changes.get(variables.CONFIG_CONTENT) is not None:
+                terminal.note(_NOTHING, environment)
             return start(command, environment, {}, guarded=guarded)
         terminal.failure(f"{program} cannot be started: {why_not(program, error)}", environment)
         return NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE

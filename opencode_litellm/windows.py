@@ -241,7 +241,7 @@ def run(program: str, arguments: Sequence[str], environment: Mapping[str, str]) 
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process is there, be it somebody else's."""
+    """Return whether a process is running, even if it is somebody else's."""
     if sys.platform != "win32":
         raise NotImplementedError
     import _winapi  # ``os.kill`` would end the process, whatever the signal

@@ -155,7 +155,7 @@ def test_the_slowest_answers_to_parse_take_seconds_at_most(what: str) -> None:
     reply = Reply(200, SLOWEST[what](), 0.0)
     began = time.process_time()
     assert reply.json is not None
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_more_values_than_any_list_of_models_has_are_not_parsed() -> None:
@@ -182,7 +182,7 @@ def test_building_from_the_most_and_longest_ids_takes_seconds_at_most(unit: str)
     assert listed is not None
     built = catalog.build(listed, {DEPLOYMENTS: listed, GROUPS: listed}, ModelOptions()).models
     assert len(built) == len(listed)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_hostile_answers_of_all_endpoints_keep_no_launch_waiting(proxy: StubProxy, home: dict[str, str]) -> None:

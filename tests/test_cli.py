@@ -264,6 +264,23 @@ def test_env_prints_no_key_of_the_user_s_content_but_hands_the_models_over_in_a_
     assert "OPENCODE_CONFIG names a file of your own" in refused.stderr
 
 
+@pytest.mark.parametrize("away", [False, True], ids=["up", "away"])
+def test_env_prints_no_key_of_the_user_s_content_with_its_restrictions_either(
+    user: dict[str, str], away: bool
+) -> None:
+    literal = user | {"OPENCODE_CONFIG_CONTENT": '{"provider": {"other": {"options": {"apiKey": "sk-theirs-1"}}}}'}
+    options = ["--url", f"http://127.0.0.1:{free_port()}"] if away else []
+    done = tool(literal | {"OPENCODE_LITELLM_ONLY": "1"}, "env", "json", *options)
+    assert "sk-theirs-1" not in done.stdout
+    assert "OPENCODE_CONFIG_CONTENT contains a literal key or header, which env would print" in done.stderr
+    if away:
+        assert (done.status, done.stdout) == (3, "")
+        assert "so the option 'only' has no effect: start opencode-with-litellm instead" in done.stderr
+    else:
+        delivered = json.loads(Path(json.loads(done.stdout)["OPENCODE_CONFIG"]).read_text())
+        assert delivered["enabled_providers"] == ["litellm", "litellm-responses"]
+
+
 def test_a_launch_puts_values_where_the_user_s_content_has_references_outside_of_strings(user: dict[str, str]) -> None:
     bare = user | {"OPENCODE_CONFIG_CONTENT": '{"share": {env:SHARE}}', "SHARE": '"disabled"'}
     seen = launched(tool(bare, "exec", "--delivery", "inline", "--", "env", "-0"))

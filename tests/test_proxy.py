@@ -100,7 +100,7 @@ CASES = [
          models(error("bad_request"), status=400)),
     Case("400 of somebody else", NOT_LITELLM, ("did not answer like LiteLLM (HTTP 400)", "check the URL"),
          everywhere(HTML, status=400)),
-    Case("500 without prisma", REFUSED, ("failed without a reason (HTTP 500)", "check LITELLM_API_KEY and"),
+    Case("500 without prisma", REFUSED, ("failed without a reason (HTTP 500)", "check LITELLM_API_KEY, and"),
          models(b"Internal Server Error", status=500, content_type="text/plain")),
     Case("500 with a reason", UNREACHABLE, ("is not working at the moment (HTTP 500, internal_error)", "log"),
          models(error("internal_error"), status=500)),

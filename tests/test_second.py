@@ -359,6 +359,20 @@ def test_our_last_text_is_remembered_in_a_private_file_and_no_pipe_is_read(
     assert (started.status, models(user)) == (7, {"litellm": ["gpt-4.1"]})
 
 
+def test_a_user_s_model_survives_on_a_file_system_where_every_file_is_everybody_s(
+    user: dict[str, str], proxy: StubProxy
+) -> None:
+    launch(user)
+    state = Path(user["XDG_STATE_HOME"], "opencode-litellm")
+    for path in (state, state / "managed"):
+        path.chmod(0o777)
+    path = folder_of(user) / "opencode.jsonc"
+    path.write_text(path.read_text().replace('"models":{', '"models":{"my-own":{"name":"Mine"},', 1))
+    proxy.serve(["gpt-4.1"])
+    launch(user)
+    assert models(user)["litellm"] == ["my-own", "gpt-4.1"]
+
+
 def test_a_folder_whose_name_is_no_text_gets_the_models(user: dict[str, str]) -> None:
     user["XDG_CONFIG_HOME"] = os.fsdecode(os.fsencode(user["HOME"]) + b"/not-utf8-\xff")
     finished = launch(user)

@@ -380,6 +380,13 @@ def test_variables_of_an_address_are_replaced_and_known(home: dict[str, str]) ->
     assert parsed(home, {"baseURL": 5}, named).variables == {"K"}
 
 
+def test_variables_of_the_sibling_s_address_are_known_also_beside_an_address_from_a_flag(home: dict[str, str]) -> None:
+    sections_of_user = {"litellm-team": {}, "litellm-responses": {"options": {"baseURL": "${ELSEWHERE}/v1"}}}
+    write(Path(home["HOME"], ".config/opencode/opencode.json"), {"provider": sections_of_user})
+    environment = home | {"OPENCODE_LITELLM_URL": URL}
+    assert sections.parse(environment, configuration.read(environment, home["HOME"])).variables == {"ELSEWHERE"}
+
+
 def test_a_flag_has_to_beat_an_address_or_what_a_folder_says(home: dict[str, str]) -> None:
     folder = Path(home["HOME"], "folder")
     beaten = {}

@@ -45,8 +45,8 @@ def refusals() -> list[Any]:
         pytest.param(
             500, b"Internal Server Error",
             "{url} failed without a reason (HTTP 500), as LiteLLM does for a wrong key, for one that may not list"
-            " models, and after a crash: check LITELLM_API_KEY and the proxy's log; if the key is right, list the"
-            " models under provider.litellm.models in your opencode.json",
+            " models, and after a crash: check LITELLM_API_KEY, and look at the proxy's log; if the key is right,"
+            " list the models under provider.litellm.models in your opencode.json",
             id="500 in plain text",
         ),
     ]  # fmt: skip

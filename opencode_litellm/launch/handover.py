@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opencode_litellm import cache, private, program, rendering, variables
 from opencode_litellm.launch.record import FILE, HEAD, INLINE, SLOT
 from opencode_litellm.opencode import delivery, server_payload, slot, versions
-from opencode_litellm.opencode.delivery import Undeliverable
+from opencode_litellm.opencode.delivery import PRINTED, Undeliverable
 from opencode_litellm.opencode.payload import Place
 from opencode_litellm.settings import sections
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from opencode_litellm.settings.sections import Settings
 
 
-_PRINTED = f"{variables.CONFIG_CONTENT} contains a literal key or header, which env would print"
 _OLD = f"opencode before 1.2.11 does not replace {{env:…}} in {variables.CONFIG_CONTENT}"
 _BELOW = "which a project's configuration overrides"
 _WRITABLE = "set XDG_CACHE_HOME to a folder that you can write to"
@@ -114,11 +113,12 @@ def _in_variables(
     payload = server_payload.build(_triples(discovery), settings.defaults) if second else discovery.payload
     payload = payload.placed(way.place)
     rendered = _Rendering(payload, rendering.payload(payload), environment, launch, recipient)
-    if way.because:
+    if way.because == PRINTED:  # so no variable is set, not even for restrictions, which the file has as well
         file = rendered.file(way.because)
-        is_news = way.because == _PRINTED
-        notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",) if is_news else ()
-        return _by_file(rendered, file, above=way.above, notes=notes)
+        notes = (f"{way.because}, so the models are delivered in {file}, {_BELOW}",)
+        return Handover(delivery.by_file(file, environment), FILE, rendered.name, notes=notes)
+    if way.because:
+        return _by_file(rendered, rendered.file(way.because), above=way.above)
     if way.by_file and (path := rendered.cached()):
         return _by_file(rendered, path, above=way.above)
     try:
@@ -185,8 +185,8 @@ def _way(
     if not launch and content and delivery.holds_secrets(content):
         if users_file:
             remedy = "put it in a variable and write {env:NAME} instead"
-            raise Undeliverable(f"{_PRINTED}, and {variables.CONFIG} names a file of your own", remedy)
-        return _Way(above=False, by_file=True, place=Place.BELOW, because=_PRINTED)
+            raise Undeliverable(f"{PRINTED}, and {variables.CONFIG} names a file of your own", remedy)
+        return _Way(above=False, by_file=True, place=Place.BELOW, because=PRINTED)
     if recipient == versions.ONE_BY_FILE or (recipient == versions.ONE_LITERALLY and not launch):
         _refuse_unless_safe(discovery, above=above, users_file=users_file)
         return _Way(above=False, by_file=True, place=Place.BELOW, because=_OLD)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opencode_litellm.jsonc import JSON
     from opencode_litellm.opencode.delivery import Changes
 
+_NOT_RESTRICTED = "the option 'only' has no effect"
 _ONLY_OURS = "no other provider is used, because the option 'only' is on"
 
 
@@ -37,6 +38,20 @@ def restrict_server(environment: Mapping[str, str], folder: str) -> None:
         terminal.note(problem, environment)
     if restrictions:
         terminal.note(_ONLY_OURS, environment)
+
+
+def printable(environment: Mapping[str, str], folder: str) -> Changes:
+    """Return the changes for `env` without models: the restrictions that the user wants; empty if there are none.
+
+    Also empty, with a note, if the user's inline content, which they are merged with, must not be printed.
+    """
+    restrictions = wanted(environment, folder)
+    if not restrictions:
+        return {}
+    if delivery.holds_secrets(delivery.users_content(environment) or ""):
+        terminal.note(f"{delivery.PRINTED}, so {_NOT_RESTRICTED}: start opencode-with-litellm instead", environment)
+        return {}
+    return delivery.with_restrictions(delivery.undo(environment), restrictions, environment)
 
 
 def wanted(environment: Mapping[str, str], folder: str) -> dict[str, JSON]:

@@ -385,7 +385,8 @@ def _lists_models(status: int, body: bytes) -> bool:
 
 
 def _late(proxy: RecordedProxy, last: Record) -> str:
-    return f"{_where(proxy)} did not answer in time: using its models from {_age(last)}"
+    models = f"using its models from {_age(last)}" if proxy.served else _WITHOUT
+    return f"{_where(proxy)} did not answer in time: {models}"
 
 
 def _where(proxy: RecordedProxy) -> str:

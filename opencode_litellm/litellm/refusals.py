@@ -159,7 +159,7 @@ def _plain_500(proxy: Proxy, url: ProxyURL, status: str) -> Failure:
     return KeyDoubted(
         f"{url.root} failed without a reason ({status}), as LiteLLM does for a wrong key, for one that may not list"
         " models, and after a crash",
-        f"{_key_advice(proxy)} and the proxy's log; if the key is right, list the models under"
+        f"{_key_advice(proxy)}, and look at the proxy's log; if the key is right, list the models under"
         f" provider.{proxy.provider}.models in your opencode.json",
     )
 

@@ -31,6 +31,9 @@ SLOT_MARKER = f"{MARKER}-slot"
 
 RESTRICTIONS = ("enabled_providers", "disabled_providers")  # opencode's settings for the option `only` alone
 
+# Why the user's inline content must not be merged into what `env` prints.
+PRINTED = f"{variables.CONFIG_CONTENT} contains a literal key or header, which env would print"
+
 # How a payload begins in a file, and how it begins in a variable, which a shell or a dotenv reader may evaluate.
 _HEAD = f'{{"$schema":"{MARKER}",'
 _INLINE_HEAD = _HEAD.replace("$", "\\u0024").replace("#", "\\u0023")

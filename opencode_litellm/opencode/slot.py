@@ -185,13 +185,18 @@ def _last(path: str, environment: Mapping[str, str]) -> str | None:
 
 
 def _memory(environment: Mapping[str, str]) -> tuple[str, str]:
-    content = private.read(os.path.join(variables.state_folder(environment), MEMORY)) or b""
+    """Return the path of the slot, and what we last wrote there: without that, the user's settings would count as ours.
+
+    Others may be able to write this file, as on a file system without modes.
+    """
+    content = private.read(os.path.join(variables.state_folder(environment), MEMORY), shared=True) or b""
     path, _, text = content.decode("utf-8", "surrogateescape").partition("\n")
     return path, text
 
 
 def _remember(path: str, text: str, environment: Mapping[str, str]) -> None:
     folder = variables.state_folder(environment)
-    if _memory(environment) != (path, text) and private.make_folder(folder):
+    if _memory(environment) != (path, text):
+        private.make_folder(folder)
         content = f"{path}\n{text}"  # a path may hold bytes that are no text
         private.write(os.path.join(folder, MEMORY), content.encode("utf-8", "surrogateescape"))

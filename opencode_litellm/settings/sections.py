@@ -143,8 +143,8 @@ class _Sections:
     @property
     def variables(self) -> frozenset[str]:
         """The environment variables that the URLs consist of, and those that may hold the keys."""
-        pairs = ((section, self._all[_sibling(section.provider)]) for section in self._ours)
-        return frozenset().union(*(section.variables for section in chain.from_iterable(pairs)))
+        names = [PROVIDER, *(section.provider for section in self._ours)]
+        return frozenset().union(*(self._all[name].variables for name in (*names, *map(_sibling, names))))
 
     def results(self, url: ProxyURL | None) -> Iterator[Proxy | Failure | str]:
         """Yield warnings, each proxy, and the failure of each provider that cannot be asked; ``url`` is the flag's."""
