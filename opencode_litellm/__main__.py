@@ -209,11 +209,11 @@ def _environment(program: str, launched: list[str]) -> dict[str, str]:
 
 
 def _restricted(content: str) -> str:
-    """Return the user's inline content with no provider enabled; without the content if that cannot be told safely."""
+    """Return the user's inline content with no provider enabled, or that alone if the content cannot be kept safely."""
     restriction = '"enabled_providers":[]'
-    begin, inside = content.lstrip()[:1], content.lstrip()[1:]
-    # Of two settings with the same name the last one counts, so ours comes first only if it is the only one.
-    if begin == "{" and inside.lstrip()[:1] in ('"', "/", "}") and "enabled_providers" not in inside:
+    brace, inside = content.lstrip()[:1], content.lstrip()[1:]
+    # Of two settings with the same name the last one counts, so the user's own would beat ours.
+    if brace == "{" and inside.lstrip()[:1] in ('"', "/", "}") and "enabled_providers" not in inside:
         return f"{{{restriction},{inside}"
     return f"{{{restriction}}}"
 
