@@ -439,12 +439,13 @@ def _server(environment: Mapping[str, str], folder: str) -> Check:
         return Check(name, OK, "not running: the next launch of opencode 2 starts it")
     finding = f"opencode {there.version} at {there.url}"
     path = program.find("opencode", environment)
-    expected = _handed_to_server(environment).keys()
-    known = server.known(path, delivery.undone(environment), folder, expected) if path else None
+    handed = _handed_to_server(environment)
+    expected = handed.keys()
+    by_variable = {each for each, section in handed.items() if "env" in section}
+    known = server.known(path, delivery.undone(environment), folder, expected, by_variable) if path else None
     if known is None:
         return Check(name, WARNING, f"{finding} does not say which providers it has", "run opencode service restart")
     remedy = "run opencode auth login litellm, or opencode service restart in a shell that has the key"
-    by_variable = {each for each, section in _handed_to_server(environment).items() if "env" in section}
     without_key = sorted((by_variable & known.read) - known.connected)
     if without_key:
         return Check(name, WARNING, f"{finding} has read the file, but has no key for {', '.join(without_key)}", remedy)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from world import tools, wine
-from world.draws import draws
+from world.draws import IN_CI, cases, draws, left_out
 from world.home import end_processes, make_home
 from world.litellm import LiteLLM
 from world.opencode import Opencode
@@ -43,10 +43,24 @@ hypothesis.settings.load_profile("patient")
 REAL = {"opencode", "litellm", "team_litellm", "terminal", "program", "demo", "windows"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the cases before the workers start, which take them over."""
+    os.environ.setdefault("CASES", cases(config))
+
+
+def pytest_report_header() -> str | None:
+    """Say it when this run leaves cases out."""
+    chosen = os.environ["CASES"]
+    return None if chosen == "all" else f"cases: drawn by CASES={chosen}; CASES=all runs every one (CONTRIBUTING.md)"
+
+
 # Before the hook of xdist, which reads the groups.
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests that start a real program, and let one worker run those that share a server or a build."""
+    left = set(left_out(items))
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
     # Wine's tests take long and are the last by name: one worker would run the end of them alone.
     items.sort(key=lambda item: "windows" not in getattr(item, "fixturenames", ()))
     for item in items:
@@ -112,7 +126,7 @@ def nothing_missing() -> Iterator[None]:
         return
     except tools.ToolMissing as error:
         missing = str(error)
-    if os.environ.get("CI") == "true":
+    if IN_CI:
         pytest.fail(f"{missing} (CI has to have it)", pytrace=False)
     pytest.skip(missing)
 

@@ -69,8 +69,7 @@ def asked(
         upstream = stack.enter_context(Upstream())
         with_database = {}
         if versions.parsed(version) >= versions.FIRST_WITH_TABLES:
-            (folder / "client").mkdir()
-            database = stack.enter_context(Database(folder / "client", program))
+            database = stack.enter_context(Database(program))
             environment = database.environment
             with LiteLLM(
                 folder, upstream.root, program=program, catalogue=CATALOGUE, environment=environment

@@ -125,6 +125,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.drawn(5)
 @pytest.mark.unix  # it asks the system how much memory it has
 @pytest.mark.long
 @pytest.mark.parametrize("size", [127 * 2**20, 8 * 2**20], ids=["127 MiB", "8 MiB"])
@@ -149,6 +150,7 @@ SLOWEST = {
 }
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.long
 @pytest.mark.parametrize("what", SLOWEST)
 def test_the_slowest_answers_to_parse_take_seconds_at_most(what: str) -> None:
@@ -173,6 +175,7 @@ def test_ids_have_bounds_in_number_and_in_letters() -> None:
     assert facts.listed({"data": [{"id": "a" * 501}]}) == ()
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.long
 @pytest.mark.parametrize("unit", ["arn:", "1-"])  # the slowest of twenty
 def test_building_from_the_most_and_longest_ids_takes_seconds_at_most(unit: str) -> None:

@@ -72,6 +72,7 @@ def test_no_key_and_no_secret_header_is_written_anywhere(user: dict[str, str]) -
 # The key: what a payload depends on.
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     "place", ["opencode.json", "opencode.jsonc", ".opencode/opencode.json", "~/.config/opencode/opencode.jsonc",
               "~/.config/opencode/config.json", "~/.opencode/opencode.json"],

@@ -142,6 +142,7 @@ REFUSED_ALIKE: dict[str, Scene] = {
 }
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize("scene", READ_ALIKE.values(), ids=READ_ALIKE)
 def test_a_home_is_read_as_opencode_reads_it(opencode: Opencode, environment: dict[str, str], scene: Scene) -> None:
     folder = _prepared(environment, scene)
@@ -149,6 +150,7 @@ def test_a_home_is_read_as_opencode_reads_it(opencode: Opencode, environment: di
     assert options(ours.resolved) == options(opencode.debug_config(environment, folder))
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("scene", REFUSED_ALIKE.values(), ids=REFUSED_ALIKE)
 def test_a_fatal_configuration_is_refused(opencode: Opencode, environment: dict[str, str], scene: Scene) -> None:
     folder = _prepared(environment, scene)
@@ -276,6 +278,7 @@ GIT_ENVIRONMENTS = {
 }
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("variables", GIT_ENVIRONMENTS.values(), ids=GIT_ENVIRONMENTS)
 def test_variables_of_git_have_their_say(
     opencode: Opencode, environment: dict[str, str], variables: dict[str, str]

@@ -76,15 +76,19 @@ class Started(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def launches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Started]]]:
+def launches(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, list[Started]]]:
     """Return launches by the module that was damaged, each kind of damage at one of the entries in turn.
 
-    EVERY_ENTRY=1 tries each at all of them.
+    EVERY_ENTRY=1 tries each at all of them. Only what a test of this run asks for is tried.
     """
+    tests = [item for item in request.session.items if "launches" in getattr(item, "fixturenames", ())]
+    modules = [item.callspec.params["module"] for item in tests if isinstance(item, pytest.Function)]
     turns = cycle(ENTRIES)
     cases = [
         (module, kind, source, entry)
-        for module in DAMAGED_MODULES
+        for module in modules
         for kind, source in damages(MODULES[module].read_text()).items()
         for entry in (ENTRIES if os.environ.get("EVERY_ENTRY") else [next(turns)])
     ]
@@ -95,13 +99,14 @@ def launches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, lis
         env=with_echo(home), cwd=home["HOME"], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[Started]] = {module: [] for module in DAMAGED_MODULES}
+    found: dict[str, list[Started]] = {module: [] for module in modules}
     for (module, kind, _, entry), result in zip(cases, json.loads(done.stdout), strict=True):
         found[module].append(Started(kind, entry, *result))
     yield found
     end_processes(home)
 
 
+@pytest.mark.drawn(20)
 @pytest.mark.long
 @pytest.mark.parametrize("module", DAMAGED_MODULES)
 def test_an_installation_in_which_a_module_is_damaged_starts_opencode(
@@ -193,6 +198,7 @@ def test_a_damaged_installation_gives_a_server_that_stays_nothing_and_uses_no_ot
     assert variables.get("OPENCODE_CONFIG_CONTENT", '{"enabled_providers":[]}') == '{"enabled_providers":[]}'
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize(
     "content",

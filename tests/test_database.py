@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from world.database import Database
-from world.home import make_home, stand_in
+from world.home import stand_in
 from world.launches import launch, settle
 from world.litellm import LiteLLM
 from world.opencode import run
@@ -17,7 +16,7 @@ from world.recordings import CATALOGUE
 from world.virtual_keys import make_keys
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from world.upstream import Upstream
 
@@ -67,37 +66,52 @@ OUTCOMES = {
 }
 
 
-def test_every_kind_of_key_gets_what_its_user_would_want(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, upstream: Upstream
-) -> None:
-    client = tmp_path_factory.mktemp("client")
+@dataclass(frozen=True)
+class Company:
+    """A LiteLLM at ``url`` that knows these keys, by their kind."""
+
+    url: str
+    keys: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Company]:
     with (
-        Database(client) as database,
+        Database() as database,
         LiteLLM(
             tmp_path_factory.mktemp("company"), upstream.root, catalogue=CATALOGUE, environment=database.environment
         ) as litellm,
     ):
-        keys = make_keys(litellm, database)
-        assert set(keys) == {*OUTCOMES, "openai/*", "master"}
+        yield Company(litellm.url, make_keys(litellm, database))
 
-        def seen(kind: str) -> dict[str, Any]:
-            home = make_home(tmp_path / kind.replace("/", ""))
-            stand_in(home)
-            named = home | {"OPENCODE_LITELLM_URL": litellm.url, "LITELLM_API_KEY": keys[kind]}
-            # Nothing here is about time, and LiteLLM answers many at once.
-            named["OPENCODE_LITELLM_TIMEOUT"] = "60"
-            return by_every_way(named)
 
-        with ThreadPoolExecutor(2) as pool:
-            outcomes = dict(zip(keys, pool.map(seen, keys), strict=True))
-    for kind, outcome in OUTCOMES.items():
-        assert outcomes[kind] == wanted(outcome, litellm.url), kind
-    # A wildcard is spelt out: some of OpenAI's, and nothing that does not chat.
-    spelt_out = outcomes["openai/*"]["config"][1]
+@pytest.fixture
+def employee(home: dict[str, str], company: Company) -> dict[str, str]:
+    """Return the environment of a user of this LiteLLM, without a key."""
+    stand_in(home)
+    # Nothing here is about time.
+    return home | {"OPENCODE_LITELLM_URL": company.url, "OPENCODE_LITELLM_TIMEOUT": "60"}
+
+
+@pytest.mark.drawn(4)
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_every_kind_of_key_gets_what_its_user_would_want(kind: str, employee: dict[str, str], company: Company) -> None:
+    assert by_every_way(employee | {"LITELLM_API_KEY": company.keys[kind]}) == wanted(OUTCOMES[kind], company.url)
+
+
+def test_a_wildcard_is_spelt_out_to_some_of_what_it_means_and_nothing_that_does_not_chat(
+    employee: dict[str, str], company: Company
+) -> None:
+    config = run(["opencode-litellm", "config"], employee | {"LITELLM_API_KEY": company.keys["openai/*"]})
+    spelt_out = payload_models(json.loads(config.stdout))
     assert len(spelt_out) > 30
     assert all(model.startswith("openai/") for model in spelt_out)
     assert {"openai/gpt-4o", "openai/gpt-5"} <= spelt_out
     assert not {"openai/container", "openai/whisper-1", "openai/gpt-realtime"} & spelt_out
+
+
+def test_no_kind_of_key_is_forgotten(company: Company) -> None:
+    assert set(company.keys) == {*OUTCOMES, "openai/*", "master"}
 
 
 def by_every_way(home: dict[str, str]) -> dict[str, Any]:

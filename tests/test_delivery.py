@@ -119,6 +119,7 @@ BARE_FILE = '{"provider": {"mine": {"options": {"timeout": {file:./seconds}}}}}'
 QUOTES = "put quotes around {env:…} and {file:…} in it, or move it into a configuration file"
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("own_file", [{}, {FILE: "own.json"}], ids=["", "beside a file of their own"])
 def test_a_launch_merges_content_with_a_variable_outside_of_a_string(
     own_file: dict[str, str], environment: dict[str, str], opencode: Opencode
@@ -238,6 +239,7 @@ def test_our_own_output_in_the_global_folder_is_not_the_users(environment: dict[
     assert list(providers(handed_over(ENV, environment, folder(environment))[INLINE])["litellm"]["models"])
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("how", [EXEC, ENV])
 def test_an_output_of_ours_that_the_user_chose_is_replaced_as_long_as_a_delivery_lasts(
     how: str, environment: dict[str, str], proxy: StubProxy, opencode: Opencode

@@ -61,6 +61,7 @@ def provider_of(model: str, payload: dict[str, Any], fallback: str) -> str:
     return next((name for name, section in payload["provider"].items() if model in section["models"]), fallback)
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("how", [EXEC, ENV])
 def test_every_source_of_a_key_serves_its_own_proxy_alone(
     how: str, environment: dict[str, str], proxies: dict[str, StubProxy]
@@ -259,6 +260,7 @@ MET_BY_A_LAUNCH: dict[str, dict[str, tuple[str, str | None]]] = {
 }
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("folder", MET_BY_A_LAUNCH)
 def test_a_launch_sends_every_key_where_its_folder_says(
     folder: str, crossroads: dict[str, str], proxies: dict[str, StubProxy]
@@ -295,6 +297,7 @@ def test_a_launch_reads_the_folder_that_opencode_is_told_to_work_in(
     assert "/v1/chat/completions" in proxies["there"].paths()
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("flags", [(), ("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
 def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
     flags: tuple[str, ...], environment: dict[str, str], proxies: dict[str, StubProxy]
@@ -328,6 +331,7 @@ def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
 IN_IT = "quotes, backslashes, braces or line breaks in it"
 
 
+@pytest.mark.drawn(2)
 @pytest.mark.parametrize(
     ("odd", "has"),
     [
@@ -452,6 +456,7 @@ def payload_of(launched: Finished) -> str:
     return after.get("OPENCODE_CONFIG_CONTENT", "") + (Path(file).read_text() if file else "")
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("how", [EXEC, ENV])
 def test_a_server_that_was_started_in_one_project_takes_no_key_of_it_to_another(
     how: str, environment: dict[str, str], proxies: dict[str, StubProxy]

@@ -990,6 +990,7 @@ def test_the_environment_of_the_program_is_otherwise_the_caller_s(user: dict[str
     assert sorted(entry.partition("=")[0] for entry in added) == ["OPENCODE_CONFIG", "OPENCODE_LITELLM_NO_KEY"]
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize("option", [[], ["--dir", "inner"]], ids=["run", "run --dir"])
 def test_each_key_goes_to_its_own_project_s_proxy_also_where_opencode_works_in_a_stale_pwd(
@@ -1010,17 +1011,24 @@ def test_each_key_goes_to_its_own_project_s_proxy_also_where_opencode_works_in_a
     assert proxies["here"].requests == []
 
 
+NAMED = ["-m litellm/gpt-5", "--model=litellm/gpt-5", "-m litellm-responses/gpt-5", "-m litellm/gpt-4o"]
+
+
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
+@pytest.mark.parametrize("option", NAMED)
 def test_a_model_that_the_command_line_names_is_found_where_it_is_named(
-    user: dict[str, str], proxy: StubProxy
+    option: str, user: dict[str, str], proxy: StubProxy
 ) -> None:
     proxy.serve(["gpt-4o", "gpt-5"])
-    named = ["-m litellm/gpt-5", "--model=litellm/gpt-5", "-m litellm-responses/gpt-5", "-m litellm/gpt-4o"]
-    for option in named:
-        before = len(proxy.requests)
-        shown = run(["opencode-with-litellm", "run", *option.split(), "hi"], user)
-        assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
-        inference = {request.path for request in proxy.requests[before:] if request.method == "POST"}
-        assert inference == {"/v1/chat/completions" if "4o" in option else "/v1/responses"}
+    shown = run(["opencode-with-litellm", "run", *option.split(), "hi"], user)
+    assert (shown.status, shown.stdout) == (0, "hello from upstream\n"), shown
+    path = "/v1/chat/completions" if "4o" in option else "/v1/responses"
+    assert {request.path for request in proxy.inferences()} == {path}
+
+
+@pytest.mark.usefixtures("opencode")
+def test_a_model_is_listed_once_whatever_names_it_has(user: dict[str, str], proxy: StubProxy) -> None:
+    proxy.serve(["gpt-4o", "gpt-5"])
     listed = run(["opencode-with-litellm", "models"], user).stdout.split()
     assert [name for name in listed if name.startswith("litellm")] == ["litellm/gpt-4o", "litellm-responses/gpt-5"]

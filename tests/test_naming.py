@@ -15,6 +15,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,9 @@ from hypothesis import strategies as st
 from world import tools
 
 from opencode_litellm.models.naming import display_names, owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "names.tsv"
 PRICES = "lib/python*/site-packages/litellm/model_prices_and_context_window_backup.json"
@@ -241,18 +245,22 @@ def test_ten_megabytes_of_an_id_are_named_in_an_instant(unit: str) -> None:
 
 
 def test_ten_thousand_models_are_named_in_a_tenth_of_a_second() -> None:
+    """So on the reference machine, where counting to a million takes 0.03 s; this one may be slower, or busy."""
     table = list(snapshot())
     ids = [f"team-{number}/{table[number % len(table)]}" for number in range(10_000)]
     display_names(ids[:100])
-    spent = []
+    named, counted = [], []
     for _ in range(5):
-        # The process's own time: others may keep the processor busy.
-        started = time.process_time()
-        names = display_names(ids)
-        spent.append(time.process_time() - started)
-    assert len(names) == 10_000
-    # Design: under 0.1 s on the reference machine, where this takes 0.08; twice that where two share a core.
-    assert min(spent) < 0.2
+        named.append(spent(lambda: display_names(ids)))
+        counted.append(spent(lambda: [None for number in range(1_000_000) if number + 1 == 0]))
+    assert min(named) < 6 * min(counted)
+
+
+def spent(work: Callable[[], object]) -> float:
+    """Return the seconds of this process's own time that it takes."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 @pytest.mark.parametrize(

@@ -344,8 +344,8 @@ def accepted(entries: dict[str, dict[str, Any]], endpoint: ConfigEndpoint, folde
     }
 
 
-ENTRIES = draws("FUZZ_ENTRIES", in_ci=10_000, by_hand=2_000)
-PART = 5_000  # models to a proxy; some are no ids, or not for chat
+ENTRIES = draws("FUZZ_ENTRIES", in_ci=10_000, by_hand=1_000)
+PART = min(5_000, 2 * ENTRIES)  # models to a proxy; some are no ids, or not for chat
 LONGEST, LARGEST = 2e-3, 20_000  # seconds of CPU and bytes of memory for an entry: some times what was measured
 
 
@@ -473,6 +473,7 @@ def test_an_entry_says_what_is_known_and_nothing_else(
     assert value["provider"]["litellm"]["models"][model] == entry
 
 
+@pytest.mark.drawn(4)
 @pytest.mark.parametrize(
     ("known", "transport", "expected"),
     [

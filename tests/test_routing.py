@@ -309,6 +309,7 @@ class TestWhoIsShown:
         assert offered({}, {"transport": "pigeon", "responsesProvider": 7, "responsesApiModels": {}}) == SIBLING
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("style", ["sibling", "inline"])
 def test_through_litellm_a_vendor_hears_it_the_same_way(
     litellm: LiteLLM, upstream: Upstream, opencode: Opencode, home: dict[str, str], style: str

@@ -77,6 +77,7 @@ def posted(proxy: StubProxy) -> list[tuple[str, str | None, str | None]]:
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize(
     ("how", "spared"),
@@ -126,6 +127,7 @@ def with_header(said: dict[str, Any], value: str) -> dict[str, Any]:
     return {**said, "options": {**said["options"], "customHeaders": {"X-Gateway": value}}}
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize("how", [EXEC, ENV])
 @pytest.mark.parametrize("start", ["project", "elsewhere"])
@@ -270,6 +272,7 @@ def test_the_key_of_openai_reaches_no_proxy_through_a_sibling_of_another_folder(
     assert all(OPENAI not in everything(proxy) for proxy in proxies.values())
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize("how", [EXEC, ENV])
 def test_a_provider_of_the_user_s_with_the_name_of_a_sibling_stays_as_it_is(
@@ -298,6 +301,7 @@ def test_a_provider_of_the_user_s_with_the_name_of_a_sibling_stays_as_it_is(
             assert posted(proxies[name]) == [(RESPONSES, KEY, GATEWAY)], name
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize(("how", "key"), [(EXEC, "sk-b"), (ENV, "")], ids=["exec with a key", "env without"])
 def test_an_address_from_a_flag_beats_that_of_inline_content(

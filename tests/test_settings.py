@@ -77,6 +77,7 @@ def with_headers(environment: dict[str, str], proxy: StubProxy, **options: Any) 
     return {**environment, "KEY": "sk-key", "HEADER": "the variable", "COLOUR": "blue"}
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.usefixtures("opencode")
 @pytest.mark.parametrize("style", ["sibling", "inline"])
 def test_headers_are_in_every_request(style: str, environment: dict[str, str], proxy: StubProxy) -> None:

@@ -139,8 +139,9 @@ def test_pure_tests_pass_under_windows_python(windows: Windows) -> None:
     files = [wine.path(tools.PROJECT / "tests" / f"{name}.py") for name in wine.PURE]
     options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-m", "pure", "--basetemp", wine.path(windows.root / "t")]
     project = ["--rootdir", wine.path(tools.PROJECT), "-c", wine.path(tools.PROJECT / "pyproject.toml")]
-    as_here = {"EXAMPLES": str(hypothesis.settings().max_examples)}
-    (ended,) = windows.run(([wine.PYTHON, "-P", "-m", "pytest", *options, *project, *files], as_here))
+    # It is the system that differs here, not the values.
+    fewer = {"EXAMPLES": str(hypothesis.settings().max_examples // 4)}
+    (ended,) = windows.run(([wine.PYTHON, "-P", "-m", "pytest", *options, *project, *files], fewer))
     passed = re.search(r"^(\d+) passed", ended.stdout, re.MULTILINE)
     assert ended.status == 0, ended.stdout + ended.stderr
     assert passed is not None

@@ -67,6 +67,7 @@ def test_a_mocked_model_answers_opencode_through_litellm(
     assert (finished.status, finished.stdout.strip()) == (0, "hello")
 
 
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize(
     ("model", "npm", "path"),
     [

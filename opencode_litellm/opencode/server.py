@@ -49,23 +49,29 @@ def running(environment: Mapping[str, str]) -> Running | None:
     return None
 
 
-def known(program: str, environment: Mapping[str, str], folder: str, expected: Set[str]) -> Known | None:
+def known(
+    program: str, environment: Mapping[str, str], folder: str, expected: Set[str], by_variable: Set[str]
+) -> Known | None:
     """Return what the running server knows in ``folder``, after waiting for the ``expected`` providers to appear.
 
-    None if its answer cannot be used. Neither the server's answers nor the result hold a secret.
+    One of those whose key is in a variable of the server's, ``by_variable``, never appears without that key: none of
+    the others is waited for then. None if its answer cannot be used. Neither the server's answers nor the result hold
+    a secret.
     """
     deadline = time.monotonic() + _LOADING
+    keyless: Set[str] = frozenset()
     while True:
         providers = _ask(program, "/api/provider", environment, folder)
         if providers is None:
             return None
-        listed = frozenset(_ids(providers))
-        if expected <= listed or time.monotonic() > deadline:
-            break
+        integrations = _ask(program, "/api/integration", environment, folder) or []
+        connected = [each for each in integrations if each.get("connections")]
+        now = Known(*(frozenset(_ids(entries)) for entries in (providers, integrations, connected)))
+        # Twice, because a server that still loads may know of the provider before it knows of the key.
+        before, keyless = keyless, (by_variable & now.read) - now.connected
+        if expected <= now.providers or before & keyless or time.monotonic() > deadline:
+            return now
         time.sleep(_PAUSE)
-    integrations = _ask(program, "/api/integration", environment, folder) or []
-    connected = [each for each in integrations if each.get("connections")]
-    return Known(listed, frozenset(_ids(integrations)), frozenset(_ids(connected)))
 
 
 def _ids(entries: list[Mapping[str, object]]) -> list[str]:

@@ -40,7 +40,9 @@ import opencode_litellm.cli, opencode_litellm.doctor, opencode_litellm.listing
 import opencode_litellm.launch.warm, opencode_litellm.launch.cold, opencode_litellm.launch.credentials
 import opencode_litellm.launch.restriction, opencode_litellm.litellm.question, opencode_litellm.shells.emission
 import difflib, jinja2, requests
-from opencode_litellm import __main__
+from opencode_litellm import __main__, rendering
+
+rendering.engine(rendering.shipped).get_template("payload.json.j2")  # Jinja's lexer stays
 
 def received(connection):
     message, files, _, _ = socket.recv_fds(connection, 1 << 20, 4)

@@ -6,22 +6,25 @@ PostgreSQL is Debian's. The query engine is Prisma's own, compiled to WASM, behi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import tools
+from .litellm import START
 from .server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ENGINE = Path(__file__).parent / "prisma/query-engine.js"
+_CLIENTS = tools.PRISMA.with_name("clients")
 _USER = "litellm"  # of the database
 _SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=127.0.0.1")
 
@@ -29,12 +32,11 @@ _SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "lis
 class Database:
     """A PostgreSQL with LiteLLM's tables, for the time of a ``with`` block.
 
-    ``litellm`` is the program for which the tables and the client are made, ``folder`` an empty one for the client.
-    ``environment`` holds the variables that this LiteLLM needs to use it.
+    ``litellm`` is the program for which the tables and the client are made. ``environment`` holds the variables that
+    this LiteLLM needs to use it.
     """
 
-    def __init__(self, folder: Path, litellm: Path = tools.LITELLM) -> None:
-        self._folder = folder
+    def __init__(self, litellm: Path = tools.LITELLM) -> None:
         self._python = litellm.parent / "python"
         self._programs = tools.postgresql()
         self._modules = tools.installed(tools.PRISMA)
@@ -46,8 +48,7 @@ class Database:
         """The variables that tell LiteLLM where the database, its client and the engine are."""
         return {
             **self._engine,
-            "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
-            "PYTHONPATH": str(self._folder),
+            "PYTHONPATH": os.pathsep.join((str(START), str(self._client))),
             "DATABASE_URL": self.url,
             # The tables exist already, and the program that would update them is one of the missing binaries.
             "DISABLE_SCHEMA_UPDATE": "true",
@@ -66,7 +67,7 @@ class Database:
             log = str(self._cluster / "log")
             self._call("pg_ctl", "start", "--wait", "--silent", "--log", log, "-o", f"-p {self._port} {options}")
             stack.callback(self._call, "pg_ctl", "stop", "--mode=immediate", "--silent")
-            self._make_client()
+            self._client = self._made_client()
             self._make_tables()
             self._running = stack.pop_all()
         return self
@@ -81,7 +82,11 @@ class Database:
     @property
     def _engine(self) -> dict[str, str]:
         kinds = ("QUERY_ENGINE_BINARY", "QUERY_ENGINE_LIBRARY", "SCHEMA_ENGINE_BINARY")
-        return {"PRISMA_MODULES": str(self._modules), **{f"PRISMA_{kind}": str(_ENGINE) for kind in kinds}}
+        return {
+            "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
+            "PRISMA_MODULES": str(self._modules),
+            **{f"PRISMA_{kind}": str(_ENGINE) for kind in kinds},
+        }
 
     def _call(self, program: str, *arguments: str) -> None:
         self._run(
@@ -100,20 +105,35 @@ class Database:
         migrations = sorted(self._packages().glob("litellm_proxy_extras/migrations/*/migration.sql"))
         self._psql(*(f"--file={path}" for path in migrations))
 
-    def _make_client(self) -> None:
-        """Generate the client into a copy of its package, so that the installed one stays as it is."""
+    def _made_client(self) -> Path:
+        """Return the folder of the client for this LiteLLM's tables, which is kept: it has 15 MB of Python.
+
+        It is generated into a copy of its package, so that the installed one stays as it is.
+        """
         packages = self._packages()
-        shutil.copytree(packages / "prisma", self._folder / "prisma")
         # Until about 1.80 it was beside the proxy.
         extras, proxy = packages / "litellm_proxy_extras/schema.prisma", packages / "litellm/proxy/schema.prisma"
         lines = (extras if extras.exists() else proxy).read_text().splitlines(keepends=True)
-        schema = self._folder / "schema.prisma"
-        schema.write_text("".join(line for line in lines if "binaryTargets" not in line))
-        self._run(
-            ["node", str(self._modules / "prisma/build/index.js"), "generate", "--schema", str(schema)],
-            cwd=self._folder,
-            env={**self.environment, "HOME": str(self._folder), "PRISMA_HIDE_UPDATE_MESSAGE": "1"},
-        )
+        schema = "".join(line for line in lines if "binaryTargets" not in line)
+        made = _CLIENTS / hashlib.sha256(schema.encode()).hexdigest()[:16]
+        if not made.exists():
+            _CLIENTS.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=_CLIENTS) as folder:
+                client = Path(folder, "client")
+                shutil.copytree(packages / "prisma", client / "prisma")
+                (client / "schema.prisma").write_text(schema)
+                generate = ["generate", "--schema", str(client / "schema.prisma")]
+                self._run(
+                    ["node", str(self._modules / "prisma/build/index.js"), *generate],
+                    cwd=client,
+                    env={
+                        **self._engine, "PYTHONPATH": str(client), "DATABASE_URL": self.url,
+                        "HOME": folder, "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+                    },
+                )  # fmt: skip
+                with suppress(OSError):  # another run was faster
+                    client.rename(made)
+        return made
 
     def _packages(self) -> Path:
         (path,) = self._python.parent.parent.glob("lib/python*/site-packages")

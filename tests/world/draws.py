@@ -1,10 +1,41 @@
-"""How many random cases tests draw: in CI as many as we promise, by hand enough to notice most faults."""
+"""How many of their cases tests try: in CI all that we promise, by hand enough to notice most faults."""
 
 from __future__ import annotations
 
 import os
+import random
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+IN_CI = os.environ.get("CI") == "true"
 
 
 def draws(variable: str, *, in_ci: int, by_hand: int) -> int:
     """Return how many cases a test draws: the value of ``variable``, if it is set."""
-    return int(os.environ.get(variable) or (in_ci if os.environ.get("CI") == "true" else by_hand))
+    return int(os.environ.get(variable) or (in_ci if IN_CI else by_hand))
+
+
+def cases(config: pytest.Config) -> str:
+    """Return a number to draw a run's cases by, or ``all``: whoever names files or a word gets all that is named."""
+    everything = config.args_source is config.ArgsSource.TESTPATHS and not config.option.keyword
+    return str(random.randrange(10_000)) if everything and not IN_CI else "all"  # noqa: S311 - not for secrets
+
+
+def left_out(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the cases that a run leaves out of the tests that are marked ``drawn``; the same in every worker.
+
+    ``CASES`` is set: see `cases`.
+    """
+    if os.environ["CASES"] == "all":
+        return []
+    marked = [item for item in items if item.get_closest_marker("drawn")]
+    left = []
+    for test, group in groupby(marked, lambda item: item.nodeid.partition("[")[0]):
+        of_it = list(group)
+        (number,) = next(of_it[0].iter_markers("drawn")).args
+        draw = random.Random(f"{os.environ['CASES']} {test}")  # noqa: S311 - not for secrets
+        left += draw.sample(of_it, max(len(of_it) - number, 0))
+    return left

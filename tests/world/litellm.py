@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
+START = Path(__file__).with_name("litellm_start")  # first on its PYTHONPATH
 KEY = "sk-litellm-of-the-tests"
 _PATIENCE = 400
 
@@ -57,7 +58,7 @@ class LiteLLM:
             "HOME": str(folder),
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
-            "PYTHONPATH": str(Path(__file__).with_name("litellm_start")),
+            "PYTHONPATH": str(START),
             "LITELLM_MASTER_KEY": key,
             "STAND_IN_URL": f"{stand_in}/v1",
             "SERVER_ROOT_PATH": prefix,
