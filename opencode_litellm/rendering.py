@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 def payload(value: Payload) -> str:
     """Return the configuration for opencode as ASCII JSON; users cannot replace its template."""
-    return engine(shipped).get_template("payload.json.j2").render(payload=value)
+    return _payload_template().render(payload=value)
+
+
+@functools.cache
+def _payload_template() -> jinja2.Template:
+    return engine(shipped).get_template("payload.json.j2")
 
 
 def engine(find: Callable[[str], Source | None]) -> jinja2.Environment:

@@ -183,10 +183,10 @@ def started(shell: SnippetShell, line: str, environment: Mapping[str, str]) -> i
         return run([shell.path(), *shell.interactive, line], environment).status
     with Terminal([shell.path()], environment) as terminal:
         terminal.wait_until(bool)
-        # The recording programs read to the end of their standard input, which a terminal does not have.
-        for each in (f"/bin/cat /dev/null | {line}", "exit"):
-            terminal.type(each)
-            terminal.press("Enter")
+        # The recording programs read to the end of their standard input, which a terminal does not have. All in one
+        # line, because nushell forgets what is typed while a program runs.
+        terminal.type(f"/bin/cat /dev/null | {line}; exit")
+        terminal.press("Enter")
         return 0 if terminal.wait_for("Pane is dead") else 1
 
 @every_shell

@@ -227,8 +227,10 @@ def met(proxies: dict[str, StubProxy], provider: str) -> tuple[str, str | None] 
     return None
 
 
+@pytest.mark.drawn(1)
+@pytest.mark.parametrize("kind", ["chat", "o3"])
 def test_after_env_no_key_meets_the_host_of_another_folder(
-    crossroads: dict[str, str], proxies: dict[str, StubProxy]
+    kind: str, crossroads: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:
     home = Path(crossroads["HOME"])
     after = handed_over(ENV, crossroads, home / "one")
@@ -238,12 +240,12 @@ def test_after_env_no_key_meets_the_host_of_another_folder(
 
     with ConfigEndpoint(after) as endpoint:
         for name, expected in MET_AFTER_ENV.items():
-            for model in (f"chat-{name}", f"o3-{name}"):
-                provider = provider_of(model, payload, "")
-                # The folder where it was run comes last: what opencode read of the others must not depend on it.
-                for folder, pair in {**expected, "one": ("own", "none" if name.endswith("keyless") else "own")}.items():
-                    endpoint.prompt(home / folder, f"{provider}/{model}", "hi")
-                    assert met(proxies, name) == pair, (name, model, folder)
+            model = f"{kind}-{name}"
+            provider = provider_of(model, payload, "")
+            # The folder where it was run comes last: what opencode read of the others must not depend on it.
+            for folder, pair in {**expected, "one": ("own", "none" if name.endswith("keyless") else "own")}.items():
+                endpoint.prompt(home / folder, f"{provider}/{model}", "hi")
+                assert met(proxies, name) == pair, (name, folder)
 
 
 LAUNCHED = ("global-literal", "global-stored", "addressless-stored")
@@ -298,9 +300,10 @@ def test_a_launch_reads_the_folder_that_opencode_is_told_to_work_in(
 
 
 @pytest.mark.drawn(1)
+@pytest.mark.parametrize("key", ["sk-variable", ""])
 @pytest.mark.parametrize("flags", [(), ("--delivery", "file"), ("--delivery", "inline")], ids=" ".join)
 def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
-    flags: tuple[str, ...], environment: dict[str, str], proxies: dict[str, StubProxy]
+    flags: tuple[str, ...], key: str, environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:
     folder = Path(environment["HOME"], "work")
     users = section(proxies["own"].url, "sk-own")
@@ -312,19 +315,17 @@ def test_an_address_from_a_flag_gets_nothing_that_stands_in_a_section(
     )
     write(folder / "opencode.json", configuration({"litellm": section(None, "sk-project")}))
     flagged = proxies["flagged"]
-    for key in ("sk-variable", ""):
-        flagged.requests.clear()
-        after = handed_over(EXEC, {**environment, "LITELLM_API_KEY": key}, folder, "--url", flagged.url, *flags)
-        with ConfigEndpoint(after) as endpoint:
-            endpoint.prompt(folder, "litellm/chat-flagged", "hi")
-            endpoint.prompt(folder, "litellm-responses/o3-flagged", "hi")
-        assert {(path, seen) for name, path, seen in inferences(proxies) if name == "flagged"} == {
-            ("/v1/chat/completions", key or "none"),
-            ("/v1/responses", key or "none"),
-        }
-        for request in flagged.requests:
-            assert request.key in (key or None, key or "none")
-            assert "secret" not in request.headers.values()
+    after = handed_over(EXEC, {**environment, "LITELLM_API_KEY": key}, folder, "--url", flagged.url, *flags)
+    with ConfigEndpoint(after) as endpoint:
+        endpoint.prompt(folder, "litellm/chat-flagged", "hi")
+        endpoint.prompt(folder, "litellm-responses/o3-flagged", "hi")
+    assert inferences(proxies) == {
+        ("flagged", "/v1/chat/completions", key or "none"),
+        ("flagged", "/v1/responses", key or "none"),
+    }
+    for request in flagged.requests:
+        assert request.key in (key or None, key or "none")
+        assert "secret" not in request.headers.values()
     assert proxies["own"].requests == []
 
 
@@ -413,18 +414,19 @@ def test_quotes_around_a_key_are_told_when_it_is_refused(
     assert done.stderr.endswith("(HTTP 401, auth_error): check LITELLM_API_KEY, which has quotes around it\n")
 
 
+@pytest.mark.drawn(1)
+@pytest.mark.parametrize("how", [EXEC, ENV])
 def test_a_key_that_opencode_reads_itself_may_have_any_letters(
-    environment: dict[str, str], proxies: dict[str, StubProxy]
+    how: str, environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:
     odd = 'sk-"odd\\one'
     proxies["main"].key = odd
     folder = Path(environment["HOME"])
     providers = {"litellm": {**section(proxies["main"].url), "env": ["CORP"]}}
     write(folder / ".config/opencode/opencode.json", configuration(providers))
-    for how in (EXEC, ENV):
-        with ConfigEndpoint(handed_over(how, {**environment, "CORP": odd}, folder)) as endpoint:
-            for model in ("chat-main", "o3-main"):
-                endpoint.prompt(folder, f"litellm/{model}", "hi")
+    with ConfigEndpoint(handed_over(how, {**environment, "CORP": odd}, folder)) as endpoint:
+        for model in ("chat-main", "o3-main"):
+            endpoint.prompt(folder, f"litellm/{model}", "hi")
     assert inferences(proxies) == {("main", "/v1/chat/completions", odd), ("main", "/v1/responses", odd)}
 
 
@@ -457,9 +459,10 @@ def payload_of(launched: Finished) -> str:
 
 
 @pytest.mark.drawn(1)
+@pytest.mark.parametrize("start", ["one", "keyed"])
 @pytest.mark.parametrize("how", [EXEC, ENV])
 def test_a_server_that_was_started_in_one_project_takes_no_key_of_it_to_another(
-    how: str, environment: dict[str, str], proxies: dict[str, StubProxy]
+    how: str, start: str, environment: dict[str, str], proxies: dict[str, StubProxy]
 ) -> None:
     home = Path(environment["HOME"])
     environment["KEY"] = "sk-one"
@@ -486,29 +489,32 @@ def test_a_server_that_was_started_in_one_project_takes_no_key_of_it_to_another(
             "nothing": {("usual", "none")},
         },
     }
-    for start, arrived in expected.items():
-        # After env, address and key stand together above every folder.
-        pair = {("one" if start == "one" else "usual", "sk-one")}
-        with ConfigEndpoint(handed_over(how, environment, home / start)) as endpoint:
-            model = "chat-one" if start == "one" else "chat-usual"
-            for folder, whose in arrived.items():
-                for proxy in proxies.values():
-                    proxy.requests.clear()
-                endpoint.prompt(home / folder, f"litellm/{model}", "hi")
-                found = {(name, key) for name, _, key in inferences(proxies)}
-                assert found == (whose if how == EXEC else pair), (start, folder)
+    host = "one" if start == "one" else "usual"
+    # After env, address and key stand together above every folder.
+    pair = {(host, "sk-one")}
+    with ConfigEndpoint(handed_over(how, environment, home / start)) as endpoint:
+        for folder, whose in expected[start].items():
+            for proxy in proxies.values():
+                proxy.requests.clear()
+            endpoint.prompt(home / folder, f"litellm/chat-{host}", "hi")
+            found = {(name, key) for name, _, key in inferences(proxies)}
+            assert found == (whose if how == EXEC else pair), folder
 
 
-def test_a_reference_may_have_letters_beyond_ascii(environment: dict[str, str], proxies: dict[str, StubProxy]) -> None:
+@pytest.mark.drawn(1)
+@pytest.mark.parametrize("steps", [(EXEC,), (EXEC, EXEC), (ENV,)], ids=["cold", "warm", "env"])
+def test_a_reference_may_have_letters_beyond_ascii(
+    steps: tuple[str, ...], environment: dict[str, str], proxies: dict[str, StubProxy]
+) -> None:
     folder = Path(environment["HOME"], "josé")
     proxies["main"].key = "sk-main"
     write(folder / "key", "sk-main\n")
     write(folder / "opencode.json", configuration({"litellm": section(proxies["main"].url, "{file:./key}")}))
     (folder / "own.json").write_text("{}")
     environment["OPENCODE_CONFIG"] = str(folder / "own.json")
-    for how in (EXEC, EXEC, ENV):  # the second one delivers what the first one kept
-        with ConfigEndpoint(handed_over(how, environment, folder)) as endpoint:
-            endpoint.prompt(folder, "litellm/o3-main", "hi")
+    *_, after = (handed_over(how, environment, folder) for how in steps)
+    with ConfigEndpoint(after) as endpoint:
+        endpoint.prompt(folder, "litellm/o3-main", "hi")
     assert inferences(proxies) == {("main", "/v1/responses", "sk-main")}
     output = ["--output", "models.json"]
     assert run(["opencode-litellm", "config", "--project", *output], environment, folder).status == 0

@@ -41,8 +41,9 @@ import opencode_litellm.launch.warm, opencode_litellm.launch.cold, opencode_lite
 import opencode_litellm.launch.restriction, opencode_litellm.litellm.question, opencode_litellm.shells.emission
 import difflib, jinja2, requests
 from opencode_litellm import __main__, rendering
+from opencode_litellm.opencode.payload import Payload
 
-rendering.engine(rendering.shipped).get_template("payload.json.j2")  # Jinja's lexer stays
+rendering.payload(Payload(()))  # compiles the template
 
 def received(connection):
     message, files, _, _ = socket.recv_fds(connection, 1 << 20, 4)

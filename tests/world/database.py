@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ENGINE = Path(__file__).parent / "prisma/query-engine.js"
+_PROGRAMS = Path(__file__).parent / "prisma/bin"
 _CLIENTS = tools.PRISMA.with_name("clients")
 _USER = "litellm"  # of the database
 _SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=127.0.0.1")
@@ -48,6 +49,7 @@ class Database:
         """The variables that tell LiteLLM where the database, its client and the engine are."""
         return {
             **self._engine,
+            "PATH": os.pathsep.join((str(_PROGRAMS), os.environ["PATH"])),
             "PYTHONPATH": os.pathsep.join((str(START), str(self._client))),
             "DATABASE_URL": self.url,
             # The tables exist already, and the program that would update them is one of the missing binaries.
@@ -83,7 +85,6 @@ class Database:
     def _engine(self) -> dict[str, str]:
         kinds = ("QUERY_ENGINE_BINARY", "QUERY_ENGINE_LIBRARY", "SCHEMA_ENGINE_BINARY")
         return {
-            "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
             "PRISMA_MODULES": str(self._modules),
             **{f"PRISMA_{kind}": str(_ENGINE) for kind in kinds},
         }
@@ -128,6 +129,7 @@ class Database:
                     cwd=client,
                     env={
                         **self._engine, "PYTHONPATH": str(client), "DATABASE_URL": self.url,
+                        "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
                         "HOME": folder, "PRISMA_HIDE_UPDATE_MESSAGE": "1",
                     },
                 )  # fmt: skip
