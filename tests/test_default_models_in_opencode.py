@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 MODELS = ["claude-sonnet-4-5", "gpt-4o", "gpt-4o-mini", "gpt-5"]
 START = 120  # seconds, on a busy machine
 
-pytestmark = [pytest.mark.usefixtures("opencode"), pytest.mark.serves(*MODELS, key="sk-right")]
+pytestmark = [
+    pytest.mark.usefixtures("opencode"),
+    pytest.mark.serves(*MODELS, key="sk-right"),
+    pytest.mark.drawn(3, of=__name__),  # each takes as long as a hundred others
+]
 
 
 @pytest.fixture

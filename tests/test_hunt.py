@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 15
-CASES = draws("HUNT_CASES", in_ci=1000, by_hand=100)
+CASES = draws("HUNT_CASES", in_ci=1000, by_hand=60)
 PARTS = 4
 # Those that go through the real opencode. All in one start share the variables of HTTP proxies.
 LIVE_CASES = draws("LIVE_CASES", in_ci=40, by_hand=8)

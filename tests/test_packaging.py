@@ -141,7 +141,7 @@ def test_the_metadata_says_what_is_needed_and_what_is_installed(wheel: Path) -> 
     assert dict(scripts["console_scripts"]) == SCRIPTS
 
 
-@pytest.mark.drawn(2)
+@pytest.mark.drawn(1)
 @pytest.mark.parametrize("way", ["wheel", "sdist", "folder", "editable"])
 def test_it_runs_however_it_is_installed(
     way: str,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,17 +24,21 @@ def cases(config: pytest.Config) -> str:
 
 
 def left_out(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Return the cases that a run leaves out of the tests that are marked ``drawn``; the same in every worker.
+    """Return what a run leaves out of the cases, or tests, that are marked ``drawn``; the same in every worker.
 
     ``CASES`` is set: see `cases`.
     """
     if os.environ["CASES"] == "all":
         return []
-    marked = [item for item in items if item.get_closest_marker("drawn")]
+    groups: dict[str, list[pytest.Item]] = {}
+    numbers: dict[str, int] = {}
+    for item in items:
+        for mark in item.iter_markers("drawn"):
+            group = mark.kwargs.get("of", item.nodeid.partition("[")[0])
+            groups.setdefault(group, []).append(item)
+            (numbers[group],) = mark.args
     left = []
-    for test, group in groupby(marked, lambda item: item.nodeid.partition("[")[0]):
-        of_it = list(group)
-        (number,) = next(of_it[0].iter_markers("drawn")).args
-        draw = random.Random(f"{os.environ['CASES']} {test}")  # noqa: S311 - not for secrets
-        left += draw.sample(of_it, max(len(of_it) - number, 0))
+    for group, members in groups.items():
+        draw = random.Random(f"{os.environ['CASES']} {group}")  # noqa: S311 - not for secrets
+        left += draw.sample(members, max(len(members) - numbers[group], 0))
     return left
