@@ -12,7 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,27 +115,24 @@ class Database:
         # Until about 1.80 it was beside the proxy.
         extras, proxy = packages / "litellm_proxy_extras/schema.prisma", packages / "litellm/proxy/schema.prisma"
         lines = (extras if extras.exists() else proxy).read_text().splitlines(keepends=True)
-        schema = "".join(line for line in lines if "binaryTargets" not in line)
-        made = _CLIENTS / hashlib.sha256(schema.encode()).hexdigest()[:16]
-        if not made.exists():
-            _CLIENTS.mkdir(exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=_CLIENTS) as folder:
-                client = Path(folder, "client")
-                shutil.copytree(packages / "prisma", client / "prisma")
-                (client / "schema.prisma").write_text(schema)
-                generate = ["generate", "--schema", str(client / "schema.prisma")]
-                self._run(
-                    ["node", str(self._modules / "prisma/build/index.js"), *generate],
-                    cwd=client,
-                    env={
-                        **self._engine, "PYTHONPATH": str(client), "DATABASE_URL": self.url,
-                        "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
-                        "HOME": folder, "PRISMA_HIDE_UPDATE_MESSAGE": "1",
-                    },
-                )  # fmt: skip
-                with suppress(OSError):  # another run was faster
-                    client.rename(made)
-        return made
+        text = "".join(line for line in lines if "binaryTargets" not in line)
+        client = _CLIENTS / hashlib.sha256(text.encode()).hexdigest()[:16]
+        if not (client / ".made").exists():
+            shutil.rmtree(client, ignore_errors=True)
+            shutil.copytree(packages / "prisma", client / "prisma")
+            schema = client / "schema.prisma"
+            schema.write_text(text)
+            self._run(
+                ["node", str(self._modules / "prisma/build/index.js"), "generate", "--schema", str(schema)],
+                cwd=client,
+                env={
+                    **self._engine, "PYTHONPATH": str(client), "DATABASE_URL": self.url,
+                    "PATH": os.pathsep.join((str(self._python.parent), os.environ["PATH"])),
+                    "HOME": str(client), "PRISMA_HIDE_UPDATE_MESSAGE": "1",
+                },
+            )  # fmt: skip
+            (client / ".made").touch()
+        return client
 
     def _packages(self) -> Path:
         (path,) = self._python.parent.parent.glob("lib/python*/site-packages")
