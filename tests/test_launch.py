@@ -440,6 +440,7 @@ def test_a_second_proxy_that_fails_costs_only_itself(
     second.answer("*", **answer)
     cold = launch(home)
     assert (both(cold), len(cold.lines)) == (ONE, 1)
+    launch(home)  # by its end, what the cold one no longer waited for has arrived
     before = len(proxy.requests), len(second.requests)
     for _ in range(2):
         warm = launch(home)
