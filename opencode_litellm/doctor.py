@@ -441,14 +441,14 @@ def _server(environment: Mapping[str, str], folder: str) -> Check:
     path = program.find("opencode", environment)
     handed = _handed_to_server(environment)
     expected = handed.keys()
-    by_variable = {each for each, section in handed.items() if "env" in section}
+    by_variable = frozenset(each for each, section in handed.items() if "env" in section)
     known = server.known(path, delivery.undone(environment), folder, expected, by_variable) if path else None
     if known is None:
         return Check(name, WARNING, f"{finding} does not say which providers it has", "run opencode service restart")
     remedy = "run opencode auth login litellm, or opencode service restart in a shell that has the key"
-    without_key = sorted((by_variable & known.read) - known.connected)
-    if without_key:
-        return Check(name, WARNING, f"{finding} has read the file, but has no key for {', '.join(without_key)}", remedy)
+    if known.keyless:
+        keyless = ", ".join(sorted(known.keyless))
+        return Check(name, WARNING, f"{finding} has read the file, but has no key for {keyless}", remedy)
     missing = sorted(expected - known.providers)
     if missing:
         finding = f"{finding} has no {', '.join(missing)}: it has not read the file, or has no key"

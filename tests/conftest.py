@@ -57,7 +57,7 @@ def pytest_report_header() -> str | None:
 # Before the hook of xdist, which reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that start a real program, and let one worker run those that share a server or a build."""
+    """Leave out what is not drawn, mark what starts a real program, and let one worker run what shares a server."""
     left = set(left_out(items))
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]

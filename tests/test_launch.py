@@ -729,8 +729,10 @@ def test_fifty_launches_that_hear_news_at_once_ask_for_the_details_once(user: di
     settle(user)
     log = Path(user["XDG_STATE_HOME"], "opencode-litellm/log").read_text()
     assert log.count("asked for everything") == 2  # by the first launch of all, and by one of the fifty
-    if "did not answer in time" not in log:  # which on a busy machine is asked again in the background
-        assert details(proxy, before) == [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, RESPONSES]
+    # A late answer, as on a busy machine, has everything asked again in the background.
+    times = 1 + log.count(" refresh: ")
+    assert times == 1 or "did not answer in time" in log
+    assert details(proxy, before) == sorted(times * [KEY_INFO, MODEL_GROUP_INFO, MODEL_INFO, RESPONSES])
     assert launch(user).models == ["alpha", "beta", "gamma"]
 
 

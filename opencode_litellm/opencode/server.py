@@ -31,11 +31,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Known:
-    """The ids of a folder's providers: listed by the server, known to it (``read``), and with a key."""
+    """The ids of a folder's providers: those that the server lists, and those that it has read but has no key for."""
 
     providers: frozenset[str]
-    read: frozenset[str]
-    connected: frozenset[str]
+    keyless: frozenset[str]
 
 
 def running(environment: Mapping[str, str]) -> Running | None:
@@ -50,7 +49,7 @@ def running(environment: Mapping[str, str]) -> Running | None:
 
 
 def known(
-    program: str, environment: Mapping[str, str], folder: str, expected: Set[str], by_variable: Set[str]
+    program: str, environment: Mapping[str, str], folder: str, expected: Set[str], by_variable: frozenset[str]
 ) -> Known | None:
     """Return what the running server knows in ``folder``, after waiting for the ``expected`` providers to appear.
 
@@ -59,18 +58,19 @@ def known(
     a secret.
     """
     deadline = time.monotonic() + _LOADING
-    keyless: Set[str] = frozenset()
+    before: frozenset[str] = frozenset()
     while True:
         providers = _ask(program, "/api/provider", environment, folder)
         if providers is None:
             return None
         integrations = _ask(program, "/api/integration", environment, folder) or []
         connected = [each for each in integrations if each.get("connections")]
-        now = Known(*(frozenset(_ids(entries)) for entries in (providers, integrations, connected)))
+        keyless = by_variable.intersection(_ids(integrations)).difference(_ids(connected))
+        now = Known(frozenset(_ids(providers)), keyless)
         # Twice, because a server that still loads may know of the provider before it knows of the key.
-        before, keyless = keyless, (by_variable & now.read) - now.connected
         if expected <= now.providers or before & keyless or time.monotonic() > deadline:
             return now
+        before = keyless
         time.sleep(_PAUSE)
 
 
